@@ -1,0 +1,18 @@
+//! Horust: an init and process supervisor for containers. This file is the map of the house.
+//!
+//! * [`model`]: plain data that everybody speaks: ids, time, signals, exits, service specs.
+//! * [`config`]: TOML text in, a `Plan` and diagnostics out.
+//! * [`supervisor`]: the pure state machine: events in, actions out.
+//! * [`sys`]: Linux, and the only unsafe code.
+//! * [`runtime`]: the shell around the supervisor: main loop, process table, threads.
+//! * [`healthcheck`]: probes on a bounded pool of workers.
+//! * [`cli`]: arguments and verbs.
+
+pub mod cli;
+pub mod config;
+pub mod healthcheck;
+pub mod limits;
+pub mod model;
+pub mod runtime;
+pub mod supervisor;
+pub mod sys;

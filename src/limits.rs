@@ -1,0 +1,36 @@
+//! Every bound in the program, each with its reason.
+
+use std::time::Duration;
+
+/// A service file larger than this is a mistake (a log, a binary); reading it whole would let it eat PID 1's memory.
+pub const SERVICE_FILE_BYTES: u64 = 1 << 20;
+
+/// More services than this in one set is a mistake; 10,000 is what the project is measured with.
+pub const SERVICES: usize = 20_000;
+
+/// Events and actions that may wait between two threads. The sender of either is never blocked for long: the runtime
+/// thread does nothing but handle them.
+pub const QUEUE: usize = 4096;
+
+/// Children reaped before signals and actions get their turn again, so that a fork bomb can't starve them.
+pub const REAPS_PER_TURN: usize = 512;
+
+/// Threads that run probes. More probes than this at once wait for a free worker, inside their own timeout.
+pub const PROBE_WORKERS: usize = 32;
+
+/// How long a tree may survive SIGKILL (uninterruptible sleep) before Horust says so and goes on without it.
+pub const UNKILLABLE_AFTER: Duration = Duration::from_secs(5);
+
+/// How long what is left after all services have stopped gets between SIGTERM and SIGKILL.
+pub const LEFTOVER_GRACE: Duration = Duration::from_millis(500);
+
+/// A service that succeeds sooner than this ...
+pub const THROTTLE_RUN: Duration = Duration::from_millis(100);
+/// ... this many times in a row is started no more often than every `THROTTLE_RUN`.
+pub const THROTTLE_COUNT: u32 = 10;
+
+/// Log lines of Horust's own that may wait for a slow stderr; more are dropped and counted.
+pub const LOG_QUEUE: usize = 1024;
+
+/// How long the end of Horust waits for a slow stderr to take its last lines.
+pub const LOG_FLUSH: Duration = Duration::from_millis(500);

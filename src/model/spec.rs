@@ -1,0 +1,270 @@
+//! What the user wants, resolved: names are ids, durations are durations, defaults are filled in.
+
+use super::{ServiceId, Signal};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// All services of one configuration, and Horust's own settings.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Indexed by [`ServiceId`]; in load order.
+    pub services: Vec<Arc<ServiceSpec>>,
+    /// `horust.toml`.
+    pub settings: Settings,
+}
+
+impl Plan {
+    /// The ids of all services, in load order.
+    pub fn ids(&self) -> impl Iterator<Item = ServiceId> + use<> {
+        (0..u32::try_from(self.services.len()).unwrap_or(u32::MAX)).map(ServiceId)
+    }
+}
+
+/// Horust's own settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Exit with 101 if any service ended FinishedFailed by itself.
+    pub unsuccessful_exit_finished_failed: bool,
+}
+
+/// Where a service was defined, for messages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Its file.
+    pub file: PathBuf,
+    /// The line of `command`, from 1.
+    pub line: u32,
+}
+
+/// One service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServiceSpec {
+    /// Unique, `[A-Za-z0-9._@-]+`.
+    pub name: String,
+    /// Where it was defined.
+    pub origin: Origin,
+    /// What to run.
+    pub command: Command,
+    /// A daemon is ready when its probes say so; a oneshot when it has exited successfully.
+    pub kind: Kind,
+    /// Start it with Horust; else only when asked.
+    pub autostart: bool,
+    /// Where it runs; Horust's own directory if none.
+    pub working_directory: Option<PathBuf>,
+    /// Waited before every start.
+    pub start_delay: Duration,
+    /// Services that must be Running or Finished first.
+    pub start_after: Vec<ServiceId>,
+    /// Services that must have stopped before this one is stopped, on top of the reverse of the start order.
+    pub shutdown_after: Vec<ServiceId>,
+    /// Standard output.
+    pub stdout: Output,
+    /// Standard error.
+    pub stderr: Output,
+    /// Whose rights it runs with; Horust's own if none.
+    pub user: Option<IdOrName>,
+    /// What it gets when Horust receives a signal: (received, sent); `None` drops it.
+    pub signal_rewrite: Vec<(Signal, Option<Signal>)>,
+    /// If it has given up, bring the system down.
+    pub required: bool,
+    /// When to run it again.
+    pub restart: Restart,
+    /// What makes it Running after its exec.
+    pub readiness: Readiness,
+    /// What watches it once Running.
+    pub health: Option<Health>,
+    /// What counts as failure, and what it does to the others.
+    pub failure: FailurePolicy,
+    /// Its environment.
+    pub environment: Environment,
+    /// How it is stopped.
+    pub termination: Termination,
+}
+
+/// A command: words as they go to execve(2). Never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command(pub Vec<String>);
+
+impl Command {
+    /// The program, as written: a path, or a bare name for `PATH` lookup.
+    pub fn program(&self) -> &str {
+        self.0.first().map_or("", String::as_str)
+    }
+}
+
+/// When a service counts as ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Ready once Running.
+    Daemon,
+    /// Ready once it has exited successfully.
+    Oneshot,
+}
+
+/// Where an output stream goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Horust's own standard output.
+    Stdout,
+    /// Horust's own standard error.
+    Stderr,
+    /// `/dev/null`.
+    Null,
+    /// Appended to this file, created with mode 0640.
+    File(PathBuf),
+}
+
+/// A user: by number (which need not be in the user database) or by name (looked up at each start).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdOrName {
+    /// A numeric id.
+    Id(u32),
+    /// A name.
+    Name(String),
+}
+
+/// The restart policy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Restart {
+    /// After which ends to run again.
+    pub strategy: RestartStrategy,
+    /// The unit of delay after a failure.
+    pub backoff: Duration,
+    /// Bound of consecutive restarts after failure; 0: none for `never`, unlimited for the others.
+    pub attempts: u32,
+    /// How the delay grows with the attempts made.
+    pub growth: Growth,
+    /// The delay never grows beyond this (or `backoff`, if that is more).
+    pub backoff_max: Duration,
+    /// Fraction, 0 to 1, by which the delay is varied at random.
+    pub jitter: f32,
+    /// The count of attempts starts afresh once a run has been Running for this long.
+    pub reset_after: Duration,
+    /// Hold back a service that "succeeds" at once again and again.
+    pub throttle: bool,
+}
+
+/// After which ends a service is run again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestartStrategy {
+    /// Only within `attempts`.
+    Never,
+    /// After a failure.
+    OnFailure,
+    /// After every end.
+    Always,
+}
+
+/// How a delay grows with the number of attempts made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Growth {
+    /// `backoff × attempts`.
+    Linear,
+    /// `backoff`.
+    Constant,
+    /// `backoff × 2^(attempts - 1)`.
+    Exponential,
+}
+
+/// What makes a service Running.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// The successful exec.
+    Exec,
+    /// The first pass of all health probes.
+    Health,
+    /// The first pass of this probe.
+    Probe(Probe),
+}
+
+/// One question to a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// An HTTP HEAD request (GET if HEAD is not allowed): a 2xx answer passes.
+    Http(String),
+    /// This file exists. It is removed before each start.
+    File(PathBuf),
+    /// This command exits with 0.
+    Command(Command),
+}
+
+/// Health probing of a service. All probes must pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// At least one.
+    pub probes: Vec<Probe>,
+    /// Between the end of a round and the start of the next.
+    pub interval: Duration,
+    /// Of one probe.
+    pub timeout: Duration,
+    /// Between the start of the run and its first probe.
+    pub initial_delay: Duration,
+    /// Consecutive rounds that must pass before it counts as ready.
+    pub success_threshold: u32,
+    /// More than this many consecutive failed rounds is unhealthy.
+    pub max_failed: u32,
+}
+
+/// What a failure is, and what it does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailurePolicy {
+    /// Which exit codes are a success.
+    pub codes: ExitCodes,
+    /// What happens once the service has given up.
+    pub strategy: FailureStrategy,
+}
+
+/// Which exit codes are a success.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExitCodes {
+    /// Exactly these.
+    Successful(Vec<u8>),
+    /// All but these.
+    Failing(Vec<u8>),
+}
+
+/// What happens once a service has given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureStrategy {
+    /// Nothing.
+    Ignore,
+    /// Everything is stopped.
+    Shutdown,
+    /// The services that start after it are stopped.
+    KillDependents,
+}
+
+/// The environment of a service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// Pass on Horust's whole environment.
+    pub keep: bool,
+    /// Pass on these of Horust's variables.
+    pub re_export: Vec<String>,
+    /// dotenv files read at each start, in order; `true` marks one that may be missing.
+    pub load: Vec<(PathBuf, bool)>,
+    /// Set last.
+    pub additional: Vec<(String, String)>,
+}
+
+/// How a service is stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Termination {
+    /// Sent first.
+    pub signal: Signal,
+    /// Between that signal and SIGKILL.
+    pub wait: Duration,
+    /// If one of these has given up, stop this service.
+    pub die_if_failed: Vec<ServiceId>,
+}
+
+impl ExitCodes {
+    /// Whether a process that exited with `code` succeeded.
+    pub fn is_success(&self, code: u8) -> bool {
+        match self {
+            ExitCodes::Successful(codes) => codes.contains(&code),
+            ExitCodes::Failing(codes) => !codes.contains(&code),
+        }
+    }
+}
