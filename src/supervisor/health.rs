@@ -82,7 +82,7 @@ impl Supervisor {
         let (_, timeout, _, _) = rhythm(&self.services[id].spec);
         let Some(probing) = self.probing(id) else { return };
         probing.round = probing.round.wrapping_add(1);
-        probing.phase = Phase::Asking(count, now + timeout);
+        probing.phase = Phase::Asking(count, now.after(timeout));
         let round = probing.round;
         out.extend((0..count).map(|probe| Action::StartProbe(ProbeId { run, round, probe, ready })));
         self.rearm(id);
@@ -110,7 +110,7 @@ impl Supervisor {
         let Some(probing) = self.probing(id) else { return };
         probing.failures = 0;
         probing.passes = probing.passes.saturating_add(1);
-        probing.phase = Phase::Resting(now + interval);
+        probing.phase = Phase::Resting(now.after(interval));
         let enough = probing.passes >= success_threshold;
         match matches!(self.services[id].state, State::Started { .. }) && enough {
             true => self.ready(id, out),
@@ -124,7 +124,7 @@ impl Supervisor {
         let Some(probing) = self.probing(id) else { return };
         probing.passes = 0;
         probing.failures = probing.failures.saturating_add(1);
-        probing.phase = Phase::Resting(now + interval);
+        probing.phase = Phase::Resting(now.after(interval));
         let too_many = probing.failures > max_failed;
         // Before it is ready a service can't be sick yet.
         if matches!(self.services[id].state, State::Running { .. }) && too_many {

@@ -280,7 +280,7 @@ impl Supervisor {
         let delay = self.services[id].spec.start_delay;
         match delay.is_zero() {
             true => self.spawn(id, out),
-            false => self.set_state(id, State::Delay { until: self.now + delay }),
+            false => self.set_state(id, State::Delay { until: self.now.after(delay) }),
         }
     }
 
@@ -328,7 +328,7 @@ impl Supervisor {
                     Readiness::Exec => self.ready(id, out),
                     Readiness::Health | Readiness::Probe(_) => {
                         let delay = spec.health.as_ref().map_or(Duration::ZERO, |h| h.initial_delay);
-                        self.set_state(id, State::Started { probing: Probing::from(self.now + delay) });
+                        self.set_state(id, State::Started { probing: Probing::from(self.now.after(delay)) });
                         if delay.is_zero() {
                             self.on_probe_deadline(id, out);
                         }
@@ -352,8 +352,8 @@ impl Supervisor {
         out.push(Action::Report(Report::Ready(service.run(id), now.since(service.started))));
         let probing = match &service.spec.health {
             None => Probing::off(),
-            Some(health) if service.spec.readiness == Readiness::Health => Probing::from(now + health.interval),
-            Some(health) => Probing::from(now + health.initial_delay),
+            Some(health) if service.spec.readiness == Readiness::Health => Probing::from(now.after(health.interval)),
+            Some(health) => Probing::from(now.after(health.initial_delay)),
         };
         self.set_state(id, State::Running { since: now, probing });
     }
@@ -445,7 +445,7 @@ impl Supervisor {
         out.push(Action::Report(Report::Restarting(id, delay, failure)));
         match delay.is_zero() {
             true => self.await_gate(id),
-            false => self.set_state(id, State::Backoff { until: self.now + delay, failed }),
+            false => self.set_state(id, State::Backoff { until: self.now.after(delay), failed }),
         }
     }
 

@@ -64,7 +64,7 @@ impl Supervisor {
     ) {
         let run = self.services[id].run(id);
         let wait = self.services[id].spec.termination.wait;
-        self.set_state(id, State::Stopping(Ladder { cause, killed: false, until: self.now + wait, exit }));
+        self.set_state(id, State::Stopping(Ladder { cause, killed: false, until: self.now.after(wait), exit }));
         if wait.is_zero() || matches!(self.phase, Phase::Killing(_)) {
             return self.kill(id, out);
         }
@@ -78,7 +78,7 @@ impl Supervisor {
         let (now, run) = (self.now, self.services[id].run(id));
         if let State::Stopping(ladder) = &mut self.services[id].state {
             ladder.killed = true;
-            ladder.until = now + limits::UNKILLABLE_AFTER;
+            ladder.until = now.after(limits::UNKILLABLE_AFTER);
             out.push(Action::Signal { run, signal: Signal::KILL, to: Target::Tree });
             self.rearm(id);
         }
