@@ -18,7 +18,27 @@ struct Edge {
     /// The file that says so (an index into the drafts), and where.
     by: usize,
     span: Span,
-    words: &'static str,
+    why: Why,
+}
+
+/// Why one waits for the other.
+#[derive(Clone, Copy)]
+enum Why {
+    StartAfter,
+    ShutdownAfter,
+    /// The other one starts after it, so it stops first.
+    StartsFirst,
+    DieIfFailed,
+}
+
+impl Why {
+    fn key(self) -> &'static str {
+        match self {
+            Why::StartAfter | Why::StartsFirst => "start-after",
+            Why::ShutdownAfter => "shutdown-after",
+            Why::DieIfFailed => "die-if-failed",
+        }
+    }
 }
 
 /// Resolves all references of all drafts. `invalid` are the names of services whose files have errors of their own:
@@ -29,13 +49,13 @@ pub fn link(drafts: &mut [Draft], invalid: &HashSet<String>, diagnostics: &mut V
     let mut start: Vec<Vec<Edge>> = Vec::with_capacity(drafts.len());
     let mut stop: Vec<Vec<Edge>> = vec![Vec::new(); drafts.len()];
     for from in 0..drafts.len() {
-        let mut resolve = |pick: fn(&Draft) -> &[At<String>], words, needed: bool| {
+        let mut resolve = |pick: fn(&Draft) -> &[At<String>], why| {
             let resolver = Resolver { drafts, ids: &ids, invalid, from };
-            resolver.all(pick, words, needed, &mut unusable, diagnostics)
+            resolver.all(pick, why, &mut unusable, diagnostics)
         };
-        let after = resolve(|d| &d.start_after, "starts after", true);
-        let last = resolve(|d| &d.shutdown_after, "stops after", false);
-        let die = resolve(|d| &d.die_if_failed, "dies with", false);
+        let after = resolve(|d| &d.start_after, Why::StartAfter);
+        let last = resolve(|d| &d.shutdown_after, Why::ShutdownAfter);
+        let die = resolve(|d| &d.die_if_failed, Why::DieIfFailed);
         let Some(draft) = drafts.get_mut(from) else { break };
         draft.spec.start_after = to_ids(&after);
         draft.spec.shutdown_after = to_ids(&last);
@@ -43,7 +63,7 @@ pub fn link(drafts: &mut [Draft], invalid: &HashSet<String>, diagnostics: &mut V
         for edge in &after {
             // Who starts first stops last.
             if let Some(edges) = stop.get_mut(edge.to) {
-                edges.push(Edge { to: from, words: "stops after (it is started before)", ..*edge });
+                edges.push(Edge { to: from, why: Why::StartsFirst, ..*edge });
             }
         }
         if let Some(edges) = stop.get_mut(from) {
@@ -98,12 +118,11 @@ struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
-    /// The edges of one list of names. A reference to an invalid service makes this one unusable if it is `needed`.
+    /// The edges of one list of names. Who starts after an invalid service is unusable too.
     fn all(
         &self,
         pick: fn(&Draft) -> &[At<String>],
-        words: &'static str,
-        needed: bool,
+        why: Why,
         unusable: &mut Unusable,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Vec<Edge> {
@@ -111,28 +130,28 @@ impl Resolver<'_> {
         let Some(draft) = self.drafts.get(self.from) else { return edges };
         for At { value: name, span } in pick(draft) {
             let short = name.strip_suffix(".toml").unwrap_or(name);
-            let why = match self.ids.get(name).or_else(|| self.ids.get(short)) {
+            let unfit = match self.ids.get(name).or_else(|| self.ids.get(short)) {
                 Some(to) if *to == self.from => {
-                    let message = format!("`{}` {words} itself", draft.spec.name);
+                    let message = format!("`{}` names itself in `{}`", draft.spec.name, why.key());
                     diagnostics.push(Diagnostic::error(message).at(&draft.source, *span));
                     Some("it refers to itself".to_owned())
                 }
                 Some(to) => {
                     if !edges.iter().any(|edge| edge.to == *to) {
-                        edges.push(Edge { to: *to, by: self.from, span: *span, words });
+                        edges.push(Edge { to: *to, by: self.from, span: *span, why });
                     }
                     None
                 }
                 None if self.invalid.contains(short) || self.invalid.contains(name) => {
-                    needed.then(|| format!("it starts after `{short}`, which is left out"))
+                    matches!(why, Why::StartAfter).then(|| format!("it starts after `{short}`, which is left out"))
                 }
                 None => {
                     diagnostics.push(self.stranger(short, &draft.source, *span));
                     Some(format!("it refers to `{short}`, which does not exist"))
                 }
             };
-            if let (Some(why), Some(slot @ None)) = (why, unusable.get_mut(self.from)) {
-                *slot = Some(why);
+            if let (Some(unfit), Some(slot @ None)) = (unfit, unusable.get_mut(self.from)) {
+                *slot = Some(unfit);
             }
         }
         edges
@@ -233,7 +252,12 @@ fn report(drafts: &[Draft], cycle: &[Edge], verb: &str) -> Diagnostic {
     let mut from = first;
     for edge in cycle {
         path.push_str(&format!(" -> `{}`", name(edge.to)));
-        let label = format!("`{}` {} `{}`", name(from), edge.words, name(edge.to));
+        let (one, other) = (name(from), name(edge.to));
+        let label = match edge.why {
+            Why::StartAfter => format!("`{one}` starts after `{other}`"),
+            Why::StartsFirst => format!("`{one}` stops after `{other}`, because it starts before it"),
+            Why::ShutdownAfter | Why::DieIfFailed => format!("`{one}` stops after `{other}`"),
+        };
         let Some(source) = drafts.get(edge.by).map(|draft| &draft.source) else { continue };
         diagnostic = match diagnostic.place {
             None => diagnostic.at(source, edge.span).label(label),

@@ -125,14 +125,13 @@ fn restart(table: schema::Restart, cx: &mut Cx<'_>) -> (Restart, Option<At<Ready
 fn readiness(ready: Option<At<ReadyWhen>>, has_health: bool, cx: &mut Cx<'_>) -> Readiness {
     match ready {
         Some(At { value: ReadyWhen::Probe(probe), .. }) => Readiness::Probe(probe),
-        Some(At { span, .. }) if !has_health => {
+        Some(At { span, .. }) if !has_health && !cx.has_errors() => {
             let warning = cx.warning(span, "there is no health check to be ready by");
             cx.push(warning.help("add one below [healthiness]; until then the service is ready once it was started"));
             Readiness::Exec
         }
-        Some(_) => Readiness::Health,
-        None if has_health => Readiness::Health,
-        None => Readiness::Exec,
+        Some(_) | None if has_health => Readiness::Health,
+        _ => Readiness::Exec,
     }
 }
 
@@ -150,8 +149,9 @@ fn health(At { value: table, span }: At<schema::Healthiness>, cx: &mut Cx<'_>) -
         cx.push(cx.error(at.span, "with a `timeout` of zero no check can pass"));
     }
     if probes.is_empty() {
-        let settings = table.interval.is_some() || table.failure_threshold.is_some();
-        if settings || table.success_threshold.is_some() || table.timeout.is_some() || table.initial_delay.is_some() {
+        let others = [table.interval.is_some(), table.timeout.is_some(), table.initial_delay.is_some()];
+        let thresholds = table.success_threshold.is_some() || table.failure_threshold.is_some();
+        if (thresholds || others.contains(&true)) && !cx.has_errors() {
             let warning = cx.warning(span, "[healthiness] holds no check, so nothing is watched");
             cx.push(warning.help("add `http-endpoint`, `file-path` or `command`"));
         }

@@ -68,12 +68,13 @@ pub fn table<T>(
     then: impl FnOnce(DeTable<'_>, &Arc<Source>, &mut Vec<Diagnostic>) -> Option<T>,
 ) -> Option<T> {
     if source.text.trim().is_empty() {
-        diagnostics.push(Diagnostic::error(format!("`{}` is empty", source.path.display())));
+        let error = Diagnostic::error(format!("`{}` is empty", source.path.display()));
+        diagnostics.push(error.help("a service needs a `command`"));
         return None;
     }
     // A variable outside a string makes a file invalid TOML, so a valid one needs no second look.
     if let Ok(table) = DeTable::parse(&source.text) {
-        return expanded(table, &source, env, diagnostics).and_then(|table| then(table, &source, diagnostics));
+        return expand(table.into_inner(), &source, env, diagnostics, then);
     }
     let mut problems = Vec::new();
     let text = template::expand_bare(&source.text, env, &mut problems);
@@ -90,7 +91,7 @@ pub fn table<T>(
     };
     let (table, errors) = DeTable::parse_recoverable(&source.text);
     if errors.is_empty() {
-        return expanded(table, &source, env, diagnostics).and_then(|table| then(table, &source, diagnostics));
+        return expand(table.into_inner(), &source, env, diagnostics, then);
     }
     let mut line = 0;
     for error in errors {
@@ -107,31 +108,42 @@ fn of_variable(problem: Problem, source: &Arc<Source>, span: Span) -> Diagnostic
     Diagnostic::error(problem.message).at(source, span).help(problem.help)
 }
 
-/// Expands all string values; keys and comments stay. `None` if any could not be expanded.
-fn expanded<'t>(
-    table: Spanned<DeTable<'t>>,
+/// Expands all string values (keys and comments stay) and hands the table on. What could not be expanded is reported
+/// once, and nothing else about those values.
+fn expand<T>(
+    mut table: DeTable<'_>,
     source: &Arc<Source>,
     env: Env<'_>,
     diagnostics: &mut Vec<Diagnostic>,
-) -> Option<DeTable<'t>> {
-    let mut table = table.into_inner();
-    // A NUL can only come from an escape or from a variable, and environments hold none.
-    if !source.text.contains(['$', '\\']) {
-        return Some(table);
+    then: impl FnOnce(DeTable<'_>, &Arc<Source>, &mut Vec<Diagnostic>) -> Option<T>,
+) -> Option<T> {
+    let mut failed: Vec<Span> = Vec::new();
+    // A NUL can only come from an escape: the environment holds none.
+    if source.text.contains(['$', '\\']) {
+        for (_, value) in table.iter_mut() {
+            expand_value(value, source, env, &mut failed, diagnostics);
+        }
     }
-    let before = diagnostics.len();
-    for (_, value) in table.iter_mut() {
-        expand_value(value, source, env, diagnostics);
-    }
-    (diagnostics.len() == before).then_some(table)
+    let mut further = Vec::new();
+    let result = then(table, source, &mut further);
+    further.retain(|d| d.place.as_ref().is_none_or(|place| !failed.contains(&place.span)));
+    diagnostics.append(&mut further);
+    result.filter(|_| failed.is_empty())
 }
 
-fn expand_value(value: &mut Spanned<DeValue<'_>>, source: &Arc<Source>, env: Env<'_>, out: &mut Vec<Diagnostic>) {
+fn expand_value(
+    value: &mut Spanned<DeValue<'_>>,
+    source: &Arc<Source>,
+    env: Env<'_>,
+    failed: &mut Vec<Span>,
+    out: &mut Vec<Diagnostic>,
+) {
     let span = Span::from(value.span());
     match value.get_mut() {
         DeValue::String(text) => {
             let mut problems = Vec::new();
             let expanded = template::expand(text, env, &mut problems);
+            failed.extend((!problems.is_empty()).then_some(span));
             for problem in problems {
                 let reference = text.get(problem.at.clone()).unwrap_or("");
                 let place = locate(reference, problem.at.start, source, span);
@@ -143,10 +155,11 @@ fn expand_value(value: &mut Spanned<DeValue<'_>>, source: &Arc<Source>, env: Env
             if text.contains('\0') {
                 let message = "a string holds a NUL, which no path, argument or variable can hold";
                 out.push(Diagnostic::error(message).at(source, span));
+                failed.push(span);
             }
         }
-        DeValue::Array(items) => items.iter_mut().for_each(|item| expand_value(item, source, env, out)),
-        DeValue::Table(table) => table.iter_mut().for_each(|(_, item)| expand_value(item, source, env, out)),
+        DeValue::Array(items) => items.iter_mut().for_each(|item| expand_value(item, source, env, failed, out)),
+        DeValue::Table(table) => table.iter_mut().for_each(|(_, item)| expand_value(item, source, env, failed, out)),
         DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {}
     }
 }
@@ -154,6 +167,7 @@ fn expand_value(value: &mut Spanned<DeValue<'_>>, source: &Arc<Source>, env: Env
 /// Finds a reference within the raw text of its string. Quotes and escapes only ever move it to the right.
 fn locate(reference: &str, from: usize, source: &Source, span: Span) -> Span {
     let raw = source.slice(span);
+    let from = (from..raw.len()).find(|at| raw.is_char_boundary(*at)).unwrap_or(raw.len());
     let found = raw.get(from..).and_then(|tail| tail.find(reference)).map(|at| at.saturating_add(from));
     found.map_or(span, |at| {
         let start = span.range().start.saturating_add(at);

@@ -47,3 +47,28 @@ fn capitalised(words: &str) -> String {
     let mut chars = words.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_stands_in_its_table() {
+        let page = sample_service();
+        let mut sections = page.split("\n[");
+        let names = |section: &str, keys: &[Key]| {
+            for key in keys.iter().filter(|key| key.keys.is_empty()) {
+                let line = format!("{} = {}", key.name, key.sample);
+                assert!(section.lines().any(|l| l.trim_start_matches('#') == line), "{line}");
+            }
+        };
+        names(sections.next().unwrap(), Main::KEYS);
+        let mut tables = Main::KEYS.iter().filter(|key| !key.keys.is_empty());
+        for section in sections {
+            let table = tables.next().unwrap();
+            assert!(section.starts_with(&format!("{}]", table.name)));
+            names(section, table.keys);
+        }
+        assert!(tables.next().is_none());
+    }
+}

@@ -21,7 +21,7 @@ table! {
             default "required", sample r#""/bin/sleep infinity""#;
         /// The service's name. Others refer to it by this, with or without `.toml`.
         name: String = "name", default "the file's name without .toml", sample r#""sample""#;
-        /// `daemon`: ready once its checks pass. `oneshot`: ready once it has exited successfully.
+        /// A daemon keeps running and is ready once its checks pass. A oneshot is ready once it has exited successfully.
         kind: Kind = "kind", default "daemon", sample r#""daemon""#;
         /// Start it together with Horust. If false, it starts only when asked to.
         autostart: bool = "autostart", default "true", sample "true";
@@ -69,13 +69,13 @@ table! {
 table! {
     /// `[restart]`
     Restart {
-        /// `never`, `on-failure` or `always`.
+        /// Which ends it is run again after: none, failures only, or all.
         strategy: RestartStrategy = "strategy", default "never", sample r#""on-failure""#;
         /// The delay before the first restart after a failure.
         backoff: Duration = "backoff", default "0s", sample r#""1s""#;
         /// How many restarts in a row after failures. 0: none for `never`, no limit for the others.
         attempts: u32 = "attempts" old "trials" old "tentatives", default "0", sample "3";
-        /// How the delay grows: `linear` (1s, 2s, 3s), `constant` or `exponential` (1s, 2s, 4s).
+        /// How the delay grows with each attempt: 1s 2s 3s, 1s 1s 1s, or 1s 2s 4s.
         growth: Growth = "growth", default "linear", sample r#""linear""#;
         /// The delay grows no longer than this.
         backoff_max: Duration = "backoff-max", default "5m", sample r#""5m""#;
@@ -120,7 +120,7 @@ table! {
         successful_exit_code: Codes = "successful-exit-code", default "[0]", sample "[0, 1, 255]";
         /// Only these exit codes are failures. Give this or `successful-exit-code`.
         exit_code: Codes = "exit-code", default "all but 0", sample r#""10,20""#;
-        /// Once it has failed for good: `ignore`, `shutdown` everything, or `kill-dependents`.
+        /// What to do once it has failed for good: nothing, stop everything, or stop the services that start after it.
         strategy: FailureStrategy = "strategy", default "ignore", sample r#""ignore""#;
     }
 }
@@ -195,7 +195,7 @@ impl Read for EnvironmentTable {
     const KEYS: &'static [Key] = <Environment as Table>::KEYS;
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let mut table = EnvironmentTable::default();
-        for (key, value) in entries(value, span, cx)? {
+        for (key, value) in entries::<Self>(value, span, cx)? {
             let Err((key, value)) = put(&mut table.keys, key, value, cx) else { continue };
             if is_variable(key.get_ref()) {
                 table.direct.extend(variable(key, value, cx));

@@ -86,7 +86,7 @@ macro_rules! read_tables {
             const TYPE: &'static str = "a table";
             const KEYS: &'static [Key] = <$table as Table>::KEYS;
             fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
-                let entries = entries(value, span, cx)?;
+                let entries = entries::<Self>(value, span, cx)?;
                 let mut table = Self::default();
                 for (key, value) in entries {
                     if let Err((key, _)) = put(&mut table, key, value, cx) {
@@ -113,14 +113,10 @@ pub(super) fn store<T: Read>(
 }
 
 /// The entries of a value that should be a table.
-pub fn entries<'v>(value: DeValue<'v>, span: Span, cx: &mut Cx<'_>) -> Option<DeTable<'v>> {
+pub fn entries<'v, T: Read>(value: DeValue<'v>, span: Span, cx: &mut Cx<'_>) -> Option<DeTable<'v>> {
     match value {
         DeValue::Table(entries) => Some(entries),
-        other => {
-            let message = format!("`{}` must be a table, not {} value", cx.key, other.type_str());
-            cx.push(cx.error(span, message));
-            None
-        }
+        other => cx.refuse::<T>(&other, span).and(None),
     }
 }
 
@@ -146,9 +142,9 @@ pub fn put<'v, T: Table>(
     let span = Span::from(value.span());
     cx.key = name;
     if let Some(earlier) = table.put(name, value.into_inner(), span, cx) {
-        let message = format!("`{name}` is given twice");
-        let diagnostic = cx.error(at, message).label("again here").note(cx.source, earlier, "first here");
-        cx.push(diagnostic);
+        let (first, second) = if earlier < at { (earlier, at) } else { (at, earlier) };
+        let error = cx.error(second, format!("`{name}` is given twice")).label("again here");
+        cx.push(error.note(cx.source, first, "first here"));
     }
     Ok(())
 }

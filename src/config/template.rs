@@ -188,8 +188,10 @@ pub fn expand_bare(text: &str, env: Env<'_>, problems: &mut Vec<Problem>) -> Opt
                 problem.at = base..base.saturating_add(used);
             }
             if problems.len() == from && !is_one_value(&value) {
-                let message =
-                    format!("`{reference}` stands outside a string and expands to `{value}`, which is no single value");
+                let message = format!(
+                    "`{reference}` stands outside a string and expands to `{}`, which is no single value",
+                    value.escape_debug()
+                );
                 let help = "put quotes around it, or set it to a number, `true`, `false`, a quoted string or an array";
                 problems.push(Problem { message, help: help.to_owned(), at: base..base.saturating_add(used) });
             }

@@ -1,7 +1,7 @@
 //! The kinds of value a key may have, each read from one TOML value. A reader reports what is wrong at the value's own
 //! span and goes on, so that all errors of all files are seen at once. It never looks at another key.
 
-use super::diagnostic::{Diagnostic, Source, Span};
+use super::diagnostic::{Diagnostic, Severity, Source, Span};
 use super::table::Key;
 use crate::model::{Command, FailureStrategy, Growth, IdOrName, Kind, Output, Probe, RestartStrategy, Signal};
 use humantime_serde::re::humantime;
@@ -48,8 +48,14 @@ impl Cx<'_> {
         self.diagnostics.push(diagnostic);
     }
 
+    /// Whether this file has errors so far.
+    pub fn has_errors(&self) -> bool {
+        let here = |d: &&Diagnostic| d.place.as_ref().is_some_and(|place| Arc::ptr_eq(&place.source, self.source));
+        self.diagnostics.iter().rev().take_while(here).any(|d| d.severity == Severity::Error)
+    }
+
     /// Reports a value that is not what its key wants.
-    fn refuse<T: Read>(&mut self, value: &DeValue<'_>, span: Span) -> Option<T> {
+    pub fn refuse<T: Read>(&mut self, value: &DeValue<'_>, span: Span) -> Option<T> {
         let found = value.type_str();
         let message = format!("`{}` must be {}, not {} {found}", self.key, T::TYPE, article(found));
         self.push(self.error(span, message).label(format!("this is {} {found}", article(found))));
@@ -105,7 +111,10 @@ impl Read for u32 {
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         if value.is_integer() {
             let fits = integer(&value).and_then(|n| u32::try_from(n).ok());
-            return fits.or_else(|| cx.invalid(span, format_args!("it must be between 0 and {}", u32::MAX)));
+            if fits.is_none() {
+                cx.push(cx.error(span, format!("`{}` must be between 0 and {}", cx.key, u32::MAX)));
+            }
+            return fits;
         }
         cx.refuse(&value, span)
     }

@@ -1,0 +1,12 @@
+//! Configuration: what loads, what is refused, and what the user reads about it.
+
+#[path = "config/broken.rs"]
+mod broken;
+#[path = "config/cases.rs"]
+mod cases;
+#[path = "config/files.rs"]
+mod files;
+#[path = "config/support.rs"]
+mod support;
+#[path = "config/valid.rs"]
+mod valid;
