@@ -1,4 +1,5 @@
 //! The command line: what each form of it means.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // also in the helpers of tests
 
 use horust::cli::{CommandOptions, ExitCode, Invocation, SuperviseOptions, parse};
 use std::ffi::OsString;

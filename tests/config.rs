@@ -1,4 +1,5 @@
 //! Configuration: what loads, what is refused, and what the user reads about it.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // also in the helpers of tests
 
 #[path = "config/broken.rs"]
 mod broken;

@@ -2,8 +2,9 @@
 //! References to other services stay names here; `graph` resolves them.
 
 use super::diagnostic::{Source, Span};
+use super::kinds::ReadyWhen;
 use super::schema::{self, Main};
-use super::values::{At, Codes, Cx, Names, ReadyWhen};
+use super::values::{At, Codes, Cx, Names};
 use crate::model::{
     Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, Kind, Origin, Output, Probe, Readiness,
     Restart, RestartStrategy, ServiceSpec, Signal, Termination,

@@ -3,6 +3,7 @@
 
 mod diagnostic;
 mod graph;
+mod kinds;
 mod lower;
 mod read;
 mod sample;
@@ -13,9 +14,9 @@ mod template;
 mod values;
 
 pub use diagnostic::{Diagnostic, Place, Severity, Source, Span, render};
+pub use kinds::split_command;
 pub use sample::sample_service;
 pub use template::Env;
-pub use values::split_command;
 
 use crate::limits;
 use crate::model::{Plan, ServiceId, ServiceSpec, Settings};

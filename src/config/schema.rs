@@ -2,10 +2,9 @@
 //! page and all further documentation come from here. What a key does is decided in `lower`, not here.
 
 use super::diagnostic::Span;
+use super::kinds::{Endpoint, ReadyWhen, Rewrite, WebServer};
 use super::table::{Key, Table, entries, normal, put, read_tables, store, table, unknown};
-use super::values::{
-    At, Codes, Cx, Endpoint, Names, Number, Read, ReadyWhen, Rewrite, Size, Variables, WebServer, closest, variable,
-};
+use super::values::{At, Codes, Cx, Names, Number, Read, Size, Variables, closest, variable};
 use crate::model::{Command, FailureStrategy, Growth, IdOrName, Kind, Output, RestartStrategy, Signal};
 use std::path::PathBuf;
 use std::time::Duration;

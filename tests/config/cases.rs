@@ -1,7 +1,10 @@
 //! Broken service sets and the pages they must produce. Each case: a name, its files, and the page.
 
-/// (name, files, page)
-pub const CASES: &[(&str, &[(&str, &str)], &str)] = &[
+/// A name, files with their texts, and the page.
+pub type Case = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+
+/// All cases.
+pub const CASES: &[Case] = &[
     (
         "syntax errors of all lines",
         &[("a.toml", "command = \"/bin/a\nattempts = = 3\nname = \"a\"\n[restart\n")],

@@ -158,3 +158,34 @@ fn colour_only_when_asked() {
     assert!(!horust::config::render(&loaded.diagnostics, false).contains('\x1b'));
     assert!(horust::config::render(&loaded.diagnostics, true).contains('\x1b'));
 }
+
+/// Thousands of damaged files: each loads or is refused with a word, and none makes the loader or the page panic.
+#[test]
+fn damaged_files_never_panic() {
+    let set = Set::new(&[]);
+    let sample = horust::config::sample_service();
+    let spice =
+        ["\"", "'", "[", "]", "{", "}", "=", "\n", "$", "${", "\\", "\u{fffd}", "\u{0}", "# ", ",", "9", "-", "."];
+    let mut state = 1u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % below
+    };
+    let mut refused = 0;
+    for _ in 0..2000 {
+        let uncomment = |line: &str| line.trim_start_matches('#').to_owned() + "\n";
+        let key = |line: &str| line.starts_with('#') && !line.starts_with("# ") && !line.contains("-after");
+        let lines = sample.lines().filter(|line| !line.contains("exit-code") && !line.contains("die-if"));
+        let mut text: String =
+            lines.map(|line| if key(line) && random(8) == 0 { uncomment(line) } else { format!("{line}\n") }).collect();
+        for _ in 0..random(4) {
+            let at = (random(text.len())..).find(|at| text.is_char_boundary(*at)).unwrap();
+            text.insert_str(at, spice[random(spice.len())]);
+        }
+        std::fs::write(set.path("a.toml"), &text).unwrap();
+        let loaded = set.load();
+        assert_eq!(loaded.refused, set.shown(&loaded).contains("error"), "{text}");
+        refused += u32::from(loaded.refused);
+    }
+    assert!(refused > 100 && refused < 2000, "{refused}");
+}
