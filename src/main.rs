@@ -1,13 +1,20 @@
 //! Picks the mode: supervise, run one command, client verb, exec stage. The only place that ends the process.
 
-use horust::cli::{self, Invocation, output};
+use horust::cli::{self, ExitCode, Invocation, output};
+use horust::{config, runtime, sys};
 
 fn main() -> std::process::ExitCode {
+    let mut args = std::env::args_os().skip(1);
+    if args.next().is_some_and(|mode| mode == sys::stage::MODE) {
+        return sys::stage::run(args).into();
+    }
     let code = match cli::parse(std::env::args_os()) {
+        Invocation::Supervise(options) => supervise(&options),
+        Invocation::Command(command) => ExitCode::Of(runtime::command::run(&command.argv)),
         Invocation::Check { paths, config } => cli::check::run(&paths, config.as_deref()),
         Invocation::SampleService => {
-            output::answer(&horust::config::sample_service());
-            cli::ExitCode::Ok
+            output::answer(&config::sample_service());
+            ExitCode::Ok
         }
         Invocation::Print { text, to_stdout, code } => {
             if to_stdout {
@@ -17,7 +24,16 @@ fn main() -> std::process::ExitCode {
             }
             code
         }
-        Invocation::Supervise(_) | Invocation::Command(_) => cli::ExitCode::Internal,
     };
     code.into()
+}
+
+fn supervise(options: &cli::SuperviseOptions) -> ExitCode {
+    let loaded = options.load();
+    let page = config::render(&loaded.diagnostics, output::colour());
+    output::complain(&page);
+    match loaded.refused {
+        true => ExitCode::Configuration,
+        false => ExitCode::Of(runtime::supervise(loaded.plan)),
+    }
 }

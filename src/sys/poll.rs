@@ -1,0 +1,40 @@
+//! Waiting for descriptors without polling in the other sense: no timeout unless one is asked for.
+
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+
+use super::SysError;
+
+/// Waits until at least one descriptor is readable, closed by its peer or broken; says which, in the order given.
+pub fn wait(fds: &[BorrowedFd<'_>]) -> Result<Vec<bool>, SysError> {
+    poll(fds, None)
+}
+
+/// As `wait`, but gives up after `timeout`, when all answers are false.
+pub fn wait_timeout(fds: &[BorrowedFd<'_>], timeout: Duration) -> Result<Vec<bool>, SysError> {
+    poll(fds, Some(timeout))
+}
+
+fn poll(fds: &[BorrowedFd<'_>], timeout: Option<Duration>) -> Result<Vec<bool>, SysError> {
+    let mut polled: Vec<PollFd<'_>> = fds.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
+    let start = Instant::now();
+    loop {
+        let left = timeout.map(|timeout| timeout.saturating_sub(start.elapsed()));
+        match nix::poll::poll(&mut polled, left.map_or(PollTimeout::NONE, milliseconds)) {
+            // An error state is an answer too: the reader finds out what it is.
+            Ok(_) => return Ok(polled.iter().map(|fd| fd.any().unwrap_or(true)).collect()),
+            // A stop and continue interrupts it even though all signals are blocked (signal(7)).
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(SysError::new("wait for", "events", errno)),
+        }
+    }
+}
+
+/// Rounded up: rounded down, the last fraction of a millisecond would be spent in a busy loop.
+fn milliseconds(left: Duration) -> PollTimeout {
+    let ms = left.as_nanos().div_ceil(1_000_000);
+    i32::try_from(ms).ok().and_then(|ms| PollTimeout::try_from(ms).ok()).unwrap_or(PollTimeout::MAX)
+}

@@ -1,0 +1,84 @@
+//! This process and others, by pid, group and pidfd. Sends signals; never waits (see `reap`).
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::unistd::Pid;
+
+use super::{SysError, raw};
+
+/// Whether we are the init of our pid namespace.
+pub fn is_pid1() -> bool {
+    Pid::this().as_raw() == 1
+}
+
+/// Our own pid.
+pub fn own_pid() -> u32 {
+    std::process::id()
+}
+
+/// Makes orphans of our descendants our children, as PID 1 has it by nature (PR_SET_CHILD_SUBREAPER(2const)).
+pub fn become_subreaper() -> Result<(), SysError> {
+    nix::sys::prctl::set_child_subreaper(true).map_err(SysError::on("become", "the reaper of orphans"))
+}
+
+/// Nanoseconds of CLOCK_MONOTONIC: the clock that is the same in every process, unlike an `Instant` it is a number.
+pub fn mono_now() -> u64 {
+    raw::monotonic()
+}
+
+/// A process that can't be mistaken for another, whatever becomes of its pid.
+#[derive(Debug)]
+pub struct PidFd {
+    fd: OwnedFd,
+    pid: u32,
+}
+
+impl PidFd {
+    /// pidfd_open(2), Linux 5.3. ENOSYS, or EPERM under an old seccomp profile: use `kill_pid`, which is as safe for a
+    /// child that has not been reaped, since its pid is not given out again before that, and only we reap.
+    pub fn open(pid: u32) -> Result<Self, SysError> {
+        let fd = positive(pid).and_then(raw::pidfd_open).map_err(SysError::on("open process", &pid))?;
+        Ok(Self { fd, pid })
+    }
+
+    /// ESRCH once the process has been reaped; a signal to a zombie succeeds and does nothing, as kill(2) has it.
+    pub fn signal(&self, signo: i32) -> Result<(), SysError> {
+        raw::pidfd_send_signal(self.fd.as_fd(), signo).map_err(SysError::on("signal process", &self.pid))
+    }
+
+    /// The pid it was opened for.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+}
+
+/// kill(2) of one process. Pids that would mean a group or everybody are refused.
+pub fn kill_pid(pid: u32, signo: i32) -> Result<(), SysError> {
+    positive(pid).and_then(|pid| raw::kill(pid, signo)).map_err(SysError::on("signal process", &pid))
+}
+
+/// kill(2) of a process group.
+pub fn kill_group(pgid: u32, signo: i32) -> Result<(), SysError> {
+    positive(pgid)
+        // kill(-1) is everybody: group 1, init's own, can't be addressed this way.
+        .and_then(|pgid| if pgid == 1 { Err(Errno::EINVAL) } else { raw::kill(pgid.saturating_neg(), signo) })
+        .map_err(SysError::on("signal process group", &pgid))
+}
+
+/// kill(-1): every process that we may signal but init and, on Linux, ourselves. Only for the end of a PID 1.
+pub fn kill_all(signo: i32) -> Result<(), SysError> {
+    raw::kill(-1, signo).map_err(SysError::on("signal", "all processes"))
+}
+
+/// Whether the group has a member, dead ones that nobody has reaped included: the group id can't be reused till then.
+pub fn group_exists(pgid: u32) -> bool {
+    match kill_group(pgid, 0) {
+        Ok(()) => true,
+        Err(error) => error.errno == Errno::EPERM,
+    }
+}
+
+fn positive(pid: u32) -> Result<i32, Errno> {
+    i32::try_from(pid).ok().filter(|&pid| pid > 0).ok_or(Errno::ESRCH)
+}

@@ -1,0 +1,259 @@
+//! The only `unsafe` code of the program: one thin safe function per system call that nix does not offer safely, or
+//! offers with a type that can't hold what Linux sends (its `Signal` has no real-time signals, so its `waitpid` fails
+//! for a child that one of them killed). No decisions are made here.
+
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, CString};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+
+use nix::errno::Errno;
+
+/// waitid(2) with P_ALL: a child that has ended, left as it is (`WNOWAIT`). None: children, but no dead one. ECHILD:
+/// no children.
+pub fn peek_dead() -> Result<Option<u32>, Errno> {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    // SAFETY: `info` is writable memory of the right size for the whole call; the other arguments are plain numbers.
+    let result = unsafe {
+        libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL)
+    };
+    Errno::result(result)?;
+    // SAFETY: zeroed above and all-zero bytes are a valid siginfo_t; after a successful waitid the kernel has filled
+    // in the SIGCHLD variant, whose pid `si_pid` reads, or left the pid zero when nobody was waitable (Linux does).
+    let pid = unsafe { info.assume_init().si_pid() };
+    Ok(u32::try_from(pid).ok().filter(|&pid| pid != 0))
+}
+
+/// wait4(2) with WNOHANG for one child: its wait status and what it used. None: it lives.
+pub fn wait4(pid: i32) -> Result<Option<(i32, libc::rusage)>, Errno> {
+    let mut status = 0;
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: both pointers are to writable memory of the right size that outlives the call.
+    let result = unsafe { libc::wait4(pid, &raw mut status, libc::WNOHANG | libc::__WALL, usage.as_mut_ptr()) };
+    if Errno::result(result)? == 0 {
+        return Ok(None);
+    }
+    // SAFETY: zeroed above, and every field of rusage is a plain integer, so it is initialised whatever was written.
+    Ok(Some((status, unsafe { usage.assume_init() })))
+}
+
+/// pidfd_open(2), Linux 5.3. The descriptor is close-on-exec by the kernel's own rule.
+pub fn pidfd_open(pid: i32) -> Result<OwnedFd, Errno> {
+    // SAFETY: both arguments are plain integers; no memory is passed.
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    let fd = RawFd::try_from(Errno::result(result)?).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel has just made this descriptor for us and nobody else knows its number.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// pidfd_send_signal(2), Linux 5.1, with the siginfo that kill(2) would make.
+pub fn pidfd_send_signal(fd: BorrowedFd<'_>, signo: i32) -> Result<(), Errno> {
+    let no_info = ptr::null::<libc::siginfo_t>();
+    // SAFETY: the descriptor is borrowed, so open; a null siginfo is allowed (pidfd_send_signal(2)).
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd.as_raw_fd(), signo, no_info, 0) };
+    Errno::result(result).map(drop)
+}
+
+/// kill(2), with any signal number: 0 probes, real-time ones are allowed.
+pub fn kill(pid: i32, signo: i32) -> Result<(), Errno> {
+    // SAFETY: plain integers; kill touches no memory of ours.
+    Errno::result(unsafe { libc::kill(pid, signo) }).map(drop)
+}
+
+/// clock_gettime(CLOCK_MONOTONIC) in nanoseconds; 0 if the clock can't be read, which Linux does not do.
+pub fn monotonic() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a writable timespec that outlives the call.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// close_range(2) with CLOSE_RANGE_CLOEXEC, Linux 5.11: marks every descriptor from `first` on, closes none.
+pub fn close_range_cloexec(first: u32) -> Result<(), Errno> {
+    // SAFETY: plain integers; with this flag the call changes descriptor flags only, so no owner loses a descriptor.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    Errno::result(result).map(drop)
+}
+
+/// fcntl(2) F_GETFD by number, for descriptors that somebody else handed to us.
+pub fn is_open(fd: RawFd) -> bool {
+    // SAFETY: F_GETFD takes no pointer and changes nothing; any number is allowed.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
+}
+
+/// fcntl(2) F_SETFD by number, for descriptors that somebody else handed to us.
+pub fn set_cloexec(fd: RawFd) -> Result<(), Errno> {
+    // SAFETY: F_SETFD takes a plain integer; it closes nothing, so no owner is affected.
+    Errno::result(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) }).map(drop)
+}
+
+/// Takes ownership of a descriptor that the parent put at a number agreed upon. Call it once per number, before
+/// anything else in this process could have opened it. None for 0 to 2 and for closed ones.
+pub fn take_inherited(fd: RawFd) -> Option<OwnedFd> {
+    if fd <= 2 || !is_open(fd) {
+        return None;
+    }
+    // SAFETY: the descriptor is open, was open before this program began, and by the contract above nobody owns it.
+    Some(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// What a signal does when nobody catches it.
+#[derive(Debug, Clone, Copy)]
+pub enum Disposition {
+    Default,
+    Ignore,
+}
+
+/// sigaction(2) to SIG_DFL or SIG_IGN; never to a handler.
+pub fn set_disposition(signo: i32, to: Disposition) -> Result<(), Errno> {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: all-zero bytes are a valid sigaction (no flags, an empty mask, SIG_DFL); the handler set is one of the
+    // two constants, so no code of ours ever runs as a signal handler. The pointers outlive the call.
+    let result = unsafe {
+        (*action.as_mut_ptr()).sa_sigaction = match to {
+            Disposition::Default => libc::SIG_DFL,
+            Disposition::Ignore => libc::SIG_IGN,
+        };
+        libc::sigaction(signo, action.as_ptr(), ptr::null_mut())
+    };
+    Errno::result(result).map(drop)
+}
+
+/// posix_spawn* functions return a positive error number and leave errno alone (posix_spawn(3)).
+fn check(code: libc::c_int) -> Result<(), Errno> {
+    if code == 0 { Ok(()) } else { Err(Errno::from_raw(code)) }
+}
+
+/// A posix_spawnattr_t: empty signal mask, every disposition default, and the process group or session asked for.
+pub struct SpawnAttr(libc::posix_spawnattr_t);
+
+impl SpawnAttr {
+    /// `extra` is POSIX_SPAWN_SETSID, POSIX_SPAWN_SETPGROUP (a new group) or 0.
+    pub fn new(extra: libc::c_int) -> Result<Self, Errno> {
+        let mut attr = MaybeUninit::<libc::posix_spawnattr_t>::zeroed();
+        // SAFETY: memory for an attr object; init writes it, so that it is initialised afterwards.
+        let mut attr = unsafe {
+            check(libc::posix_spawnattr_init(attr.as_mut_ptr()))?;
+            Self(attr.assume_init())
+        };
+        let flags = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF | extra;
+        let flags = libc::c_short::try_from(flags).map_err(|_| Errno::EINVAL)?;
+        let mut none = MaybeUninit::<libc::sigset_t>::zeroed();
+        let mut all = MaybeUninit::<libc::sigset_t>::zeroed();
+        // SAFETY: the sets are writable and are initialised by sigemptyset; `all` is then overwritten with ones, for
+        // sigset_t is an array of integers on every Linux libc and has no invalid bits. By hand, since sigfillset(3)
+        // leaves out the two signals that glibc keeps for itself, and they must be default in a child as well.
+        // `attr` was initialised above; the setters copy what they are given.
+        unsafe {
+            libc::sigemptyset(none.as_mut_ptr());
+            ptr::write_bytes(all.as_mut_ptr(), 0xff, 1);
+            check(libc::posix_spawnattr_setsigmask(&raw mut attr.0, none.as_ptr()))?;
+            check(libc::posix_spawnattr_setsigdefault(&raw mut attr.0, all.as_ptr()))?;
+            check(libc::posix_spawnattr_setpgroup(&raw mut attr.0, 0))?;
+            check(libc::posix_spawnattr_setflags(&raw mut attr.0, flags))?;
+        }
+        Ok(attr)
+    }
+}
+
+impl Drop for SpawnAttr {
+    fn drop(&mut self) {
+        // SAFETY: initialised in `new` and destroyed once, here.
+        unsafe { libc::posix_spawnattr_destroy(&raw mut self.0) };
+    }
+}
+
+/// A posix_spawn_file_actions_t: what the child does with its descriptors and directory before the exec, in order.
+pub struct FileActions(libc::posix_spawn_file_actions_t);
+
+impl FileActions {
+    pub fn new() -> Result<Self, Errno> {
+        let mut actions = MaybeUninit::<libc::posix_spawn_file_actions_t>::zeroed();
+        // SAFETY: memory for the object; init writes it, so that it is initialised afterwards.
+        unsafe {
+            check(libc::posix_spawn_file_actions_init(actions.as_mut_ptr()))?;
+            Ok(Self(actions.assume_init()))
+        }
+    }
+
+    /// dup2(2) in the child. When both are the same number, FD_CLOEXEC is cleared (POSIX.1-2024; glibc 2.29, musl).
+    pub fn dup2(&mut self, from: BorrowedFd<'_>, to: RawFd) -> Result<(), Errno> {
+        // SAFETY: the object is initialised; the numbers are only stored. A descriptor that is closed before the spawn
+        // makes the spawn fail and nothing worse.
+        check(unsafe { libc::posix_spawn_file_actions_adddup2(&raw mut self.0, from.as_raw_fd(), to) })
+    }
+
+    /// chdir(2) in the child; glibc 2.29, musl 1.1.24.
+    pub fn chdir(&mut self, to: &CStr) -> Result<(), Errno> {
+        // SAFETY: the object is initialised, `to` ends with a NUL, and the text is copied before the call returns.
+        check(unsafe { libc::posix_spawn_file_actions_addchdir_np(&raw mut self.0, to.as_ptr()) })
+    }
+}
+
+impl Drop for FileActions {
+    fn drop(&mut self) {
+        // SAFETY: initialised in `new` and destroyed once, here.
+        unsafe { libc::posix_spawn_file_actions_destroy(&raw mut self.0) };
+    }
+}
+
+/// posix_spawn(3). The pid is the child's, and its exec has taken place.
+pub fn posix_spawn(
+    path: &CStr,
+    actions: &FileActions,
+    attr: &SpawnAttr,
+    argv: &[CString],
+    env: &[CString],
+) -> Result<u32, Errno> {
+    let pointers = |words: &[CString]| -> Vec<*mut libc::c_char> {
+        words.iter().map(|word| word.as_ptr().cast_mut()).chain([ptr::null_mut()]).collect()
+    };
+    let (argv, env) = (pointers(argv), pointers(env));
+    let mut pid = 0;
+    // SAFETY: both arrays end with a null pointer and point to NUL-terminated strings that outlive the call, as do path,
+    // actions and attr, which are initialised. The pointers are mutable by an accident of C: exec writes to none.
+    check(unsafe {
+        libc::posix_spawn(
+            &raw mut pid,
+            path.as_ptr(),
+            &raw const actions.0,
+            &raw const attr.0,
+            argv.as_ptr(),
+            env.as_ptr(),
+        )
+    })?;
+    u32::try_from(pid).map_err(|_| Errno::ESRCH)
+}
+
+/// getauxval(3) AT_EXECFN: the name by which the kernel was asked to run us.
+pub fn exec_name() -> Option<CString> {
+    // SAFETY: getauxval takes a number. AT_EXECFN's value is zero or the address of a NUL-terminated string above the
+    // stack, which stays there, unchanged, as long as the process; it is copied at once.
+    unsafe {
+        let address = libc::getauxval(libc::AT_EXECFN) as *const libc::c_char;
+        if address.is_null() { None } else { Some(CStr::from_ptr(address).to_owned()) }
+    }
+}
+
+/// Tells a static glibc to read users and groups from the files alone. Elsewhere it does nothing.
+#[cfg(all(target_feature = "crt-static", target_env = "gnu"))]
+pub fn nss_files_only() {
+    unsafe extern "C" {
+        /// In <nss.h> and exported since glibc 2.0, for programs like nscd; libc does not bind it.
+        fn __nss_configure_lookup(database: *const libc::c_char, services: *const libc::c_char) -> libc::c_int;
+    }
+    for (database, services) in
+        [(c"passwd", c"files"), (c"group", c"files"), (c"initgroups", c"files"), (c"hosts", c"files dns")]
+    {
+        // SAFETY: two NUL-terminated constant strings, which glibc copies; it takes its own lock. A failure (an unknown
+        // database) leaves that one as it was.
+        unsafe { __nss_configure_lookup(database.as_ptr(), services.as_ptr()) };
+    }
+}
+
+/// See above.
+#[cfg(not(all(target_feature = "crt-static", target_env = "gnu")))]
+pub fn nss_files_only() {}

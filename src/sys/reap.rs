@@ -1,0 +1,82 @@
+//! Children that have ended: first looked at, then reaped, so that a caller knows whose status it takes before it is
+//! gone. Nobody else in the program waits.
+
+use std::time::Duration;
+
+use nix::errno::Errno;
+
+use super::{SysError, raw};
+
+/// What a look at our children shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peek {
+    /// There are children and all live.
+    None,
+    /// There are no children.
+    NoChildren,
+    /// This one has ended and waits to be reaped.
+    Dead(u32),
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// By exit, with this code.
+    Code(u8),
+    /// By this signal.
+    Signal(u8),
+}
+
+/// What a process, and those it has waited for, used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Processor time in user mode.
+    pub user: Duration,
+    /// Processor time in the kernel.
+    pub system: Duration,
+    /// The most memory that was resident at once.
+    pub max_rss_kib: u64,
+}
+
+/// A child that has ended, if there is one; it stays a zombie, and the next look shows it again.
+pub fn peek() -> Result<Peek, SysError> {
+    match raw::peek_dead() {
+        Ok(Some(pid)) => Ok(Peek::Dead(pid)),
+        Ok(None) => Ok(Peek::None),
+        Err(Errno::ECHILD) => Ok(Peek::NoChildren),
+        Err(errno) => Err(SysError::new("look for", "ended children", errno)),
+    }
+}
+
+/// Reaps one child that has ended. EAGAIN: it lives. ECHILD: it is no child of ours, or was reaped before.
+pub fn reap(pid: u32) -> Result<(Ended, Usage), SysError> {
+    let failed = SysError::on("reap process", &pid);
+    // 0 and below would mean any child.
+    let Some(number) = i32::try_from(pid).ok().filter(|&pid| pid > 0) else { return Err(failed(Errno::ECHILD)) };
+    match raw::wait4(number) {
+        Ok(Some((status, usage))) => Ok((ended(status), used(&usage))),
+        Ok(None) => Err(failed(Errno::EAGAIN)),
+        Err(errno) => Err(failed(errno)),
+    }
+}
+
+fn ended(status: i32) -> Ended {
+    // Without WUNTRACED and WCONTINUED there are only these two (wait(2)); both fit: 8 and 7 bits.
+    if libc::WIFSIGNALED(status) {
+        Ended::Signal(u8::try_from(libc::WTERMSIG(status)).unwrap_or(u8::MAX))
+    } else {
+        Ended::Code(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX))
+    }
+}
+
+fn used(usage: &libc::rusage) -> Usage {
+    let time = |time: libc::timeval| {
+        let micros = u64::try_from(time.tv_usec).unwrap_or(0);
+        Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0)).saturating_add(Duration::from_micros(micros))
+    };
+    Usage {
+        user: time(usage.ru_utime),
+        system: time(usage.ru_stime),
+        max_rss_kib: u64::try_from(usage.ru_maxrss).unwrap_or(0),
+    }
+}

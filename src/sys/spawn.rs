@@ -1,0 +1,197 @@
+//! Starting programs by posix_spawn(3), which shares our memory with the child until its exec and so costs the same
+//! however large we are. Either the program itself, or our own image as its exec stage (see `stage`) where the child has
+//! to become something that posix_spawn can't make of it. No fork, and no waiting.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+
+pub use super::program::{NotFound, as_path, explain, find_program};
+use super::raw::{self, FileActions, SpawnAttr};
+pub use super::status::{StageStatus, StatusPipe};
+use super::users::UserRef;
+use super::{SysError, program, stage, status};
+
+/// Where the stage finds its status pipe.
+const STATUS_FD: RawFd = 3;
+
+/// What runs a script without a first line that says so (execvp(3)).
+pub(super) const SHELL: &CStr = c"/bin/sh";
+
+/// What to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// The file. For `spawn` a path, as `find_program` returns it; `spawn_staged` also takes a bare name and looks it up
+    /// in the PATH of `env`, as the user and in the directory that the program will have.
+    pub path: CString,
+    /// The arguments, the program's own name first.
+    pub argv: Vec<CString>,
+    /// The whole environment, `NAME=value` each.
+    pub env: Vec<CString>,
+}
+
+/// What a standard stream is connected to.
+#[derive(Debug, Clone, Copy)]
+pub enum Stdio<'a> {
+    /// Our own stream of that number.
+    Inherit,
+    /// /dev/null.
+    Null,
+    /// An open file; it stays ours.
+    Fd(BorrowedFd<'a>),
+}
+
+/// Which session and process group the child is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Session {
+    /// Leader of a new session and group, without a controlling terminal.
+    New,
+    /// Leader of a new group in our session, as a shell's job is.
+    OwnGroup,
+    /// In our group.
+    Inherit,
+}
+
+/// One start.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// What to run.
+    pub program: &'a Program,
+    /// Its stdin, stdout and stderr.
+    pub stdio: [Stdio<'a>; 3],
+    /// Its working directory; ours if none.
+    pub cwd: Option<&'a CStr>,
+    /// Its session.
+    pub session: Session,
+}
+
+/// What a child has to become before its exec. Nothing by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Setup {
+    /// Change to this user, its primary group and its supplementary groups.
+    pub user: Option<UserRef>,
+    /// Set USER to that user's name, whatever it was.
+    pub set_user: bool,
+    /// Set HOME to that user's home directory, whatever it was.
+    pub set_home: bool,
+    /// Make its process group the foreground one of the controlling terminal, if there is one.
+    pub foreground_tty: bool,
+    /// Its soft RLIMIT_NOFILE, where we have raised ours.
+    pub nofile_soft: Option<u64>,
+}
+
+/// Starts programs. Holds what is the same for each.
+pub struct Spawner {
+    image: CString,
+    null: Option<OwnedFd>,
+    new_session: SpawnAttr,
+    own_group: SpawnAttr,
+    inherit: SpawnAttr,
+}
+
+impl Spawner {
+    /// `image` is the path by which our own program is run as the exec stage: `Image::path`.
+    pub fn new(image: CString) -> Result<Self, SysError> {
+        let attr = |extra| SpawnAttr::new(extra).map_err(SysError::on("prepare", "the start of programs"));
+        Ok(Self {
+            image,
+            // An image without /dev/null still gets its supervisor; only starts that need it fail.
+            null: open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).ok(),
+            new_session: attr(libc::POSIX_SPAWN_SETSID.into())?,
+            own_group: attr(libc::POSIX_SPAWN_SETPGROUP)?,
+            inherit: attr(0)?,
+        })
+    }
+
+    /// Starts the program itself. When this returns its exec has taken place, or nothing has: on error there is no
+    /// child. The error's number says why; `explain` says it in words.
+    pub fn spawn(&self, request: &Request<'_>) -> Result<u32, SysError> {
+        let program = request.program;
+        let failed = |errno| SysError::new("start", as_path(&program.path).display().to_string(), errno);
+        let mut actions = FileActions::new().map_err(failed)?;
+        let _copies = self.connect(&mut actions, &request.stdio)?;
+        if let Some(cwd) = request.cwd {
+            actions.chdir(cwd).map_err(failed)?;
+        }
+        let attr = self.attr(request.session);
+        match raw::posix_spawn(&program.path, &actions, attr, &program.argv, &program.env) {
+            Err(Errno::ENOEXEC) => {
+                let path = request.cwd.map_or(Path::new(""), as_path).join(as_path(&program.path));
+                let argv = shell_argv(&path, &program.path, &program.argv).ok_or_else(|| failed(Errno::ENOEXEC))?;
+                raw::posix_spawn(SHELL, &actions, attr, &argv, &program.env).map_err(failed)
+            }
+            done => done.map_err(failed),
+        }
+    }
+
+    /// Starts our own image as the program's exec stage. There is a child when this returns; whether the program runs
+    /// is what the pipe tells.
+    pub fn spawn_staged(&self, request: &Request<'_>, setup: &Setup) -> Result<(u32, StatusPipe), SysError> {
+        let failed = |errno| SysError::new("start", "the exec stage", errno);
+        let (reader, writer) = status::pipe()?;
+        let mut actions = FileActions::new().map_err(failed)?;
+        let _copies = self.connect(&mut actions, &request.stdio)?;
+        // After the streams, as one of their descriptors may have this very number. The pipe's own is no stream's.
+        actions.dup2(writer.as_fd(), STATUS_FD).map_err(failed)?;
+        let argv = stage::encode(request, setup, STATUS_FD);
+        let pid = raw::posix_spawn(&self.image, &actions, self.attr(request.session), &argv, &request.program.env)
+            .map_err(failed)?;
+        Ok((pid, reader))
+    }
+
+    fn attr(&self, session: Session) -> &SpawnAttr {
+        match session {
+            Session::New => &self.new_session,
+            Session::OwnGroup => &self.own_group,
+            Session::Inherit => &self.inherit,
+        }
+    }
+
+    /// Connects 0 to 2; all other descriptors of ours are close-on-exec. Keep what it returns until after the spawn.
+    fn connect(&self, actions: &mut FileActions, stdio: &[Stdio<'_>; 3]) -> Result<Vec<OwnedFd>, SysError> {
+        let failed = |errno| SysError::new("connect", "standard streams", errno);
+        let mut copies = Vec::new();
+        for (number, stream) in (0..).zip(stdio) {
+            let from = match stream {
+                Stdio::Inherit => continue,
+                Stdio::Fd(fd) => *fd,
+                Stdio::Null => match &self.null {
+                    Some(null) => null.as_fd(),
+                    None => return Err(SysError::new("open", "/dev/null", Errno::ENOENT)),
+                },
+            };
+            if from.as_raw_fd() <= 2 && from.as_raw_fd() != number {
+                // One of our own streams under another number. The child connects them in order, so this one may be
+                // overwritten before its turn comes (stdout and stderr swapped): use a copy above them, which is
+                // where this function, by F_DUPFD_CLOEXEC with 3, puts it.
+                let copy = from.try_clone_to_owned();
+                let copy = copy.map_err(|error| failed(Errno::from_raw(error.raw_os_error().unwrap_or(0))))?;
+                actions.dup2(copy.as_fd(), number).map_err(failed)?;
+                copies.push(copy);
+            } else {
+                actions.dup2(from, number).map_err(failed)?;
+            }
+        }
+        Ok(copies)
+    }
+}
+
+/// The arguments for a shell that is to run a file which the kernel can't, as execvp(3) does. None for binaries, which
+/// a shell would take for a script all the same.
+pub(super) fn shell_argv(seen_from_here: &Path, path: &CStr, argv: &[CString]) -> Option<Vec<CString>> {
+    let head = program::head(seen_from_here);
+    if program::is_elf(&head) || head.contains(&0) {
+        return None;
+    }
+    // A relative path may begin with a dash, and the shell would take it for options.
+    let path = if path.to_bytes().starts_with(b"-") {
+        CString::new([b"./", path.to_bytes()].concat()).ok()?
+    } else {
+        path.to_owned()
+    };
+    Some([SHELL.to_owned(), path].into_iter().chain(argv.iter().skip(1).cloned()).collect())
+}

@@ -1,0 +1,248 @@
+//! Processes other than ours, as /proc shows them: who descends from whom, and signals that can't hit a stranger. Nothing
+//! here is atomic, for /proc is not: a process that forks while it is being looked at may be missed, so callers look again
+//! until they find nobody.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use super::process::{PidFd, kill_pid};
+use super::{Errno, SysError};
+
+pub use super::process::group_exists;
+
+/// A line of /proc/pid/stat is some 350 bytes and can't reach this: 52 numbers and a name of at most 64.
+const STAT: usize = 1536;
+
+/// A process that can't be mistaken for another: a pid that is given out again comes with a later start time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProcId {
+    /// Its process id.
+    pub pid: u32,
+    /// When it started, in clock ticks since boot.
+    pub starttime: u64,
+}
+
+/// What /proc/pid/stat tells (proc_pid_stat(5)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// The parent.
+    pub ppid: u32,
+    /// The process group.
+    pub pgrp: u32,
+    /// The session.
+    pub session: u32,
+    /// `R`, `S`, `D`, `Z` and so on.
+    pub state: u8,
+    /// When it started, in clock ticks since boot.
+    pub starttime: u64,
+}
+
+impl Stat {
+    /// Whether it has ended: a zombie, or about to vanish.
+    pub fn is_dead(&self) -> bool {
+        matches!(self.state, b'Z' | b'X' | b'x')
+    }
+}
+
+/// One process's stat; none if it is gone or /proc isn't there.
+pub fn stat(pid: u32) -> Option<Stat> {
+    stat_in(Path::new("/proc"), pid)
+}
+
+fn stat_in(proc: &Path, pid: u32) -> Option<Stat> {
+    let mut buffer = [0; STAT];
+    let mut file = File::open(proc.join(format!("{pid}/stat"))).ok()?;
+    let mut length = 0_usize;
+    loop {
+        match file.read(buffer.get_mut(length..)?) {
+            Ok(0) => break,
+            Ok(count) => length = length.checked_add(count)?,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => return None,
+        }
+    }
+    parse_stat(buffer.get(..length)?)
+}
+
+/// The name, in parentheses, is the process's own choice and may hold blanks and parentheses: its end is the last one.
+fn parse_stat(text: &[u8]) -> Option<Stat> {
+    let end = text.iter().rposition(|&byte| byte == b')')?;
+    let mut fields = std::str::from_utf8(text.get(end.checked_add(1)?..)?).ok()?.split_ascii_whitespace();
+    Some(Stat {
+        state: *fields.next()?.as_bytes().first()?,
+        ppid: fields.next()?.parse().ok()?,
+        pgrp: fields.next()?.parse().ok()?,
+        session: fields.next()?.parse().ok()?,
+        // Field 22 of the line; the state is field 3.
+        starttime: fields.nth(15)?.parse().ok()?,
+    })
+}
+
+/// Whether the kernel keeps lists of children (CONFIG_PROC_CHILDREN, Linux 3.5; most have it, some small ones do not).
+/// Without, everything that asks for children reads all of /proc: then read a `Table` once for many questions.
+pub fn has_children_files() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| {
+        let pid = super::process::own_pid();
+        Path::new(&format!("/proc/self/task/{pid}/children")).exists()
+    })
+}
+
+/// Direct children, zombies included; none if it can't be told.
+fn children_in(proc: &Path, pid: &str) -> Option<Vec<u32>> {
+    let mut children = Vec::new();
+    let mut text = Vec::new();
+    // A thread's file lists the children which that thread made or was given (proc_tid_children(5)).
+    for task in proc.join(pid).join("task").read_dir().ok()?.flatten() {
+        text.clear();
+        if File::open(task.path().join("children")).and_then(|mut file| file.read_to_end(&mut text)).is_ok() {
+            children.extend(text.split(|&byte| byte == b' ').filter_map(number));
+        }
+    }
+    Some(children)
+}
+
+fn number(text: &[u8]) -> Option<u32> {
+    std::str::from_utf8(text).ok()?.trim_ascii().parse().ok()
+}
+
+/// All our direct children, orphans that we adopted and zombies included. None if /proc isn't mounted.
+pub fn children_of_self() -> Option<Vec<u32>> {
+    if has_children_files() {
+        return children_in(Path::new("/proc"), "self");
+    }
+    let own = super::process::own_pid();
+    Table::read(|_| false).map(|table| table.children(own).iter().map(|child| child.pid).collect())
+}
+
+/// Everybody below `pid`, which is not included, as many as `max`, parents before their children; zombies are left out.
+pub fn descendants(pid: u32, max: usize) -> Vec<ProcId> {
+    if has_children_files() {
+        return descendants_in(Path::new("/proc"), pid, max);
+    }
+    Table::read(|_| false).map(|table| table.descendants(pid, max)).unwrap_or_default()
+}
+
+fn descendants_in(proc: &Path, pid: u32, max: usize) -> Vec<ProcId> {
+    let mut found: Vec<ProcId> = Vec::new();
+    let mut next = Some(pid);
+    let mut walked = 0_usize;
+    while let Some(parent) = next {
+        for child in children_in(proc, &parent.to_string()).unwrap_or_default() {
+            if found.len() >= max {
+                return found;
+            }
+            // A child moves to another parent when its own dies, perhaps between two reads: it may come twice.
+            if let Some(stat) = stat_in(proc, child).filter(|stat| !stat.is_dead())
+                && !found.iter().any(|known| known.pid == child)
+            {
+                found.push(ProcId { pid: child, starttime: stat.starttime });
+            }
+        }
+        next = found.get(walked).map(|id| id.pid);
+        walked = walked.saturating_add(1);
+    }
+    found
+}
+
+/// All processes at one moment, more or less: one reading of /proc that answers many questions.
+#[derive(Debug, Clone, Default)]
+pub struct Table {
+    stats: HashMap<u32, Stat>,
+    children: HashMap<u32, Vec<ProcId>>,
+}
+
+impl Table {
+    /// Reads the stat of every process but those that `skip` names; they may still be asked about as parents. Skip the
+    /// leaders of services: when nobody else is there, one listing of /proc is all it takes. None if /proc isn't
+    /// mounted.
+    pub fn read(skip: impl Fn(u32) -> bool) -> Option<Self> {
+        Self::read_in(Path::new("/proc"), skip)
+    }
+
+    fn read_in(proc: &Path, skip: impl Fn(u32) -> bool) -> Option<Self> {
+        let mut table = Self::default();
+        let mut pids = proc.read_dir().ok()?.flatten().filter_map(|entry| number(entry.file_name().as_encoded_bytes()));
+        // A /proc that isn't one is an empty directory; the real one shows us at least ourselves.
+        let first = pids.next()?;
+        for pid in [first].into_iter().chain(pids).filter(|&pid| !skip(pid)) {
+            if let Some(stat) = stat_in(proc, pid) {
+                table.stats.insert(pid, stat);
+                table.children.entry(stat.ppid).or_default().push(ProcId { pid, starttime: stat.starttime });
+            }
+        }
+        Some(table)
+    }
+
+    /// All of them, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &Stat)> {
+        self.stats.iter().map(|(pid, stat)| (*pid, stat))
+    }
+
+    /// Direct children, zombies included.
+    pub fn children(&self, pid: u32) -> &[ProcId] {
+        self.children.get(&pid).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// As the function of that name.
+    pub fn descendants(&self, pid: u32, max: usize) -> Vec<ProcId> {
+        let mut found: Vec<ProcId> = Vec::new();
+        let mut next = Some(pid);
+        let mut walked = 0_usize;
+        while let Some(parent) = next {
+            for child in self.children(parent) {
+                if found.len() >= max {
+                    return found;
+                }
+                // Parents read at different moments could seem to form a circle; pid 0 is the parent of init.
+                let live = self.stats.get(&child.pid).is_some_and(|stat| !stat.is_dead());
+                if live && child.pid != pid && !found.contains(child) {
+                    found.push(*child);
+                }
+            }
+            next = found.get(walked).map(|id| id.pid);
+            walked = walked.saturating_add(1);
+        }
+        found
+    }
+}
+
+/// The process as it is now; none if it is gone.
+pub fn identify(pid: u32) -> Option<ProcId> {
+    stat(pid).map(|stat| ProcId { pid, starttime: stat.starttime })
+}
+
+/// Whether this very process still runs; a zombie does not.
+pub fn alive(id: ProcId) -> bool {
+    stat(id.pid).is_some_and(|stat| stat.starttime == id.starttime && !stat.is_dead())
+}
+
+/// Signals this very process and no other that got its pid since: the pidfd is opened first and the start time compared
+/// after, when the descriptor can no longer come to mean somebody else. False if it is gone. On a kernel without pidfds
+/// (before Linux 5.3) the comparison and the kill are two steps, with a moment in between.
+pub fn signal(id: ProcId, signo: i32) -> Result<bool, SysError> {
+    let pidfd = match PidFd::open(id.pid) {
+        Ok(pidfd) => Some(pidfd),
+        // EINVAL: not a process but one of a process's threads, so the pid is another's now.
+        Err(error) if matches!(error.errno, Errno::ESRCH | Errno::EINVAL) => return Ok(false),
+        Err(_) => None,
+    };
+    if !alive(id) {
+        return Ok(false);
+    }
+    let sent = match &pidfd {
+        // Old seccomp profiles know pidfd_open and not pidfd_send_signal, or the other way round.
+        Some(pidfd) => pidfd.signal(signo).or_else(|error| match error.errno {
+            Errno::ENOSYS => kill_pid(id.pid, signo),
+            _ => Err(error),
+        }),
+        None => kill_pid(id.pid, signo),
+    };
+    match sent {
+        Err(error) if error.errno == Errno::ESRCH => Ok(false),
+        done => done.map(|()| true),
+    }
+}

@@ -1,0 +1,83 @@
+//! The user database and the machine's name. Read-only: changing who we are is the exec stage's business.
+
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+use nix::unistd::{Uid, User};
+
+use super::{SysError, raw};
+
+/// A user as somebody names one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserRef {
+    /// By number, with or without an entry in the user database.
+    Id(u32),
+    /// By name, which needs an entry.
+    Name(String),
+}
+
+impl std::fmt::Display for UserRef {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Id(id) => write!(out, "{id}"),
+            Self::Name(name) => write!(out, "{name:?}"),
+        }
+    }
+}
+
+/// An entry of the user database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserInfo {
+    /// The login name.
+    pub name: String,
+    /// The user's number.
+    pub uid: u32,
+    /// The primary group's number.
+    pub gid: u32,
+    /// The home directory.
+    pub home: PathBuf,
+    /// The login shell.
+    pub shell: PathBuf,
+}
+
+/// Makes a static glibc read users from the files alone. Otherwise it loads nsswitch.conf's modules with dlopen, and a
+/// static program with another glibc's modules in it crashes. Call it first, in every mode; elsewhere it does nothing.
+pub fn static_nss() {
+    raw::nss_files_only();
+}
+
+/// The user's entry; none if there is no such user, or nothing to look it up in.
+pub fn lookup(user: &UserRef) -> Option<UserInfo> {
+    find(user).ok().flatten()
+}
+
+/// As `lookup`, but a database that can't be read is an error and not "no such user".
+pub fn find(user: &UserRef) -> Result<Option<UserInfo>, SysError> {
+    let found = match user {
+        UserRef::Id(id) => User::from_uid(Uid::from_raw(*id)),
+        UserRef::Name(name) => User::from_name(name),
+    };
+    match found {
+        Ok(entry) => Ok(entry.map(|entry| UserInfo {
+            name: entry.name,
+            uid: entry.uid.as_raw(),
+            gid: entry.gid.as_raw(),
+            home: entry.dir,
+            shell: entry.shell,
+        })),
+        // How various C libraries say "not found" (getpwnam(3)); ENOENT is also what an image without the file gives.
+        Err(Errno::ENOENT | Errno::ESRCH | Errno::EBADF | Errno::EPERM) => Ok(None),
+        Err(errno) => Err(SysError::new("look up user", user.to_string(), errno)),
+    }
+}
+
+/// Our effective user id.
+pub fn current_uid() -> u32 {
+    Uid::effective().as_raw()
+}
+
+/// The machine's name; empty if it has none that is text.
+pub fn hostname() -> String {
+    let name = nix::unistd::gethostname().unwrap_or_default();
+    name.to_str().unwrap_or_default().trim().to_owned()
+}
