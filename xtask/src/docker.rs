@@ -113,6 +113,12 @@ impl Drop for Daemon {
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
+        // It leaves the network namespace of `--network host` mounted.
+        for line in fs::read_to_string("/proc/self/mounts").unwrap_or_default().lines() {
+            if let Some(mounted) = line.split(' ').nth(1).filter(|m| Path::new(m).starts_with(&self.dir)) {
+                let _ = capture(Command::new("umount").arg(mounted));
+            }
+        }
         if let Err(e) = fs::remove_dir_all(&self.dir) {
             println!("cannot remove {}: {e}", self.dir.display());
         }
