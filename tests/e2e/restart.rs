@@ -59,7 +59,7 @@ fn without_a_strategy_and_attempts_there_is_one_run() {
 fn a_failure_is_what_the_service_says_it_is() {
     let rest = "[restart]\nstrategy = \"on-failure\"\nattempts = 2\n";
     assert_eq!(run("exit 3", &format!("{rest}[failure]\nsuccessful-exit-code = [3]\n"), 0).len(), 1);
-    assert_eq!(run("exit 0", &format!("{rest}[failure]\nsuccessful-exit-code = [3]\n"), 101).len(), 3);
+    assert_eq!(run("exit 0", &format!("{rest}[failure]\nsuccessful-exit-code = [3]\n"), 0).len(), 1);
     assert_eq!(run("kill -KILL $$", rest, 101).len(), 3);
     // The seed's word: the only codes that are failures.
     assert_eq!(run("exit 5", &format!("{rest}[failure]\nexit_code = \"10,20\"\n"), 0).len(), 1);
