@@ -104,7 +104,7 @@ fn a_file_that_may_not_be_read() {
     }
     let set = horust().service("bad", "command = \"true\"\n");
     fs::set_permissions(set.dir().join("services/bad.toml"), fs::Permissions::from_mode(0o000)).unwrap();
-    let set = set.wrapper(&["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups"]);
+    let set = set.copied().wrapper(&["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups"]);
     refused(set, &["bad.toml", "ermission denied"]);
 }
 

@@ -26,6 +26,7 @@ pub struct Builder {
     marks: Vec<String>,
     services: bool,
     pid1: bool,
+    copied: bool,
 }
 
 /// A running Horust. Dropping it kills it and everything it has started.
@@ -73,6 +74,7 @@ pub fn horust() -> Builder {
         marks: vec![],
         services: true,
         pid1: false,
+        copied: false,
     }
 }
 
@@ -140,6 +142,13 @@ impl Builder {
         self
     }
 
+    /// A copy of the binary in the directory, for a user who can't get at the one that was built.
+    pub fn copied(mut self) -> Builder {
+        fs::copy(env!("CARGO_BIN_EXE_horust"), self.dir.path().join("horust")).unwrap();
+        self.copied = true;
+        self
+    }
+
     /// As PID 1 of a namespace of its own.
     pub fn pid1(mut self) -> Builder {
         self.pid1 = true;
@@ -158,7 +167,8 @@ impl Builder {
             words.extend(["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"].map(str::to_owned));
         }
         words.append(&mut self.wrapper);
-        words.push(env!("CARGO_BIN_EXE_horust").to_owned());
+        let copy = self.dir.path().join("horust").display().to_string();
+        words.push(if self.copied { copy } else { env!("CARGO_BIN_EXE_horust").to_owned() });
         if self.services {
             words.extend(["--services-path".to_owned(), self.dir.path().join("services").display().to_string()]);
         }

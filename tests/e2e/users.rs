@@ -49,6 +49,7 @@ fn horust_itself_as_an_unknown_user_on_a_read_only_root() {
     let script = "mount -o remount,bind,ro / && mount -t tmpfs -o mode=755 none /run && exec \
                   setpriv --reuid 12345 --regid 12345 --clear-groups --no-new-privs --bounding-set=-all \"$@\"";
     let horust = horust()
+        .copied()
         .wrapper(&["unshare", "--mount", "bash", "-c", script, "bash"])
         .bash("who", "echo uid $(id -u); touch /run/x 2>/dev/null || echo run is not ours; touch /x 2>/dev/null || echo read-only; trap 'echo bye; exit 0' TERM; echo up; while true; do sleep 1000 & wait; done", "")
         .bash("ends", "exit 0", "")
@@ -65,6 +66,7 @@ fn an_ordinary_user_cannot_give_rights_to_a_service() {
         return;
     }
     let done = horust()
+        .copied()
         .wrapper(&["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups"])
         .arg("--unsuccessful-exit-finished-failed")
         .service("root", "command = \"echo must not run\"\nuser = \"root\"\n")
