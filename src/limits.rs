@@ -34,3 +34,12 @@ pub const LOG_QUEUE: usize = 1024;
 
 /// How long the end of Horust waits for a slow stderr to take its last lines.
 pub const LOG_FLUSH: Duration = Duration::from_millis(500);
+
+/// The exit code of `--unsuccessful-exit-finished-failed`, as Horust 0.1 has it.
+pub const EXIT_FINISHED_FAILED: u8 = 101;
+
+/// Exec stages under way at once: each holds a pipe open until its exec.
+pub const STAGES: usize = 32;
+
+/// Actions that main carries out before signals and exits get their turn again.
+pub const ACTIONS_PER_TURN: usize = 32;

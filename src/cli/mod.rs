@@ -1,1 +1,10 @@
-//! (being built)
+//! The command line: what was asked for, and the verbs that need no supervisor. It never ends the process: `main` does,
+//! with the exit code that it gets from here.
+
+mod args;
+pub mod check;
+mod exit_code;
+pub mod output;
+
+pub use args::{CommandOptions, Invocation, SuperviseOptions, parse};
+pub use exit_code::ExitCode;

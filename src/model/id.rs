@@ -32,6 +32,8 @@ pub struct ProbeId {
     pub round: u32,
     /// Index into the probe list of the service.
     pub probe: u32,
+    /// Whether it watches a service that is ready, or asks whether it is.
+    pub ready: bool,
 }
 
 impl fmt::Display for RunId {

@@ -145,6 +145,21 @@ pub struct Restart {
     pub throttle: bool,
 }
 
+impl Default for Restart {
+    fn default() -> Restart {
+        Restart {
+            strategy: RestartStrategy::Never,
+            backoff: Duration::ZERO,
+            attempts: 0,
+            growth: Growth::Linear,
+            backoff_max: Duration::from_secs(300),
+            jitter: 0.0,
+            reset_after: Duration::from_secs(10),
+            throttle: true,
+        }
+    }
+}
+
 /// After which ends a service is run again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RestartStrategy {
@@ -206,6 +221,19 @@ pub struct Health {
     pub max_failed: u32,
 }
 
+impl Default for Health {
+    fn default() -> Health {
+        Health {
+            probes: Vec::new(),
+            interval: Duration::from_secs(1),
+            timeout: Duration::from_secs(1),
+            initial_delay: Duration::ZERO,
+            success_threshold: 1,
+            max_failed: 3,
+        }
+    }
+}
+
 /// What a failure is, and what it does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailurePolicy {
@@ -265,6 +293,34 @@ impl ExitCodes {
         match self {
             ExitCodes::Successful(codes) => codes.contains(&code),
             ExitCodes::Failing(codes) => !codes.contains(&code),
+        }
+    }
+}
+
+impl ServiceSpec {
+    /// A service with defaults in everything but its name and command.
+    pub fn new(name: impl Into<String>, command: Vec<String>) -> ServiceSpec {
+        ServiceSpec {
+            name: name.into(),
+            origin: Origin::default(),
+            command: Command(command),
+            kind: Kind::Daemon,
+            autostart: true,
+            working_directory: None,
+            start_delay: Duration::ZERO,
+            start_after: Vec::new(),
+            shutdown_after: Vec::new(),
+            stdout: Output::Stdout,
+            stderr: Output::Stderr,
+            user: None,
+            signal_rewrite: Vec::new(),
+            required: false,
+            restart: Restart::default(),
+            readiness: Readiness::Exec,
+            health: None,
+            failure: FailurePolicy { codes: ExitCodes::Successful(vec![0]), strategy: FailureStrategy::Ignore },
+            environment: Environment::default(),
+            termination: Termination { signal: Signal::TERM, wait: Duration::from_secs(5), die_if_failed: Vec::new() },
         }
     }
 }

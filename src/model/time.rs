@@ -1,6 +1,5 @@
 //! Monotonic time as plain data: the pure parts are told the time, they never ask for it.
 
-use std::ops::Add;
 use std::time::Duration;
 
 /// A moment of the monotonic clock, in nanoseconds since an arbitrary origin. Arithmetic saturates.
@@ -12,12 +11,10 @@ impl Mono {
     pub fn since(self, earlier: Mono) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
-}
 
-impl Add<Duration> for Mono {
-    type Output = Mono;
-
-    fn add(self, d: Duration) -> Mono {
+    /// The moment that is `d` later.
+    #[must_use]
+    pub fn after(self, d: Duration) -> Mono {
         Mono(self.0.saturating_add(u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)))
     }
 }

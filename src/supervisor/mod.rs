@@ -1,1 +1,128 @@
-//! (being built)
+//! The supervisor: a pure state machine. Events in, actions out, the time passed in. It does no I/O, knows no pids and
+//! never waits, so that it can be simulated, replayed and proved. Start reading at [`service`].
+#![deny(clippy::wildcard_enum_match_arm, clippy::arithmetic_side_effects)]
+#![allow(
+    clippy::indexing_slicing,
+    reason = "only `Services` is indexed, by ids of the plan or checked by `is_current`"
+)]
+
+mod depend;
+mod event;
+mod health;
+mod invariants;
+mod restart;
+mod service;
+mod shutdown;
+mod stop;
+mod timers;
+
+pub use event::{Action, Cause, Event, Reason, Report, SpawnError, Status, StopCause, Target};
+pub use invariants::Broken;
+pub use service::State;
+
+use crate::model::{Mono, Plan, RunId, ServiceId};
+use depend::Links;
+use service::Services;
+use shutdown::Phase;
+use std::collections::VecDeque;
+use timers::Timers;
+
+/// The state of everything, and the rules by which it changes.
+#[derive(Clone, Debug)]
+pub struct Supervisor {
+    now: Mono,
+    services: Services,
+    links: Links,
+    timers: Timers,
+    /// Services whose gates may have opened. A queue instead of recursion: a chain of a thousand is no deep stack.
+    dirty: VecDeque<ServiceId>,
+    phase: Phase,
+    /// How many services are neither waiting for others nor over.
+    active: usize,
+    fail_exit: bool,
+    random: u64,
+}
+
+impl Supervisor {
+    /// A supervisor for this plan. `seed` decides the jitter of backoffs, and nothing else.
+    pub fn new(plan: &Plan, seed: u64) -> Supervisor {
+        Supervisor {
+            now: Mono::default(),
+            services: Services::new(plan),
+            links: Links::new(plan),
+            timers: Timers::new(plan.services.len()),
+            dirty: VecDeque::new(),
+            phase: Phase::Up,
+            active: 0,
+            fail_exit: plan.settings.unsuccessful_exit_finished_failed,
+            random: seed | 1,
+        }
+    }
+
+    /// Takes in one event and appends what must be done about it. Facts come before deadlines: a process that has
+    /// ended is never found late as well.
+    pub fn step(&mut self, now: Mono, event: Event, out: &mut Vec<Action>) {
+        self.now = self.now.max(now);
+        self.handle(event, out);
+        self.settle(out);
+        while let Some(id) = self.timers.pop_due(self.now) {
+            self.on_deadline(id, out);
+            self.settle(out);
+        }
+        self.conclude(out);
+        debug_assert_eq!(self.check(), Ok(()));
+    }
+
+    /// When [`step`](Supervisor::step) must be called at the latest, with [`Event::Tick`].
+    pub fn next_deadline(&self) -> Option<Mono> {
+        self.timers.next()
+    }
+
+    /// What readers may know, in the plan's order.
+    pub fn snapshot(&self) -> Vec<Status> {
+        self.services.ids().map(|id| self.services[id].status(id)).collect()
+    }
+
+    fn handle(&mut self, event: Event, out: &mut Vec<Action>) {
+        match event {
+            Event::Boot => self.dirty.extend(self.services.ids()),
+            Event::Tick => {}
+            Event::Signalled(signal) => self.on_signal(signal, out),
+            Event::Spawned(run) => self.on_spawned(run, out),
+            Event::SpawnFailed(run, error) => self.on_spawn_failed(run, error, out),
+            Event::Exited { run, exit, left } => self.on_exited(run, exit, left, out),
+            Event::TreeEmpty(run) => self.on_tree_empty(run, out),
+            Event::Probed(probe, answer) => self.on_probed(probe, answer, out),
+        }
+    }
+
+    /// Looks at every service whose gate may have opened, until nothing changes any more.
+    fn settle(&mut self, out: &mut Vec<Action>) {
+        while let Some(id) = self.dirty.pop_front() {
+            self.reconsider(id, out);
+        }
+    }
+
+    /// Whether a fact about this run is still of interest.
+    fn is_current(&self, run: RunId) -> bool {
+        self.services.get(run.service).is_some_and(|s| s.generation == run.generation && s.state.is_live())
+    }
+
+    /// The next pseudo-random number from -1 to 1 (xorshift64): jitter needs spread, not secrecy.
+    fn noise(&mut self) -> f64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        let fraction = f64::from(u32::try_from(self.random >> 32).unwrap_or(0)) / f64::from(u32::MAX);
+        fraction * 2.0 - 1.0
+    }
+}
+
+/// Says that something impossible has happened: stops a debug build, tells people in a release.
+macro_rules! never {
+    ($what:literal, $run:expr, $out:expr) => {{
+        debug_assert!(false, "{}: {:?}", $what, $run);
+        $out.push($crate::supervisor::Action::Report($crate::supervisor::Report::Bug($what, $run)));
+    }};
+}
+use never;

@@ -1,0 +1,174 @@
+//! The arguments, declared once: parsing, `--help` and usage errors come from here. Nothing is carried out here.
+
+use super::ExitCode;
+use crate::config::{self, Loaded};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// An init and process supervisor for containers.
+#[derive(Parser)]
+#[command(name = "horust", version, args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
+#[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
+struct Args {
+    /// A directory of service files (*.toml) or one such file; may be given several times
+    /// [default: /etc/horust/services]
+    #[arg(long, value_name = "PATH")]
+    services_path: Vec<PathBuf>,
+    /// Horust's own settings [default: /etc/horust/horust.toml]
+    #[arg(long, value_name = "FILE")]
+    config_path: Option<PathBuf>,
+    /// The directory of the control socket
+    #[arg(long, value_name = "DIR")]
+    uds_folder_path: Option<PathBuf>,
+    /// Exit with 101 if any service failed for good
+    #[arg(long)]
+    unsuccessful_exit_finished_failed: bool,
+    /// Start the valid services even if others are not
+    #[arg(long)]
+    skip_invalid: bool,
+    /// Print a service file that explains every key
+    #[arg(long, exclusive = true)]
+    sample_service: bool,
+    /// Run this command instead of services, and exit with its code
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Check service files without starting anything
+    Check {
+        /// Directories or files [default: /etc/horust/services]
+        paths: Vec<PathBuf>,
+        /// Horust's own settings [default: /etc/horust/horust.toml]
+        #[arg(long, value_name = "FILE")]
+        config_path: Option<PathBuf>,
+    },
+}
+
+/// What was asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Invocation {
+    /// Supervise services.
+    Supervise(SuperviseOptions),
+    /// Run one command.
+    Command(CommandOptions),
+    /// `horust check`.
+    Check {
+        /// What to check; the default directory if empty.
+        paths: Vec<PathBuf>,
+        /// `horust.toml`, if named.
+        config: Option<PathBuf>,
+    },
+    /// `--sample-service`.
+    SampleService,
+    /// Say this and end: help, version, or what is wrong with the arguments.
+    Print {
+        /// What to say.
+        text: String,
+        /// To standard output, else to standard error.
+        to_stdout: bool,
+        /// How to end.
+        code: ExitCode,
+    },
+}
+
+/// How to supervise services.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct SuperviseOptions {
+    /// Where the services are; the default directory if empty.
+    pub services: Vec<PathBuf>,
+    /// `horust.toml`, if named.
+    pub config: Option<PathBuf>,
+    /// Where the control socket goes.
+    pub uds_folder: Option<PathBuf>,
+    /// Exit with 101 if any service failed for good.
+    pub unsuccessful_exit_finished_failed: bool,
+    /// Start the valid services even if others are not.
+    pub skip_invalid: bool,
+}
+
+/// One command, with the other flags it came with.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct CommandOptions {
+    /// The program and its arguments, untouched. Never empty.
+    pub argv: Vec<OsString>,
+    /// The flags before `--`.
+    pub options: SuperviseOptions,
+}
+
+impl SuperviseOptions {
+    /// Loads the configuration they name.
+    pub fn load(&self) -> Loaded {
+        let env = |name: &str| std::env::var_os(name);
+        let (services, config) = (self.services.as_slice(), self.config.as_deref());
+        let mut loaded =
+            config::load(&config::Options { services, config, skip_invalid: self.skip_invalid, env: &env });
+        loaded.plan.settings.unsuccessful_exit_finished_failed |= self.unsuccessful_exit_finished_failed;
+        loaded
+    }
+}
+
+/// Understands the arguments, the program's name first.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Invocation {
+    let args: Vec<OsString> = args.into_iter().collect();
+    if args.last().is_some_and(|last| last == "--") {
+        return usage("error: a command is missing after `--`\n".to_owned());
+    }
+    let args = match Args::try_parse_from(args) {
+        Ok(args) => args,
+        Err(error) => {
+            let text = error.render().to_string();
+            return match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                    Invocation::Print { text, to_stdout: true, code: ExitCode::Ok }
+                }
+                _ => usage(text + misplaced_command(&error)),
+            };
+        }
+    };
+    let options = SuperviseOptions {
+        services: args.services_path,
+        config: args.config_path,
+        uds_folder: args.uds_folder_path,
+        unsuccessful_exit_finished_failed: args.unsuccessful_exit_finished_failed,
+        skip_invalid: args.skip_invalid,
+    };
+    match args.verb {
+        Some(Verb::Check { paths, config_path }) => Invocation::Check { paths, config: config_path },
+        None if args.sample_service => Invocation::SampleService,
+        None if args.command.is_empty() => Invocation::Supervise(options),
+        None => command(args.command, options),
+    }
+}
+
+fn usage(text: String) -> Invocation {
+    Invocation::Print { text, to_stdout: false, code: ExitCode::Usage }
+}
+
+/// A hint for who forgot the `--`.
+fn misplaced_command(error: &clap::Error) -> &'static str {
+    match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(arg)) if error.kind() == ErrorKind::UnknownArgument && !arg.starts_with('-') => {
+            "To run a command, write it after `--`: horust -- COMMAND\n"
+        }
+        _ => "",
+    }
+}
+
+/// A single argument that holds blanks is a whole command line, as it was for the first Horust.
+fn command(mut argv: Vec<OsString>, options: SuperviseOptions) -> Invocation {
+    if let [line] = argv.as_slice()
+        && let Some(line) = line.to_str().filter(|line| line.contains(char::is_whitespace))
+    {
+        match config::split_command(line) {
+            Ok(words) => argv = words.into_iter().map(OsString::from).collect(),
+            Err(why) => return usage(format!("Failed spawning the process: Invalid command: {line}: {why}\n")),
+        }
+    }
+    Invocation::Command(CommandOptions { argv, options })
+}

@@ -1,0 +1,206 @@
+//! What is wrong with a configuration, where, and what to do about it; and how that is shown. It knows text and
+//! places, never what a key means, and it writes nowhere: the caller prints what `render` returns.
+
+use annotate_snippets::{
+    AnnotationKind, Group, Level, Renderer, Snippet, normalize_untrusted_str, renderer::DecorStyle,
+};
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A file's path and its text, shared by all that point into it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// Its path, as given by the user.
+    pub path: PathBuf,
+    /// Its text, as parsed.
+    pub text: String,
+}
+
+/// Bytes of a source, from `start` up to `end`. Files are bounded far below 4 GiB.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span {
+    /// First byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+}
+
+impl From<Range<usize>> for Span {
+    fn from(range: Range<usize>) -> Span {
+        let clamp = |n| u32::try_from(n).unwrap_or(u32::MAX);
+        Span { start: clamp(range.start), end: clamp(range.end) }
+    }
+}
+
+impl Span {
+    /// As indices into the source's text.
+    pub fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+/// A span of a certain file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub source: Arc<Source>,
+    /// Where in it.
+    pub span: Span,
+}
+
+impl Place {
+    /// The line, from 1.
+    pub fn line(&self) -> u32 {
+        self.source.line(self.span)
+    }
+
+    /// The column in characters, from 1.
+    pub fn column(&self) -> u32 {
+        let before = self.source.text.get(..self.span.start as usize).unwrap_or("");
+        let line = before.rfind('\n').map_or(before, |newline| before.get(newline..).unwrap_or(""));
+        let chars = line.trim_start_matches('\n').chars().count();
+        u32::try_from(chars).unwrap_or(u32::MAX).saturating_add(1)
+    }
+}
+
+impl Source {
+    /// The line on which the span starts, from 1.
+    pub fn line(&self, span: Span) -> u32 {
+        let newlines = self.text.bytes().take(span.start as usize).filter(|b| *b == b'\n').count();
+        u32::try_from(newlines).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
+    /// The text of a span.
+    pub fn slice(&self, span: Span) -> &str {
+        self.text.get(span.range()).unwrap_or("")
+    }
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Nothing starts.
+    Error,
+    /// Worth reading; does not hold the start back.
+    Warning,
+}
+
+/// One finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, in one sentence.
+    pub message: String,
+    /// Where, unless there is no text to point at.
+    pub place: Option<Place>,
+    /// Written under the place.
+    pub label: String,
+    /// What to do; empty if there is nothing to say.
+    pub help: String,
+    /// Other places that matter, each with its label.
+    pub notes: Vec<(Place, String)>,
+}
+
+impl Diagnostic {
+    /// An error without a place.
+    pub fn error(message: impl Into<String>) -> Diagnostic {
+        Diagnostic {
+            severity: Severity::Error,
+            message: message.into(),
+            place: None,
+            label: String::new(),
+            help: String::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// A warning without a place.
+    pub fn warning(message: impl Into<String>) -> Diagnostic {
+        Diagnostic { severity: Severity::Warning, ..Diagnostic::error(message) }
+    }
+
+    /// Sets the place.
+    pub fn at(self, source: &Arc<Source>, span: Span) -> Diagnostic {
+        Diagnostic { place: Some(Place { source: source.clone(), span }), ..self }
+    }
+
+    /// Sets what is written under the place.
+    pub fn label(self, label: impl Into<String>) -> Diagnostic {
+        Diagnostic { label: label.into(), ..self }
+    }
+
+    /// Sets what to do about it.
+    pub fn help(self, help: impl Into<String>) -> Diagnostic {
+        Diagnostic { help: help.into(), ..self }
+    }
+
+    /// Adds another place.
+    pub fn note(mut self, source: &Arc<Source>, span: Span, label: impl Into<String>) -> Diagnostic {
+        self.notes.push((Place { source: source.clone(), span }, label.into()));
+        self
+    }
+}
+
+/// All findings as a person reads them, with a count at the end. Empty if there are none.
+pub fn render(diagnostics: &[Diagnostic], colour: bool) -> String {
+    let renderer = if colour { Renderer::styled() } else { Renderer::plain() }.decor_style(DecorStyle::Ascii);
+    let mut page = String::new();
+    for diagnostic in diagnostics {
+        page.push_str(&renderer.render(&[group(diagnostic)]));
+        page.push_str("\n\n");
+    }
+    let count = |severity| diagnostics.iter().filter(|d| d.severity == severity).count();
+    let counts = [(count(Severity::Error), "error"), (count(Severity::Warning), "warning")];
+    let mut separator = "";
+    for (n, what) in counts.into_iter().filter(|(n, _)| *n > 0) {
+        let plural = if n == 1 { "" } else { "s" };
+        let _ = write!(page, "{separator}{n} {what}{plural}");
+        separator = ", ";
+    }
+    if !page.is_empty() {
+        page.push('\n');
+    }
+    page
+}
+
+fn group(diagnostic: &Diagnostic) -> Group<'_> {
+    let level = match diagnostic.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let title = level.primary_title(&diagnostic.message);
+    let mut group = match &diagnostic.place {
+        Some(place) => title.element(snippet(place, &diagnostic.label, AnnotationKind::Primary)),
+        None => Group::with_title(title),
+    };
+    for (place, label) in &diagnostic.notes {
+        let same_file = diagnostic.place.as_ref().is_some_and(|p| Arc::ptr_eq(&p.source, &place.source));
+        let kind = if same_file { AnnotationKind::Context } else { AnnotationKind::Primary };
+        group = group.element(snippet(place, label, kind));
+    }
+    if !diagnostic.help.is_empty() {
+        group = group.element(Level::HELP.message(normalize_untrusted_str(&diagnostic.help)));
+    }
+    group
+}
+
+/// The lines around a place, so that a large file is not handed to the renderer whole.
+fn snippet<'a>(
+    place: &'a Place,
+    label: &'a str,
+    kind: AnnotationKind,
+) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+    let text = place.source.text.as_str();
+    let Range { start, end } = place.span.range();
+    let first = text.get(..start).and_then(|t| t.rfind('\n')).map_or(0, |newline| newline.saturating_add(1));
+    let last = text.get(end..).and_then(|t| t.find('\n')).map_or(text.len(), |n| end.saturating_add(n));
+    let span = start.saturating_sub(first)..end.saturating_sub(first);
+    let annotation = kind.span(span).label((!label.is_empty()).then_some(label));
+    Snippet::source(text.get(first..last).unwrap_or(""))
+        .path(place.source.path.to_string_lossy())
+        .line_start(place.line() as usize)
+        .annotation(annotation)
+}

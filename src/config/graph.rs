@@ -1,0 +1,270 @@
+//! How services refer to each other: names become ids; unknown names, references to oneself and cycles are reported.
+//! It never drops a service by itself: it says which ones are unusable and why.
+
+use super::diagnostic::{Diagnostic, Source, Span};
+use super::lower::Draft;
+use super::values::{At, closest};
+use crate::model::ServiceId;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// What became of the drafts: for each, why it can't be used, if it can't.
+pub type Unusable = Vec<Option<String>>;
+
+/// One wait of a service for another one.
+#[derive(Clone, Copy)]
+struct Edge {
+    to: usize,
+    /// The file that says so (an index into the drafts), and where.
+    by: usize,
+    span: Span,
+    why: Why,
+}
+
+/// Why one waits for the other.
+#[derive(Clone, Copy)]
+enum Why {
+    StartAfter,
+    ShutdownAfter,
+    /// The other one starts after it, so it stops first.
+    StartsFirst,
+    DieIfFailed,
+}
+
+impl Why {
+    fn key(self) -> &'static str {
+        match self {
+            Why::StartAfter | Why::StartsFirst => "start-after",
+            Why::ShutdownAfter => "shutdown-after",
+            Why::DieIfFailed => "die-if-failed",
+        }
+    }
+}
+
+/// Resolves all references of all drafts. `invalid` are the names of services whose files have errors of their own:
+/// what refers to them is unusable too, but that is no further error.
+pub fn link(drafts: &mut [Draft], invalid: &HashSet<String>, diagnostics: &mut Vec<Diagnostic>) -> Unusable {
+    let mut unusable: Unusable = vec![None; drafts.len()];
+    let ids = index(drafts, &mut unusable, diagnostics);
+    let mut start: Vec<Vec<Edge>> = Vec::with_capacity(drafts.len());
+    let mut stop: Vec<Vec<Edge>> = vec![Vec::new(); drafts.len()];
+    for from in 0..drafts.len() {
+        let mut resolve = |pick: fn(&Draft) -> &[At<String>], why| {
+            let resolver = Resolver { drafts, ids: &ids, invalid, from };
+            resolver.all(pick, why, &mut unusable, diagnostics)
+        };
+        let after = resolve(|d| &d.start_after, Why::StartAfter);
+        let last = resolve(|d| &d.shutdown_after, Why::ShutdownAfter);
+        let die = resolve(|d| &d.die_if_failed, Why::DieIfFailed);
+        let Some(draft) = drafts.get_mut(from) else { break };
+        draft.spec.start_after = to_ids(&after);
+        draft.spec.shutdown_after = to_ids(&last);
+        draft.spec.termination.die_if_failed = to_ids(&die);
+        for edge in &after {
+            // Who starts first stops last.
+            if let Some(edges) = stop.get_mut(edge.to) {
+                edges.push(Edge { to: from, why: Why::StartsFirst, ..*edge });
+            }
+        }
+        if let Some(edges) = stop.get_mut(from) {
+            edges.extend(last);
+        }
+        start.push(after);
+    }
+    drop(ids);
+    warn_of_manual(drafts, &start, diagnostics);
+    cycles(drafts, &start, "start", &mut unusable, diagnostics);
+    // A cycle of starts is one of stops too; once is enough.
+    for (edges, why) in stop.iter_mut().zip(&unusable) {
+        edges.retain(|edge| why.is_none() && unusable.get(edge.to).is_some_and(Option::is_none));
+    }
+    cycles(drafts, &stop, "stop", &mut unusable, diagnostics);
+    unusable
+}
+
+fn to_ids(edges: &[Edge]) -> Vec<ServiceId> {
+    edges.iter().map(|edge| ServiceId(u32::try_from(edge.to).unwrap_or(u32::MAX))).collect()
+}
+
+/// All names, and an error for each that is taken already.
+fn index(drafts: &[Draft], unusable: &mut Unusable, diagnostics: &mut Vec<Diagnostic>) -> HashMap<String, usize> {
+    let mut ids: HashMap<String, usize> = HashMap::with_capacity(drafts.len());
+    for (id, draft) in drafts.iter().enumerate() {
+        let name = &draft.spec.name;
+        let Some(first) = ids.get(name).and_then(|first| drafts.get(*first)) else {
+            ids.insert(name.clone(), id);
+            continue;
+        };
+        let message = format!(
+            "two services are named `{name}`: `{}` and `{}`",
+            first.source.path.display(),
+            draft.source.path.display()
+        );
+        let diagnostic = Diagnostic::error(message).at(&draft.source, draft.name_span).label("the second");
+        diagnostics
+            .push(diagnostic.note(&first.source, first.name_span, "the first").help("give one a `name` of its own"));
+        if let Some(why) = unusable.get_mut(id) {
+            *why = Some(format!("its name is taken by `{}`", first.source.path.display()));
+        }
+    }
+    ids
+}
+
+struct Resolver<'a> {
+    drafts: &'a [Draft],
+    ids: &'a HashMap<String, usize>,
+    invalid: &'a HashSet<String>,
+    from: usize,
+}
+
+impl Resolver<'_> {
+    /// The edges of one list of names. Who starts after an invalid service is unusable too.
+    fn all(
+        &self,
+        pick: fn(&Draft) -> &[At<String>],
+        why: Why,
+        unusable: &mut Unusable,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Vec<Edge> {
+        let mut edges: Vec<Edge> = Vec::new();
+        let Some(draft) = self.drafts.get(self.from) else { return edges };
+        for At { value: name, span } in pick(draft) {
+            let short = name.strip_suffix(".toml").unwrap_or(name);
+            let unfit = match self.ids.get(name).or_else(|| self.ids.get(short)) {
+                Some(to) if *to == self.from => {
+                    let message = format!("`{}` names itself in `{}`", draft.spec.name, why.key());
+                    diagnostics.push(Diagnostic::error(message).at(&draft.source, *span));
+                    Some("it refers to itself".to_owned())
+                }
+                Some(to) => {
+                    if !edges.iter().any(|edge| edge.to == *to) {
+                        edges.push(Edge { to: *to, by: self.from, span: *span, why });
+                    }
+                    None
+                }
+                None if self.invalid.contains(short) || self.invalid.contains(name) => {
+                    matches!(why, Why::StartAfter).then(|| format!("it starts after `{short}`, which is left out"))
+                }
+                None => {
+                    diagnostics.push(self.stranger(short, &draft.source, *span));
+                    Some(format!("it refers to `{short}`, which does not exist"))
+                }
+            };
+            if let (Some(unfit), Some(slot @ None)) = (unfit, unusable.get_mut(self.from)) {
+                *slot = Some(unfit);
+            }
+        }
+        edges
+    }
+
+    fn stranger(&self, name: &str, source: &Arc<Source>, span: Span) -> Diagnostic {
+        let diagnostic = Diagnostic::error(format!("there is no service `{name}`")).at(source, span);
+        match closest(name, self.ids.keys().map(String::as_str)) {
+            Some(close) => diagnostic.help(format!("did you mean `{close}`?")),
+            None => diagnostic,
+        }
+    }
+}
+
+fn warn_of_manual(drafts: &[Draft], start: &[Vec<Edge>], diagnostics: &mut Vec<Diagnostic>) {
+    for (draft, edges) in drafts.iter().zip(start) {
+        for edge in edges {
+            let manual = drafts.get(edge.to).filter(|target| !target.spec.autostart && draft.spec.autostart);
+            if let Some(target) = manual {
+                let message = format!("`{}` is not started with Horust", target.spec.name);
+                let warning = Diagnostic::warning(message).at(&draft.source, edge.span);
+                diagnostics.push(warning.label(format!("`{}` waits until it is started by hand", draft.spec.name)));
+            }
+        }
+    }
+}
+
+/// Reports every cycle once. Services that wait for nothing are taken away again and again; among those that remain,
+/// each waits for another one that remains, so following the waits must end in a cycle.
+fn cycles(
+    drafts: &[Draft],
+    graph: &[Vec<Edge>],
+    verb: &str,
+    unusable: &mut Unusable,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let mut waited_by: Vec<Vec<usize>> = vec![Vec::new(); graph.len()];
+    let mut waits: Vec<usize> = graph.iter().map(Vec::len).collect();
+    for (from, edges) in graph.iter().enumerate() {
+        for edge in edges {
+            waited_by.get_mut(edge.to).into_iter().for_each(|list| list.push(from));
+        }
+    }
+    let mut gone = vec![false; graph.len()];
+    let mut free: Vec<usize> = (0..graph.len()).filter(|id| waits.get(*id) == Some(&0)).collect();
+    let mut from = 0;
+    loop {
+        while let Some(id) = free.pop() {
+            if gone.get_mut(id).is_none_or(|gone| std::mem::replace(gone, true)) {
+                continue;
+            }
+            for waiting in waited_by.get(id).into_iter().flatten() {
+                if let Some(count) = waits.get_mut(*waiting) {
+                    *count = count.saturating_sub(1);
+                    free.extend((*count == 0).then_some(*waiting));
+                }
+            }
+        }
+        while gone.get(from) == Some(&true) {
+            from = from.saturating_add(1);
+        }
+        if from >= graph.len() {
+            return;
+        }
+        let cycle = walk(graph, &gone, from);
+        diagnostics.push(report(drafts, &cycle, verb));
+        for edge in &cycle {
+            unusable.get_mut(edge.to).into_iter().for_each(|why| *why = Some(format!("it is part of a {verb} cycle")));
+            free.push(edge.to);
+        }
+    }
+}
+
+/// Follows the first wait that remains until a service comes up again. The edges of the cycle, in order.
+fn walk(graph: &[Vec<Edge>], gone: &[bool], from: usize) -> Vec<Edge> {
+    let mut path: Vec<Edge> = Vec::new();
+    let mut position: HashMap<usize, usize> = HashMap::new();
+    let mut at = from;
+    loop {
+        if let Some(start) = position.insert(at, path.len()) {
+            return path.split_off(start);
+        }
+        let remains = |edge: &&Edge| gone.get(edge.to) == Some(&false);
+        match graph.get(at).and_then(|edges| edges.iter().find(remains)) {
+            Some(edge) => path.push(*edge),
+            None => return path,
+        }
+        at = path.last().map_or(at, |edge| edge.to);
+    }
+}
+
+fn report(drafts: &[Draft], cycle: &[Edge], verb: &str) -> Diagnostic {
+    let name = |id: usize| drafts.get(id).map_or("?", |draft| draft.spec.name.as_str());
+    // The service that an edge starts from is the one that the edge before it leads to.
+    let first = cycle.last().map_or(0, |edge| edge.to);
+    let mut path = format!("`{}`", name(first));
+    let mut diagnostic = Diagnostic::error("");
+    let mut from = first;
+    for edge in cycle {
+        path.push_str(&format!(" -> `{}`", name(edge.to)));
+        let (one, other) = (name(from), name(edge.to));
+        let label = match edge.why {
+            Why::StartAfter => format!("`{one}` starts after `{other}`"),
+            Why::StartsFirst => format!("`{one}` stops after `{other}`, because it starts before it"),
+            Why::ShutdownAfter | Why::DieIfFailed => format!("`{one}` stops after `{other}`"),
+        };
+        let Some(source) = drafts.get(edge.by).map(|draft| &draft.source) else { continue };
+        diagnostic = match diagnostic.place {
+            None => diagnostic.at(source, edge.span).label(label),
+            Some(_) => diagnostic.note(source, edge.span, label),
+        };
+        from = edge.to;
+    }
+    diagnostic.message = format!("a cycle: these services wait for each other to {verb}: {path}");
+    diagnostic
+}

@@ -1,0 +1,211 @@
+//! From the keys of one file to one service: defaults are filled in, and what only makes sense together is checked.
+//! References to other services stay names here; `graph` resolves them.
+
+use super::diagnostic::{Source, Span};
+use super::kinds::ReadyWhen;
+use super::schema::{self, Main};
+use super::values::{At, Codes, Cx, Names};
+use crate::model::{
+    Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, Kind, Origin, Output, Probe, Readiness,
+    Restart, RestartStrategy, ServiceSpec, Signal, Termination,
+};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A service whose references are still names.
+#[derive(Debug)]
+pub struct Draft {
+    /// Its file.
+    pub source: Arc<Source>,
+    /// All but its references.
+    pub spec: ServiceSpec,
+    /// Where its name is written; the start of the file if it isn't.
+    pub name_span: Span,
+    /// `start-after`.
+    pub start_after: Vec<At<String>>,
+    /// `shutdown-after`.
+    pub shutdown_after: Vec<At<String>>,
+    /// `die-if-failed`.
+    pub die_if_failed: Vec<At<String>>,
+}
+
+/// The name of the service in this file, as long as nothing else says it.
+pub fn stem(source: &Source) -> String {
+    let name = source.path.file_name().unwrap_or_default().to_string_lossy();
+    name.strip_suffix(".toml").unwrap_or(&name).to_owned()
+}
+
+/// Lowers one file. What is wrong is in `cx`; `None` only if there is no command, without which there is no service.
+pub fn lower(main: Main, wait: Duration, cx: &mut Cx<'_>) -> Option<Draft> {
+    let (name, name_span) = name(main.name, cx);
+    let environment = main.environment.map(|at| environment(at, cx)).unwrap_or_default();
+    let health = main.healthiness.and_then(|at| health(at, cx));
+    let (restart, ready) = restart(main.restart.map(|at| at.value).unwrap_or_default(), cx);
+    let readiness = readiness(ready, health.is_some(), cx);
+    let failure = failure(main.failure.map(|at| at.value).unwrap_or_default(), cx);
+    let termination = main.termination.map(|at| at.value).unwrap_or_default();
+    let command = main.command?;
+    let spec = ServiceSpec {
+        name,
+        origin: Origin { file: cx.source.path.clone(), line: cx.source.line(command.span) },
+        command: command.value,
+        kind: or(main.kind, Kind::Daemon),
+        autostart: or(main.autostart, true),
+        working_directory: main.working_directory.map(|at| at.value),
+        start_delay: or(main.start_delay, Duration::ZERO),
+        start_after: Vec::new(),
+        shutdown_after: Vec::new(),
+        stdout: or(main.stdout, Output::Stdout),
+        stderr: or(main.stderr, Output::Stderr),
+        user: main.user.map(|at| at.value),
+        signal_rewrite: main.signal_rewrite.map(|at| at.value.0).unwrap_or_default(),
+        required: or(main.required, false),
+        restart,
+        readiness,
+        health,
+        failure,
+        environment,
+        termination: Termination {
+            signal: or(termination.signal, Signal::TERM),
+            wait: or(termination.wait, wait),
+            die_if_failed: Vec::new(),
+        },
+    };
+    Some(Draft {
+        source: cx.source.clone(),
+        spec,
+        name_span,
+        start_after: names(main.start_after),
+        shutdown_after: names(main.shutdown_after),
+        die_if_failed: names(termination.die_if_failed),
+    })
+}
+
+fn or<T>(field: Option<At<T>>, default: T) -> T {
+    field.map_or(default, |at| at.value)
+}
+
+fn names(field: Option<At<Names>>) -> Vec<At<String>> {
+    field.map(|at| at.value.0).unwrap_or_default()
+}
+
+fn name(field: Option<At<String>>, cx: &mut Cx<'_>) -> (String, Span) {
+    let written = field.is_some();
+    let At { value: name, span } = field.unwrap_or_else(|| At { value: stem(cx.source), span: Span::default() });
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._@-".contains(&b);
+    if name.is_empty() || !name.bytes().all(allowed) {
+        let error = cx.error(span, format!("`{name}` can't be the name of a service"));
+        let help = "a name is made of letters, digits, `.`, `_`, `@` and `-`";
+        cx.push(error.help(if written {
+            help
+        } else {
+            "the name comes from the file; give another with `name = \"...\"`"
+        }));
+    }
+    (name, span)
+}
+
+fn restart(table: schema::Restart, cx: &mut Cx<'_>) -> (Restart, Option<At<ReadyWhen>>) {
+    if let Some(jitter) = table.jitter.as_ref().filter(|j| !(0.0..=1.0).contains(&j.value.0)) {
+        cx.push(cx.error(jitter.span, "`jitter` must be between 0 and 1"));
+    }
+    let restart = Restart {
+        strategy: or(table.strategy, RestartStrategy::Never),
+        backoff: or(table.backoff, Duration::ZERO),
+        attempts: or(table.attempts, 0),
+        growth: or(table.growth, Growth::Linear),
+        backoff_max: or(table.backoff_max, Duration::from_secs(300)),
+        jitter: table.jitter.map_or(0.0, |at| at.value.0),
+        reset_after: or(table.reset_after, Duration::from_secs(10)),
+        throttle: or(table.throttle, true),
+    };
+    (restart, table.readiness)
+}
+
+fn readiness(ready: Option<At<ReadyWhen>>, has_health: bool, cx: &mut Cx<'_>) -> Readiness {
+    match ready {
+        Some(At { value: ReadyWhen::Probe(probe), .. }) => Readiness::Probe(probe),
+        Some(At { span, .. }) if !has_health && !cx.has_errors() => {
+            let warning = cx.warning(span, "there is no health check to be ready by");
+            cx.push(warning.help("add one below [healthiness]; until then the service is ready once it was started"));
+            Readiness::Exec
+        }
+        Some(_) | None if has_health => Readiness::Health,
+        _ => Readiness::Exec,
+    }
+}
+
+fn health(At { value: table, span }: At<schema::Healthiness>, cx: &mut Cx<'_>) -> Option<Health> {
+    let mut probes = Vec::new();
+    probes.extend(table.http_endpoint.map(|at| Probe::Http(at.value.0)));
+    probes.extend(table.file_path.map(|at| Probe::File(at.value)));
+    probes.extend(table.command.map(|at| Probe::Command(at.value)));
+    for (threshold, least) in [(&table.success_threshold, 1), (&table.failure_threshold, 0)] {
+        if let Some(at) = threshold.as_ref().filter(|at| at.value < least) {
+            cx.push(cx.error(at.span, format!("`success-threshold` must be {least} or more")));
+        }
+    }
+    if let Some(at) = table.timeout.as_ref().filter(|at| at.value.is_zero()) {
+        cx.push(cx.error(at.span, "with a `timeout` of zero no check can pass"));
+    }
+    if probes.is_empty() {
+        let others = [table.interval.is_some(), table.timeout.is_some(), table.initial_delay.is_some()];
+        let thresholds = table.success_threshold.is_some() || table.failure_threshold.is_some();
+        if (thresholds || others.contains(&true)) && !cx.has_errors() {
+            let warning = cx.warning(span, "[healthiness] holds no check, so nothing is watched");
+            cx.push(warning.help("add `http-endpoint`, `file-path` or `command`"));
+        }
+        return None;
+    }
+    Some(Health {
+        probes,
+        interval: or(table.interval, Duration::from_secs(1)),
+        timeout: or(table.timeout, Duration::from_secs(1)),
+        initial_delay: or(table.initial_delay, Duration::ZERO),
+        success_threshold: or(table.success_threshold, 1),
+        max_failed: or(table.failure_threshold, 3),
+    })
+}
+
+fn failure(table: schema::Failure, cx: &mut Cx<'_>) -> FailurePolicy {
+    let codes = match (table.successful_exit_code, table.exit_code) {
+        (Some(successful), Some(failing)) => {
+            let error = cx.error(failing.span, "`exit-code` and `successful-exit-code` exclude each other");
+            let error = error.label("the only failures").note(cx.source, successful.span, "the successes");
+            cx.push(error.help("keep one of them"));
+            ExitCodes::Failing(Vec::new())
+        }
+        (None, Some(At { value: Codes(codes), .. })) => ExitCodes::Failing(codes),
+        (Some(At { value: Codes(mut codes), .. }), None) => {
+            if !codes.contains(&0) {
+                codes.push(0);
+            }
+            ExitCodes::Successful(codes)
+        }
+        (None, None) => ExitCodes::Successful(vec![0]),
+    };
+    FailurePolicy { codes, strategy: or(table.strategy, FailureStrategy::Ignore) }
+}
+
+fn environment(At { value: table, .. }: At<schema::EnvironmentTable>, cx: &mut Cx<'_>) -> Environment {
+    let keys = table.keys;
+    if let (Some(keep), Some(clear)) = (&keys.keep_env, &keys.clear)
+        && keep.value == clear.value
+    {
+        let error = cx.error(clear.span, "`clear` and `keep-env` contradict each other");
+        cx.push(error.note(cx.source, keep.span, "`keep-env` is its opposite").help("keep one of them"));
+    }
+    let load = names(keys.load).into_iter().map(|At { value, .. }| match value.strip_prefix('-') {
+        Some(optional) => (PathBuf::from(optional), true),
+        None => (PathBuf::from(value), false),
+    });
+    let mut additional = keys.additional.map(|at| at.value.0).unwrap_or_default();
+    additional.extend(table.direct);
+    Environment {
+        keep: keys.keep_env.map(|at| at.value).or(keys.clear.map(|at| !at.value)).unwrap_or(false),
+        re_export: names(keys.re_export).into_iter().map(|name| name.value).collect(),
+        load: load.collect(),
+        additional,
+    }
+}

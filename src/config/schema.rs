@@ -1,0 +1,246 @@
+//! Every key, declared once: its name, other spellings, kind, default, meaning and a sample. The readers, the sample
+//! page and all further documentation come from here. What a key does is decided in `lower`, not here.
+
+use super::diagnostic::Span;
+use super::kinds::{Endpoint, ReadyWhen, Rewrite, WebServer};
+use super::table::{Key, Table, entries, normal, put, read_tables, store, table, unknown};
+use super::values::{At, Codes, Cx, Names, Number, Read, Size, Variables, closest, variable};
+use crate::model::{Command, FailureStrategy, Growth, IdOrName, Kind, Output, RestartStrategy, Signal};
+use std::path::PathBuf;
+use std::time::Duration;
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+table! {
+    /// A service file.
+    Main {
+        /// What to run. Split into words like a shell does, but no shell runs it. An array is taken as it is.
+        /// A bare program name is looked up in the service's PATH at each start.
+        command: Command = "command" | "path",
+            default "required", sample r#""/bin/sleep infinity""#;
+        /// The service's name. Others refer to it by this, with or without `.toml`.
+        name: String = "name", default "the file's name without .toml", sample r#""sample""#;
+        /// A daemon keeps running and is ready once its checks pass. A oneshot is ready once it has exited successfully.
+        kind: Kind = "kind", default "daemon", sample r#""daemon""#;
+        /// Start it together with Horust. If false, it starts only when asked to.
+        autostart: bool = "autostart", default "true", sample "true";
+        /// Where it runs. The directory must exist when the service starts.
+        working_directory: PathBuf = "working-directory", default "Horust's own directory", sample r#""/tmp""#;
+        /// How long to wait before every start.
+        start_delay: Duration = "start-delay", default "0s", sample r#""2s""#;
+        /// Start only once these services are ready or have finished.
+        start_after: Names = "start-after", default "none", sample r#"["database"]"#;
+        /// Stop only once these services have stopped. Without it, services stop in reverse start order.
+        shutdown_after: Names = "shutdown-after", default "none", sample r#"["web"]"#;
+        /// Where its standard output goes: STDOUT or STDERR (Horust's own), NULL, or a file to append to.
+        stdout: Output = "stdout", default "STDOUT", sample r#""STDOUT""#;
+        /// Where its standard error goes. May name the same file as `stdout`.
+        stderr: Output = "stderr", default "STDERR", sample r#""/var/log/sample.log""#;
+        /// Start a new file once the output file has this size.
+        stdout_rotate_size: Size = "stdout-rotate-size", default "never", sample r#""100MB""#, without_effect;
+        /// The same for standard error.
+        stderr_rotate_size: Size = "stderr-rotate-size", default "never", sample r#""100MB""#, without_effect;
+        /// Add the time to the names of output files.
+        stdout_timestamp: bool = "stdout-should-append-timestamp-to-filename",
+            default "false", sample "false", without_effect;
+        /// Whom it runs as: a name or a number. Its group and groups follow.
+        user: IdOrName = "user", default "Horust's own user", sample r#""nobody""#;
+        /// What it gets instead of a signal that Horust receives. 0 drops the signal.
+        signal_rewrite: Rewrite = "signal-rewrite", default "none", sample r#""15:3,USR1:0""#;
+        /// Bring the whole system down once this service has failed for good.
+        required: bool = "required", default "false", sample "false";
+        /// When to run it again after it has ended.
+        restart: Restart = "restart", default "", sample "";
+        /// How to see whether it is well. All checks that are given must pass.
+        healthiness: Healthiness = "healthiness" old "healthness", default "", sample "";
+        /// What counts as a failure, and what a service that failed for good does to the others.
+        failure: Failure = "failure", default "", sample "";
+        /// Its environment. USER, HOME, HOSTNAME, PATH and TERM are always set.
+        /// Further keys are variables: `DATABASE_NAME = "my_db"`.
+        environment: EnvironmentTable = "environment", default "", sample "";
+        /// How it is stopped.
+        termination: Termination = "termination", default "", sample "";
+        /// What it may use at most.
+        resource_limit: ResourceLimit = "resource-limit" old "resource", default "", sample "";
+    }
+}
+
+table! {
+    /// `[restart]`
+    Restart {
+        /// Which ends it is run again after: none, failures only, or all.
+        strategy: RestartStrategy = "strategy", default "never", sample r#""on-failure""#;
+        /// The delay before the first restart after a failure.
+        backoff: Duration = "backoff", default "0s", sample r#""1s""#;
+        /// How many restarts in a row after failures. 0: none for `never`, no limit for the others.
+        attempts: u32 = "attempts" old "trials" old "tentatives", default "0", sample "3";
+        /// How the delay grows with each attempt: 1s 2s 3s, 1s 1s 1s, or 1s 2s 4s.
+        growth: Growth = "growth", default "linear", sample r#""linear""#;
+        /// The delay grows no longer than this.
+        backoff_max: Duration = "backoff-max", default "5m", sample r#""5m""#;
+        /// Varies the delay at random by up to this part of it, 0 to 1.
+        jitter: Number = "jitter", default "0", sample "0.1";
+        /// A run that was ready for this long makes the count of attempts start afresh.
+        reset_after: Duration = "reset-after" old "healthy-after", default "10s", sample r#""10s""#;
+        /// Hold back a service that ends successfully at once, again and again.
+        throttle: bool = "throttle", default "true", sample "true";
+        /// Ready when: `health` (the checks below pass), a command exits with 0, or a file exists.
+        readiness: ReadyWhen = "readiness" old "rediness",
+            default "health if there are checks", sample r#""health""#;
+    }
+}
+
+table! {
+    /// `[healthiness]`
+    Healthiness {
+        /// An HTTP HEAD request to this URL must be answered with 2xx.
+        http_endpoint: Endpoint = "http-endpoint", default "none", sample r#""http://localhost:8080/health""#;
+        /// This file must exist. It is removed before each start.
+        file_path: PathBuf = "file-path" | "file", default "none", sample r#""/run/sample.ready""#;
+        /// This command must exit with 0. It runs as the service's user, in its directory and environment.
+        command: Command = "command", default "none", sample r#""/bin/true""#;
+        /// The pause between two rounds of checks.
+        interval: Duration = "interval", default "1s", sample r#""1s""#;
+        /// A check that takes longer has failed.
+        timeout: Duration = "timeout", default "1s", sample r#""1s""#;
+        /// The pause before the first check of a run.
+        initial_delay: Duration = "initial-delay", default "0s", sample r#""0s""#;
+        /// How many rounds in a row must pass before the service is ready.
+        success_threshold: u32 = "success-threshold", default "1", sample "1";
+        /// With more failed rounds in a row than this, the service is stopped and counts as failed.
+        failure_threshold: u32 = "failure-threshold" | "max-failed", default "3", sample "3";
+    }
+}
+
+table! {
+    /// `[failure]`
+    Failure {
+        /// These exit codes are successes, as 0 is.
+        successful_exit_code: Codes = "successful-exit-code", default "[0]", sample "[0, 1, 255]";
+        /// Only these exit codes are failures. Give this or `successful-exit-code`.
+        exit_code: Codes = "exit-code", default "all but 0", sample r#""10,20""#;
+        /// What to do once it has failed for good: nothing, stop everything, or stop the services that start after it.
+        strategy: FailureStrategy = "strategy", default "ignore", sample r#""ignore""#;
+    }
+}
+
+table! {
+    /// `[environment]`
+    Environment {
+        /// Pass on Horust's whole environment.
+        keep_env: bool = "keep-env", default "false", sample "false";
+        /// The opposite of `keep-env`: give one of them.
+        clear: bool = "clear", default "true", sample "true";
+        /// Pass on these of Horust's variables.
+        re_export: Names = "re-export", default "none", sample r#"["TZ", "LANG"]"#;
+        /// Files with lines NAME=value, read at each start. With a leading `-` a file may be missing.
+        load: Names = "load" | "env-file", default "none", sample r#"["-/etc/default/sample"]"#;
+        /// More variables.
+        additional: Variables = "additional", default "none", sample r#"{ RUST_LOG = "info" }"#;
+    }
+}
+
+table! {
+    /// `[termination]`
+    Termination {
+        /// The signal that asks it to end: a name or a number.
+        signal: Signal = "signal", default "TERM", sample r#""TERM""#;
+        /// How long to wait for its end. Then all that is left of it is killed.
+        wait: Duration = "wait", default "timeout-before-sigkill of horust.toml, 5s", sample r#""5s""#;
+        /// Stop this service if one of these has failed for good.
+        die_if_failed: Names = "die-if-failed", default "none", sample r#"["database"]"#;
+    }
+}
+
+table! {
+    /// `[resource-limit]`
+    ResourceLimit {
+        /// How many processors.
+        cpu: Number = "cpu", default "no limit", sample "0.5", without_effect;
+        /// How much memory.
+        memory: Size = "memory", default "no limit", sample r#""100MiB""#, without_effect;
+        /// How many processes and threads.
+        pids_max: u32 = "pids-max", default "no limit", sample "100", without_effect;
+    }
+}
+
+read_tables!(Restart, Healthiness, Failure, Termination, ResourceLimit);
+
+table! {
+    /// `horust.toml`
+    HorustToml {
+        /// A page in the browser to look at and to steer the services.
+        web_server: WebServer = "web-server", default "false", sample "false";
+        /// How long a service may take to end once it was asked to, unless it has a `wait` of its own.
+        timeout_before_sigkill: Duration = "timeout-before-sigkill", default "5s", sample r#""5s""#;
+        /// Exit with 101 if any service failed for good by itself.
+        unsuccessful_exit_finished_failed: bool = "unsuccessful-exit-finished-failed", default "false", sample "false";
+    }
+}
+
+read_tables!(HorustToml);
+
+/// `[environment]`: its declared keys, and every other key as a variable.
+#[derive(Debug, Default)]
+pub struct EnvironmentTable {
+    /// The declared keys.
+    pub keys: Environment,
+    /// `KEY = "value"`.
+    pub direct: Vec<(String, String)>,
+}
+
+impl Read for EnvironmentTable {
+    const TYPE: &'static str = "a table";
+    const KEYS: &'static [Key] = <Environment as Table>::KEYS;
+    fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
+        let mut table = EnvironmentTable::default();
+        for (key, value) in entries::<Self>(value, span, cx)? {
+            let Err((key, value)) = put(&mut table.keys, key, value, cx) else { continue };
+            if is_variable(key.get_ref()) {
+                table.direct.extend(variable(key, value, cx));
+            } else {
+                unknown(&key, Environment::KEYS, cx);
+            }
+        }
+        Some(table)
+    }
+}
+
+/// Whether a key of `[environment]` is meant as a variable, and not as a misspelled key.
+fn is_variable(key: &str) -> bool {
+    let shaped = key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let known = || Environment::KEYS.iter().flat_map(Key::spellings);
+    shaped && (key.bytes().any(|b| b.is_ascii_uppercase()) || closest(&normal(key), known()).is_none())
+}
+
+/// Keys of the first Horust that have moved into a table: (old key, table, key).
+const MOVED: &[(&str, &str, &str)] = &[("restart-strategy", "restart", "strategy")];
+
+impl Main {
+    /// Reads a whole service file. The keys of a table `[service]` are main keys too.
+    pub fn read(entries: DeTable<'_>, cx: &mut Cx<'_>) -> Main {
+        let mut main = Main::default();
+        for (key, value) in entries {
+            let span = value.span();
+            match value.into_inner() {
+                DeValue::Table(inner) if key.get_ref() == "service" => {
+                    inner.into_iter().for_each(|(key, value)| main.entry(key, value, cx));
+                }
+                value => main.entry(key, Spanned::new(span, value), cx),
+            }
+        }
+        main
+    }
+
+    fn entry(&mut self, key: Spanned<DeString<'_>>, value: Spanned<DeValue<'_>>, cx: &mut Cx<'_>) {
+        let Err((key, value)) = put(self, key, value, cx) else { return };
+        let span = Span::from(key.span());
+        let Some((old, table, name)) = MOVED.iter().find(|(old, ..)| *old == normal(key.get_ref())) else {
+            return unknown(&key, Main::KEYS, cx);
+        };
+        let message = format!("`{old}` is an old spelling of `{name}` in the table [{table}]");
+        cx.push(cx.warning(span, message).label(format!("write `{name}` below [{table}]")));
+        let restart = self.restart.get_or_insert_with(|| At { value: Restart::default(), span });
+        let _ = put(&mut restart.value, Spanned::new(key.span(), DeString::from(*name)), value, cx);
+    }
+}

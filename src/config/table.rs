@@ -1,0 +1,181 @@
+//! What a table of keys is and how one is read: each key found by any of its spellings, twice-given and unknown ones
+//! reported. The keys themselves are in `schema`.
+
+use super::diagnostic::Span;
+use super::schema::Main;
+use super::values::{At, Cx, Read, closest};
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+/// What is known about a key apart from its value.
+#[derive(Debug)]
+pub struct Key {
+    /// The canonical spelling. Underscores for hyphens are always accepted.
+    pub name: &'static str,
+    /// Other spellings, as good as the first.
+    pub aliases: &'static [&'static str],
+    /// Spellings that are accepted with a warning.
+    pub old: &'static [&'static str],
+    /// What kind of value it takes, in words.
+    pub kind: &'static str,
+    /// What holds without it, in words.
+    pub default: &'static str,
+    /// What it means. The lines of a doc comment.
+    pub doc: &'static str,
+    /// A value for the sample, as TOML.
+    pub sample: &'static str,
+    /// Horust reads and checks it, but does not act on it yet.
+    pub without_effect: bool,
+    /// The keys below it, if it is a table.
+    pub keys: &'static [Key],
+}
+
+impl Key {
+    /// All its spellings.
+    pub fn spellings(&self) -> impl Iterator<Item = &'static str> + '_ {
+        std::iter::once(self.name).chain(self.aliases.iter().copied()).chain(self.old.iter().copied())
+    }
+}
+
+/// A table of declared keys.
+pub trait Table: Default {
+    /// Its keys, in the order in which they are documented.
+    const KEYS: &'static [Key];
+    /// Reads the value of the key of this canonical name; the span of an earlier value if there is one.
+    fn put(&mut self, name: &'static str, value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Span>;
+}
+
+/// Declares a table: the struct of what was read and the list of what can be.
+macro_rules! table {
+    ($(#[doc = $about:literal])+ $table:ident { $(
+        $(#[doc = $doc:literal])+
+        $field:ident: $type:ty = $name:literal $(| $alias:literal)* $(old $old:literal)*,
+        default $default:literal, sample $sample:literal $(, $without_effect:ident)?;
+    )+ }) => {
+        $(#[doc = $about])+
+        #[derive(Debug, Default)]
+        pub struct $table { $( $(#[doc = $doc])+ pub $field: Option<At<$type>>, )+ }
+
+        impl Table for $table {
+            const KEYS: &'static [Key] = &[ $( Key {
+                name: $name,
+                aliases: &[$($alias),*],
+                old: &[$($old),*],
+                kind: <$type as Read>::TYPE,
+                default: $default,
+                doc: concat!($($doc, "\n"),+),
+                sample: $sample,
+                without_effect: false $(|| stringify!($without_effect).len() > 0)?,
+                keys: <$type as Read>::KEYS,
+            } ),+ ];
+
+            fn put(&mut self, name: &'static str, value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Span> {
+                match name {
+                    $( $name => store(&mut self.$field, value, span, cx), )+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+/// Lets tables stand where values do.
+macro_rules! read_tables {
+    ($($table:ty),+) => { $(
+        impl Read for $table {
+            const TYPE: &'static str = "a table";
+            const KEYS: &'static [Key] = <$table as Table>::KEYS;
+            fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
+                let entries = entries::<Self>(value, span, cx)?;
+                let mut table = Self::default();
+                for (key, value) in entries {
+                    if let Err((key, _)) = put(&mut table, key, value, cx) {
+                        unknown(&key, <Self as Table>::KEYS, cx);
+                    }
+                }
+                Some(table)
+            }
+        }
+    )+ };
+}
+
+pub(super) fn store<T: Read>(
+    field: &mut Option<At<T>>,
+    value: DeValue<'_>,
+    span: Span,
+    cx: &mut Cx<'_>,
+) -> Option<Span> {
+    if let Some(earlier) = field {
+        return Some(earlier.span);
+    }
+    *field = T::read(value, span, cx).map(|value| At { value, span });
+    None
+}
+
+/// The entries of a value that should be a table.
+pub fn entries<'v, T: Read>(value: DeValue<'v>, span: Span, cx: &mut Cx<'_>) -> Option<DeTable<'v>> {
+    match value {
+        DeValue::Table(entries) => Some(entries),
+        other => cx.refuse::<T>(&other, span).and(None),
+    }
+}
+
+type Entry<'v> = (Spanned<DeString<'v>>, Spanned<DeValue<'v>>);
+
+/// Reads one entry into its table; hands it back if no key of the table has this name.
+pub fn put<'v, T: Table>(
+    table: &mut T,
+    key: Spanned<DeString<'v>>,
+    value: Spanned<DeValue<'v>>,
+    cx: &mut Cx<'_>,
+) -> Result<(), Entry<'v>> {
+    let Some(known) = find(key.get_ref(), T::KEYS) else { return Err((key, value)) };
+    let at = Span::from(key.span());
+    let (name, written) = (known.name, key.get_ref().as_ref());
+    if known.old.contains(&normal(written).as_ref()) {
+        let message = format!("`{written}` is an old spelling of `{name}`");
+        cx.push(cx.warning(at, message).label(format!("write `{name}`")));
+    }
+    if known.without_effect {
+        cx.push(cx.warning(at, format!("`{written}` has no effect yet")));
+    }
+    let span = Span::from(value.span());
+    cx.key = name;
+    if let Some(earlier) = table.put(name, value.into_inner(), span, cx) {
+        let (first, second) = if earlier < at { (earlier, at) } else { (at, earlier) };
+        let error = cx.error(second, format!("`{name}` is given twice")).label("again here");
+        cx.push(error.note(cx.source, first, "first here"));
+    }
+    Ok(())
+}
+
+/// Snake case is accepted wherever kebab case is canonical.
+pub(super) fn normal(key: &str) -> std::borrow::Cow<'_, str> {
+    if key.contains('_') { key.replace('_', "-").into() } else { key.into() }
+}
+
+fn find(key: &str, keys: &'static [Key]) -> Option<&'static Key> {
+    let key = normal(key);
+    let key = key.as_ref();
+    keys.iter().find(|k| k.name == key || k.aliases.contains(&key) || k.old.contains(&key))
+}
+
+/// Reports a key that no table `keys` has, with the likeliest intention.
+pub fn unknown(key: &Spanned<DeString<'_>>, keys: &'static [Key], cx: &mut Cx<'_>) {
+    let written = key.get_ref();
+    let word = normal(written).to_ascii_lowercase();
+    let elsewhere = || {
+        if find(&word, Main::KEYS).is_some() && !std::ptr::eq(keys, Main::KEYS) {
+            return Some(format!("`{written}` belongs to the service itself: move it above the first [table]"));
+        }
+        let table = Main::KEYS.iter().find(|table| find(&word, table.keys).is_some())?;
+        (!std::ptr::eq(table.keys, keys)).then(|| format!("`{written}` belongs in the table [{}]", table.name))
+    };
+    let help = match closest(&word, keys.iter().flat_map(Key::spellings)) {
+        Some(close) => format!("did you mean `{close}`?"),
+        None => elsewhere().unwrap_or_default(),
+    };
+    cx.push(cx.error(key.span().into(), format!("unknown key `{written}`")).help(help));
+}
+
+pub(super) use {read_tables, table};

@@ -1,0 +1,87 @@
+//! Horust's own messages: `log` and env_logger, written to stderr by a thread of their own, so that a reader who is
+//! slow or gone never blocks PID 1. The thread starts with the first message; a quiet run has none.
+
+use crate::limits;
+use crossbeam_channel::{Sender, TrySendError, bounded};
+use std::io::{self, Write};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+enum Line {
+    Text(Vec<u8>),
+    Flush(Sender<()>),
+}
+
+static WRITER: OnceLock<Option<Sender<Line>>> = OnceLock::new();
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+/// Sets up logging: warnings and errors, or what `HORUST_LOG` says (env_logger's syntax).
+pub fn init() {
+    let env = env_logger::Env::default().filter_or("HORUST_LOG", "warn");
+    let style = match io::IsTerminal::is_terminal(&io::stderr()) {
+        true => env_logger::WriteStyle::Always,
+        false => env_logger::WriteStyle::Never,
+    };
+    let target = env_logger::Target::Pipe(Box::new(Queue));
+    let format = |out: &mut env_logger::fmt::Formatter, record: &log::Record<'_>| {
+        let style = out.default_level_style(record.level());
+        let level = record.level().as_str().to_ascii_lowercase();
+        writeln!(out, "horust: {style}{level}{style:#}: {}", record.args())
+    };
+    let _ = env_logger::Builder::from_env(env).format(format).write_style(style).target(target).try_init();
+}
+
+/// Waits a little until all messages are written. Called before the end.
+pub fn flush() {
+    let Some(Some(writer)) = WRITER.get() else { return };
+    let (done, wait) = bounded(1);
+    if writer.send_timeout(Line::Flush(done), limits::LOG_FLUSH).is_ok() {
+        let _ = wait.recv_timeout(limits::LOG_FLUSH);
+    }
+}
+
+/// What env_logger writes to.
+struct Queue;
+
+impl Write for Queue {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        if let Some(writer) = WRITER.get_or_init(start) {
+            match writer.try_send(Line::Text(text.to_vec())) {
+                Ok(()) => {}
+                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                    DROPPED.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn start() -> Option<Sender<Line>> {
+    let (sender, lines) = bounded::<Line>(limits::LOG_QUEUE);
+    let write = move || {
+        for line in lines {
+            let text = match line {
+                Line::Text(text) => text,
+                Line::Flush(done) => {
+                    let _ = done.send(());
+                    continue;
+                }
+            };
+            let dropped = DROPPED.swap(0, Ordering::Relaxed);
+            if dropped > 0 {
+                let _ = writeln!(io::stderr(), "horust: {dropped} messages were dropped: stderr was too slow");
+            }
+            if io::stderr().write_all(&text).is_err() {
+                // Nobody to tell. A closed stderr must not make this thread spin.
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    };
+    std::thread::Builder::new().name("log".into()).stack_size(128 << 10).spawn(write).ok().map(|_| sender)
+}

@@ -1,0 +1,120 @@
+//! The processes that exist because of us: which pid belongs to which run or probe, and which processes of a run
+//! outlive its main process. Only the main thread has it. A pid in this table has not been waited for, so the kernel
+//! can't have given its number to anybody else: signals by pid are safe (wait(2)).
+
+use crate::model::{Exit, ProbeId, RunId, ServiceId};
+use crate::sys::spawn::StatusPipe;
+use crate::sys::tree::{self, ProcId};
+use std::collections::HashMap;
+
+/// What a child of ours is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Child {
+    /// The main process of a run.
+    Leader(RunId),
+    /// A command probe.
+    Probe(ProbeId),
+}
+
+/// A run with at least one process left.
+pub struct Run {
+    /// Which one.
+    pub id: RunId,
+    /// The pid of its main process: also its session and process group, even after its end.
+    pub pid: u32,
+    /// Its exec stage, until the exec.
+    pub stage: Option<StatusPipe>,
+    /// How its main process ended, once it has.
+    pub exit: Option<Exit>,
+    /// Descendants that were seen outside its session before a signal.
+    pub strays: Vec<ProcId>,
+    /// Whatever is found of it gets SIGKILL.
+    pub killing: bool,
+}
+
+/// All of them.
+#[derive(Default)]
+pub struct Table {
+    children: HashMap<u32, Child>,
+    runs: HashMap<ServiceId, Run>,
+    probes: HashMap<ProbeId, u32>,
+}
+
+impl Table {
+    /// A run has begun.
+    pub fn add_run(&mut self, id: RunId, pid: u32, stage: Option<StatusPipe>) {
+        self.children.insert(pid, Child::Leader(id));
+        let run = Run { id, pid, stage, exit: None, strays: Vec::new(), killing: false };
+        self.runs.insert(id.service, run);
+    }
+
+    /// A command probe has begun.
+    pub fn add_probe(&mut self, id: ProbeId, pid: u32) {
+        self.children.insert(pid, Child::Probe(id));
+        self.probes.insert(id, pid);
+    }
+
+    /// This pid has been waited for: it means nothing any more.
+    pub fn forget(&mut self, pid: u32) -> Option<Child> {
+        let child = self.children.remove(&pid);
+        if let Some(Child::Probe(id)) = child {
+            self.probes.remove(&id);
+        }
+        child
+    }
+
+    /// Whether this pid is a main process or a probe.
+    pub fn knows(&self, pid: u32) -> bool {
+        self.children.contains_key(&pid)
+    }
+
+    /// The run, if it is the service's current one.
+    pub fn run(&mut self, id: RunId) -> Option<&mut Run> {
+        self.runs.get_mut(&id.service).filter(|run| run.id == id)
+    }
+
+    /// The run is over.
+    pub fn end_run(&mut self, id: RunId) {
+        if self.run(id).is_some() {
+            self.runs.remove(&id.service);
+        }
+    }
+
+    /// The process of a probe.
+    pub fn probe(&self, id: ProbeId) -> Option<u32> {
+        self.probes.get(&id).copied()
+    }
+
+    /// Runs whose exec is still open.
+    pub fn staged(&self) -> impl Iterator<Item = &Run> {
+        self.runs.values().filter(|run| run.stage.is_some())
+    }
+
+    /// Runs whose main process has ended while others may be left.
+    pub fn bereft(&self) -> Vec<RunId> {
+        self.runs.values().filter(|run| run.exit.is_some()).map(|run| run.id).collect()
+    }
+}
+
+/// Orphans by the session they are in, found in one look at our children.
+pub struct Orphans {
+    known: Vec<(ProcId, u32)>,
+}
+
+impl Orphans {
+    /// Looks at all children of ours that are no main process and no probe. What outlives a main process is among
+    /// them, or a descendant of one of them: it has no other parent left (PR_SET_CHILD_SUBREAPER in prctl(2)).
+    pub fn look(table: &Table) -> Orphans {
+        let known = tree::children_of_self().unwrap_or_default().into_iter().filter(|pid| !table.knows(*pid));
+        let identify = |pid| {
+            let stat = tree::stat(pid).filter(|stat| !stat.is_dead())?;
+            Some((ProcId { pid, starttime: stat.starttime }, stat.session))
+        };
+        Orphans { known: known.filter_map(identify).collect() }
+    }
+
+    /// Those that belong to this run: in its session, or seen below it before.
+    pub fn of<'a>(&'a self, run: &'a Run) -> impl Iterator<Item = ProcId> + 'a {
+        self.known.iter().filter(|(id, session)| *session == run.pid || run.strays.contains(id)).map(|(id, _)| *id)
+    }
+}

@@ -1,0 +1,183 @@
+//! What the supervisor is told (events: past facts) and what it answers (actions: imperatives, and reports for people).
+//! One enum each, never shared: a fact can't be mistaken for an order.
+
+use crate::model::{Exit, Mono, ProbeId, RunId, ServiceId, Signal};
+use std::time::Duration;
+
+/// A fact that has happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Horust is ready to start services.
+    Boot,
+    /// Time has passed: look at the deadlines.
+    Tick,
+    /// Horust itself received this signal.
+    Signalled(Signal),
+    /// The program of this run has been executed.
+    Spawned(RunId),
+    /// It could not be.
+    SpawnFailed(RunId, SpawnError),
+    /// The main process of this run has ended.
+    Exited {
+        /// Which run.
+        run: RunId,
+        /// How it ended.
+        exit: Exit,
+        /// Whether other processes of the run are still alive.
+        left: bool,
+    },
+    /// The last process of a run whose main process had ended before is gone.
+    TreeEmpty(RunId),
+    /// A probe has an answer: passed, or why not.
+    Probed(ProbeId, Result<(), String>),
+}
+
+/// Why a program could not be run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpawnError {
+    /// For people: what is wrong and with what.
+    pub message: String,
+    /// What a shell would report: 127 for "not found", 126 for "not executable".
+    pub code: u8,
+}
+
+/// An order to the world.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Run the program of this service.
+    Spawn(RunId),
+    /// Send a signal to processes of this run.
+    Signal {
+        /// Which run.
+        run: RunId,
+        /// What to send.
+        signal: Signal,
+        /// To whom.
+        to: Target,
+    },
+    /// Run this probe; its answer is awaited until its timeout.
+    StartProbe(ProbeId),
+    /// The answer to this probe is of no interest any more.
+    CancelProbe(ProbeId),
+    /// Tell people.
+    Report(Report),
+    /// All is over: end Horust with this code.
+    Exit(u8),
+}
+
+/// Which processes of a run a signal goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The main process.
+    Leader,
+    /// Its process group.
+    Group,
+    /// Those that have left the process group.
+    Strays,
+    /// All of them.
+    Tree,
+}
+
+/// Something worth telling to people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// The program runs.
+    Started(RunId),
+    /// The service is Running.
+    Ready(RunId, Duration),
+    /// The main process of a run has ended by itself.
+    Ended(RunId, Exit),
+    /// The service will be started again after this delay; after a failure, why, and for the n-th time in a row.
+    Restarting(ServiceId, Duration, Option<(Reason, u32)>),
+    /// The service ends at once again and again, and is held back.
+    Throttled(ServiceId),
+    /// The service has finished.
+    Finished(ServiceId),
+    /// The service has given up.
+    GaveUp(ServiceId, Reason),
+    /// The service failed its health checks.
+    Unhealthy(RunId, String),
+    /// The service is asked to stop.
+    Stopping(RunId, StopCause),
+    /// The service did not stop in time and is killed.
+    Killing(RunId, Duration),
+    /// The service can't be killed; Horust goes on without it.
+    Unkillable(RunId),
+    /// Everything is stopped.
+    Shutdown(Cause),
+    /// Everything is killed: a second request to stop.
+    KillAll(Signal),
+    /// A signal that has no meaning yet.
+    IgnoredSignal(Signal),
+    /// Something that can't happen did; nothing was done about it.
+    Bug(&'static str, RunId),
+}
+
+/// Why a service has given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Its last run ended like this.
+    Exit(Exit),
+    /// Its program could not be run.
+    Spawn(SpawnError),
+    /// It failed its health checks.
+    Unhealthy(String, Option<Exit>),
+    /// A service that it starts after has given up.
+    Dependency(ServiceId),
+    /// A service that it dies with has given up.
+    DiedWith(ServiceId),
+    /// Processes of it would not die.
+    Unkillable,
+}
+
+/// Why a run is being stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StopCause {
+    /// Its main process has ended; what it left behind is stopped.
+    Leftovers,
+    /// It is unhealthy.
+    Unhealthy(String),
+    /// A service that it dies with has given up.
+    DiedWith(ServiceId),
+    /// Everything is stopped.
+    Shutdown,
+}
+
+/// Why everything is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Horust was asked to by a signal.
+    Signal(Signal),
+    /// A service has given up, and the system must not go on without it; the code Horust ends with.
+    Service(ServiceId, u8),
+}
+
+impl Reason {
+    /// The exit code that tells this reason.
+    pub fn code(&self) -> u8 {
+        match self {
+            Reason::Exit(exit) => exit.shell_code(),
+            Reason::Spawn(error) => error.code,
+            // A sick service that exited cleanly on request has failed all the same.
+            Reason::Unhealthy(_, Some(exit)) => exit.shell_code().max(1),
+            Reason::Unhealthy(_, None) | Reason::Dependency(_) | Reason::DiedWith(_) | Reason::Unkillable => 1,
+        }
+    }
+}
+
+/// What readers see of one service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Its name.
+    pub name: String,
+    /// Horust's word for its state.
+    pub state: &'static str,
+    /// Since when.
+    pub since: Mono,
+    /// The current or last run; `None` before the first.
+    pub run: Option<RunId>,
+    /// Consecutive restarts after failure.
+    pub failures: u32,
+    /// Why it has given up.
+    pub reason: Option<Reason>,
+}

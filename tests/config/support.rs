@@ -1,0 +1,79 @@
+//! A set of service files in a directory of their own, and what loading it says.
+
+use horust::config::{Loaded, Options, load, render};
+use horust::model::ServiceSpec;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Files in a temporary directory.
+pub struct Set {
+    /// The directory.
+    pub dir: tempfile::TempDir,
+}
+
+impl Set {
+    /// Writes these files: (name, text).
+    pub fn new(files: &[(&str, &str)]) -> Set {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(dir.path().join(name), text).unwrap();
+        }
+        Set { dir }
+    }
+
+    /// A path inside it.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Loads its services.
+    pub fn load(&self) -> Loaded {
+        self.load_with(&[self.dir.path().to_owned()], None, false)
+    }
+
+    /// Loads some of it.
+    pub fn load_with(&self, services: &[PathBuf], config: Option<&Path>, skip_invalid: bool) -> Loaded {
+        load(&Options { services, config, skip_invalid, env: &environment })
+    }
+
+    /// What the user reads, without the name of the temporary directory.
+    pub fn shown(&self, loaded: &Loaded) -> String {
+        let directory = self.dir.path().to_str().unwrap();
+        render(&loaded.diagnostics, false).replace(&format!("{directory}/"), "").replace(directory, "DIR")
+    }
+
+    /// The services of a set without errors.
+    pub fn services(&self) -> Vec<ServiceSpec> {
+        let loaded = self.load();
+        assert!(!loaded.refused, "{}", self.shown(&loaded));
+        loaded.plan.services.iter().map(|spec| (**spec).clone()).collect()
+    }
+}
+
+/// The one service of a text that must load without a word.
+pub fn one(text: &str) -> ServiceSpec {
+    let set = Set::new(&[("one.toml", text)]);
+    let loaded = set.load();
+    assert_eq!(set.shown(&loaded), "", "{text}");
+    (*loaded.plan.services[0]).clone()
+}
+
+/// The warnings of one text that must load.
+pub fn warnings(text: &str) -> Vec<String> {
+    let set = Set::new(&[("one.toml", text)]);
+    let loaded = set.load();
+    assert!(!loaded.refused, "{}", set.shown(&loaded));
+    loaded.diagnostics.into_iter().map(|d| d.message).collect()
+}
+
+/// The variables that the tests know.
+pub fn environment(name: &str) -> Option<OsString> {
+    match name {
+        "HOME" => Some("/root".into()),
+        "N" => Some("3".into()),
+        "BLANK" => Some("  ".into()),
+        "EVIL" => Some("x\"\nuser = \"root".into()),
+        "TWO_LINES" => Some("1\nrequired = true".into()),
+        _ => None,
+    }
+}

@@ -1,0 +1,394 @@
+//! What loads, and what it means: every key, its spellings, defaults, variables, the corpus and the sample.
+
+use super::support::{Set, one, warnings};
+use horust::config::{Options, load, render, sample_service};
+use horust::model::{
+    Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, IdOrName, Kind, Origin, Output,
+    Plan, Probe, Readiness, Restart, RestartStrategy, ServiceId, ServiceSpec, Signal, Termination,
+};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn defaults() -> ServiceSpec {
+    ServiceSpec {
+        name: "one".into(),
+        origin: Origin { file: PathBuf::new(), line: 1 },
+        command: Command(vec!["/bin/a".into()]),
+        kind: Kind::Daemon,
+        autostart: true,
+        working_directory: None,
+        start_delay: Duration::ZERO,
+        start_after: vec![],
+        shutdown_after: vec![],
+        stdout: Output::Stdout,
+        stderr: Output::Stderr,
+        user: None,
+        signal_rewrite: vec![],
+        required: false,
+        restart: Restart {
+            strategy: RestartStrategy::Never,
+            backoff: Duration::ZERO,
+            attempts: 0,
+            growth: Growth::Linear,
+            backoff_max: 300 * SECOND,
+            jitter: 0.0,
+            reset_after: 10 * SECOND,
+            throttle: true,
+        },
+        readiness: Readiness::Exec,
+        health: None,
+        failure: FailurePolicy { codes: ExitCodes::Successful(vec![0]), strategy: FailureStrategy::Ignore },
+        environment: Environment::default(),
+        termination: Termination { signal: Signal::TERM, wait: 5 * SECOND, die_if_failed: vec![] },
+    }
+}
+
+/// Compares all but the path, which is a temporary one.
+fn assert_same(mut seen: ServiceSpec, wanted: ServiceSpec) {
+    seen.origin.file = PathBuf::new();
+    assert_eq!(seen, wanted);
+}
+
+fn health(probes: Vec<Probe>) -> Option<Health> {
+    Some(Health {
+        probes,
+        interval: SECOND,
+        timeout: SECOND,
+        initial_delay: Duration::ZERO,
+        success_threshold: 1,
+        max_failed: 3,
+    })
+}
+
+fn words(words: &[&str]) -> Command {
+    Command(words.iter().map(|word| (*word).to_owned()).collect())
+}
+
+#[test]
+fn a_command_is_enough() {
+    assert_same(one("command = \"/bin/a\""), defaults());
+}
+
+#[test]
+fn every_key_arrives() {
+    let text = r#"
+name = "one"
+command = ["/bin/a", "b c", ""]
+kind = "oneshot"
+autostart = false
+working-directory = "/tmp"
+start-delay = "1m 30s"
+stdout = "logs/a.log"
+stderr = "NULL"
+user = 1000
+signal-rewrite = { TERM = "QUIT", HUP = 0 }
+required = true
+[restart]
+strategy = "on-failure"
+backoff = "200ms"
+attempts = 3
+growth = "exponential"
+backoff-max = "1h"
+jitter = 0.5
+reset-after = "0s"
+throttle = false
+[healthiness]
+http-endpoint = "http://localhost:80/health"
+file-path = "/run/up"
+command = "test -e '/a b'"
+interval = "2s"
+timeout = "3s"
+initial-delay = "4s"
+success-threshold = 5
+failure-threshold = 6
+[failure]
+successful-exit-code = [1, 255]
+strategy = "kill-dependents"
+[environment]
+keep-env = true
+re-export = ["TZ"]
+load = ["/etc/env", "-/etc/maybe"]
+additional = { A = "1" }
+DATABASE_NAME = "db"
+http_proxy = "x"
+[termination]
+signal = "SIGINT"
+wait = "0s"
+"#;
+    let wanted = ServiceSpec {
+        origin: Origin { file: PathBuf::new(), line: 3 },
+        command: words(&["/bin/a", "b c", ""]),
+        kind: Kind::Oneshot,
+        autostart: false,
+        working_directory: Some("/tmp".into()),
+        start_delay: 90 * SECOND,
+        stdout: Output::File("logs/a.log".into()),
+        stderr: Output::Null,
+        user: Some(IdOrName::Id(1000)),
+        signal_rewrite: vec![(Signal::HUP, None), (Signal::TERM, Some(Signal::QUIT))],
+        required: true,
+        restart: Restart {
+            strategy: RestartStrategy::OnFailure,
+            backoff: Duration::from_millis(200),
+            attempts: 3,
+            growth: Growth::Exponential,
+            backoff_max: 3600 * SECOND,
+            jitter: 0.5,
+            reset_after: Duration::ZERO,
+            throttle: false,
+        },
+        readiness: Readiness::Health,
+        health: Some(Health {
+            probes: vec![
+                Probe::Http("http://localhost:80/health".into()),
+                Probe::File("/run/up".into()),
+                Probe::Command(words(&["test", "-e", "/a b"])),
+            ],
+            interval: 2 * SECOND,
+            timeout: 3 * SECOND,
+            initial_delay: 4 * SECOND,
+            success_threshold: 5,
+            max_failed: 6,
+        }),
+        failure: FailurePolicy {
+            codes: ExitCodes::Successful(vec![1, 255, 0]),
+            strategy: FailureStrategy::KillDependents,
+        },
+        environment: Environment {
+            keep: true,
+            re_export: vec!["TZ".into()],
+            load: vec![("/etc/env".into(), false), ("/etc/maybe".into(), true)],
+            additional: [("A", "1"), ("DATABASE_NAME", "db"), ("http_proxy", "x")]
+                .map(|(k, v)| (k.into(), v.into()))
+                .into(),
+        },
+        termination: Termination { signal: Signal::INT, wait: Duration::ZERO, die_if_failed: vec![] },
+        ..defaults()
+    };
+    assert_same(one(text), wanted);
+}
+
+#[test]
+fn the_first_readmes_flat_form_loads() {
+    let app = "# my-app.toml:\npath = \"/usr/bin/app.sh\"\nrestart-strategy = \"always\"\nstart-delay = \"10s\"\nstart-after = \"other.toml\"\n";
+    let set = Set::new(&[("my-app.toml", app), ("other.toml", "path = \"/bin/b\"")]);
+    let loaded = set.load();
+    assert_eq!(loaded.diagnostics.len(), 1, "{}", set.shown(&loaded));
+    assert!(loaded.diagnostics[0].message.starts_with("`restart-strategy` is an old spelling"));
+    let app = &loaded.plan.services[0];
+    assert_eq!(app.command, words(&["/usr/bin/app.sh"]));
+    assert_eq!(app.origin.line, 2);
+    assert_eq!(app.start_after, [ServiceId(1)]);
+    assert_eq!((app.restart.strategy, app.start_delay), (RestartStrategy::Always, 10 * SECOND));
+}
+
+#[test]
+fn the_first_readmes_service_table_loads() {
+    let text = r#"[service]
+name = "cool"
+command = "fetch example.org"
+working_directory = "/tmp/"
+required = false
+signal_rewrite = "15:3,5:10"
+[failure]
+exit_code = "10,20"
+strategy = "kill-all"
+[restart]
+strategy = "always"
+backoff = "10s"
+trials = 3
+rediness = "/tmp/cool.ready"
+[healthness]
+http_endpoint = "http://localhost:2020/healthcheck"
+file = "/var/cool/up"
+[environment]
+clear = true
+load = "/etc/my_db/env"
+DATABASE_NAME = "My_DB"
+"#;
+    let set = Set::new(&[("one.toml", text)]);
+    let loaded = set.load();
+    let said: Vec<_> = loaded.diagnostics.iter().map(|d| d.message.as_str()).collect();
+    assert_eq!(
+        said,
+        [
+            "`trials` is an old spelling of `attempts`",
+            "`rediness` is an old spelling of `readiness`",
+            "`healthness` is an old spelling of `healthiness`"
+        ]
+    );
+    let wanted = ServiceSpec {
+        name: "cool".into(),
+        origin: Origin { file: PathBuf::new(), line: 3 },
+        command: words(&["fetch", "example.org"]),
+        working_directory: Some("/tmp/".into()),
+        signal_rewrite: [(15, 3), (5, 10)].map(|(a, b)| (Signal::new(a).unwrap(), Signal::new(b))).into(),
+        failure: FailurePolicy { codes: ExitCodes::Failing(vec![10, 20]), strategy: FailureStrategy::Shutdown },
+        restart: Restart { strategy: RestartStrategy::Always, backoff: 10 * SECOND, attempts: 3, ..defaults().restart },
+        readiness: Readiness::Probe(Probe::File("/tmp/cool.ready".into())),
+        health: health(vec![
+            Probe::Http("http://localhost:2020/healthcheck".into()),
+            Probe::File("/var/cool/up".into()),
+        ]),
+        environment: Environment {
+            load: vec![("/etc/my_db/env".into(), false)],
+            additional: vec![("DATABASE_NAME".into(), "My_DB".into())],
+            ..Environment::default()
+        },
+        ..defaults()
+    };
+    assert_same((*loaded.plan.services[0]).clone(), wanted);
+}
+
+#[test]
+fn horust_toml_sets_the_default_wait_and_the_exit_flag() {
+    let set = Set::new(&[
+        ("a.toml", "command = \"/bin/a\""),
+        ("b.toml", "command = \"/bin/b\"\n[termination]\nwait = \"1s\""),
+        (
+            "settings",
+            "# The page\nweb-server = false\n# How long\ntimeout-before-sigkill = \"10s\"\nunsuccessful_exit_finished_failed = true\n",
+        ),
+        ("empty", ""),
+        ("web", "web-server = \"127.0.0.1:80\""),
+        ("bad", "web-sever = 1\ntimeout-before-sigkill = 3\n"),
+    ]);
+    let load = |config: &str| set.load_with(&[set.dir.path().to_owned()], Some(&set.path(config)), false);
+    let waits = |plan: &Plan| plan.services.iter().map(|s| s.termination.wait.as_secs()).collect::<Vec<_>>();
+    let loaded = load("settings");
+    assert_eq!((waits(&loaded.plan), set.shown(&loaded)), (vec![10, 1], String::new()));
+    assert!(loaded.plan.settings.unsuccessful_exit_finished_failed);
+    let loaded = load("empty");
+    assert_eq!((waits(&loaded.plan), set.shown(&loaded)), (vec![5, 1], String::new()));
+    assert_eq!(load("web").diagnostics[0].message, "`web-server` has no effect yet");
+    let (bad, missing) = (load("bad"), load("missing"));
+    assert!(bad.refused && missing.refused);
+    assert!(set.shown(&bad).contains("did you mean `web-server`?") && set.shown(&bad).contains("2 errors"));
+    assert_eq!(set.shown(&missing), "error: cannot read `missing`: No such file or directory\n\n1 error\n");
+}
+
+#[test]
+fn spellings_mean_the_same() {
+    let command = |rest: &str| one(&format!("command = \"/bin/a\"\n{rest}"));
+    for (a, b) in [
+        ("working-directory = \"/x\"", "working_directory = \"/x\""),
+        ("user = \"0\"", "user = 0"),
+        ("signal-rewrite = \"15:3\"", "signal-rewrite = { TERM = \"QUIT\" }"),
+        ("signal-rewrite = \"SIGTERM: SIGQUIT,\"", "signal_rewrite = { 15 = 3 }"),
+        ("[termination]\nsignal = \"SIGUSR1\"", "[termination]\nsignal = \"usr1\""),
+        ("[termination]\nsignal = 10", "[termination]\nsignal = \"10\""),
+        ("[failure]\nstrategy = \"shutdown\"", "[failure]\nstrategy = \"kill-all\""),
+        ("[failure]\nexit-code = \"1, 2\"", "[failure]\nexit_code = [1, 2]"),
+        ("[failure]\n", ""),
+        ("[healthiness]\nfile-path = \"/f\"\nmax-failed = 1", "[healthiness]\nfile = \"/f\"\nfailure_threshold = 1"),
+        ("[environment]\nclear = false", "[environment]\nkeep_env = true"),
+        ("[environment]\nload = [\"/e\"]", "[environment]\nenv-file = \"/e\""),
+        ("[environment.additional]\nA = \"b\"", "environment = { A = \"b\" }"),
+        ("", "stdout = \"STDOUT\"\nstderr = \"STDERR\""),
+    ] {
+        let (mut left, mut right) = (command(a), command(b));
+        (left.origin, right.origin) = (Origin::default(), Origin::default());
+        assert_eq!(left, right, "{a} / {b}");
+    }
+    assert_eq!(warnings("command = \"x\"\n[healthness]\n"), ["`healthness` is an old spelling of `healthiness`"]);
+}
+
+#[test]
+fn readiness_is_health_a_command_or_a_file() {
+    let readiness = |value: &str| {
+        one(&format!("command = \"x\"\n[restart]\nreadiness = {value}\n[healthiness]\nfile = \"/f\"")).readiness
+    };
+    assert_eq!(readiness("\"health\""), Readiness::Health);
+    assert_eq!(readiness("\"/run/x.ready\""), Readiness::Probe(Probe::File("/run/x.ready".into())));
+    assert_eq!(readiness("\"/bin/check me\""), Readiness::Probe(Probe::Command(words(&["/bin/check", "me"]))));
+    assert_eq!(readiness("\"check\""), Readiness::Probe(Probe::Command(words(&["check"]))));
+    assert_eq!(readiness("[\"/bin/check\"]"), Readiness::Probe(Probe::Command(words(&["/bin/check"]))));
+}
+
+#[test]
+fn names_refer_to_services_with_or_without_toml() {
+    let set = Set::new(&[
+        (
+            "a.toml",
+            "name = \"web\"\ncommand = \"x\"\nstart-after = [\"b.toml\", \"b\", \"c\"]\n[termination]\ndie-if-failed = [\"c.toml\"]",
+        ),
+        ("b.toml", "command = \"x\"\nshutdown-after = \"c\""),
+        ("c.toml", "command = \"x\""),
+        (".hidden.toml", "nonsense"),
+        ("notes.txt", "nonsense"),
+    ]);
+    let services = set.services();
+    let names: Vec<_> = services.iter().map(|service| service.name.as_str()).collect();
+    assert_eq!(names, ["web", "b", "c"]);
+    assert_eq!(services[0].start_after, [ServiceId(1), ServiceId(2)]);
+    assert_eq!(services[0].termination.die_if_failed, [ServiceId(2)]);
+    assert_eq!(services[1].shutdown_after, [ServiceId(2)]);
+}
+
+#[test]
+fn variables_expand_in_values_only_and_change_no_structure() {
+    let text = "# $UNSET ${\ncommand = \"$HOME/a ${UNSET:-b c} $1 $(x) $$N ${UNSET:-${N}}\" # $UNSET\nuser = \"$EVIL\"\n[restart]\nattempts = ${N}\n[environment]\nA = '${UNSET:-ldap:///x ldapi:///}'\n";
+    let spec = one(text);
+    assert_eq!(spec.command, words(&["/root/a", "b", "c", "$1", "$(x)", "$N", "3"]));
+    assert_eq!(spec.user, Some(IdOrName::Name("x\"\nuser = \"root".into())));
+    assert_eq!(spec.restart.attempts, 3);
+    assert_eq!(spec.environment.additional, [("A".to_owned(), "ldap:///x ldapi:///".to_owned())]);
+}
+
+#[test]
+fn the_sample_is_the_committed_page_loads_and_names_every_key() {
+    let page = sample_service();
+    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("example_services/sample_service.toml");
+    assert_eq!(std::fs::read_to_string(committed).unwrap(), page, "write it anew with `horust --sample-service`");
+    let mut wanted = defaults();
+    let seen = one(&page);
+    (wanted.command, wanted.origin.line) = (words(&["/bin/sleep", "infinity"]), seen.origin.line);
+    assert_same(seen, wanted);
+
+    // Every key works with its `#` taken away. Two of them exclude each other.
+    let is_key = |line: &str| line.starts_with('#') && !line.starts_with("# ") && line.len() > 1;
+    let all = page.lines().filter(|line| !line.starts_with("#exit-code"));
+    let all: Vec<_> = all.map(|line| if is_key(line) { &line[1..] } else { line }).collect();
+    let all = all.join("\n");
+    let set = Set::new(&[("sample.toml", &all), ("database.toml", "command = \"x\""), ("web.toml", "command = \"x\"")]);
+    let loaded = set.load();
+    assert!(!loaded.refused, "{}", set.shown(&loaded));
+    assert!(loaded.diagnostics.iter().all(|d| d.message.ends_with("has no effect yet")), "{}", set.shown(&loaded));
+}
+
+/// Service files of real projects. They are not part of this repository.
+#[test]
+fn the_corpus_loads_or_is_refused_for_the_known_reason() {
+    let shared = std::env::var_os("HORUST_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
+    let Ok(index) = std::fs::read_to_string(shared.join("corpus/INDEX.md")) else {
+        println!("skipped: there is no corpus in {}", shared.display());
+        return;
+    };
+    let set = |_: &str| -> Option<OsString> { Some("1".into()) };
+    let mut seen = 0;
+    for line in index.lines().filter(|line| line.contains(".toml |")) {
+        let cells: Vec<_> = line.split(" | ").map(|cell| cell.trim_matches(['|', ' '])).collect();
+        let (file, wanted) = (shared.join("corpus").join(cells[0]), cells[2]);
+        // Dependencies on files of the same project: empty stand-ins.
+        let text = std::fs::read_to_string(&file).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        for word in text.lines().filter(|l| l.starts_with("start-after")).flat_map(|l| l.split('"').skip(1).step_by(2))
+        {
+            std::fs::write(directory.path().join(word), "command = \"x\"").unwrap();
+        }
+        let paths = [file, directory.path().to_owned()];
+        let paths = if directory.path().read_dir().unwrap().next().is_some() { &paths[..] } else { &paths[..1] };
+        let loaded = load(&Options { services: paths, config: None, skip_invalid: false, env: &set });
+        let said = render(&loaded.diagnostics, false);
+        match wanted {
+            "load" => assert!(!loaded.refused, "{said}"),
+            _ if wanted.starts_with("refuse: no command") => assert!(said.contains("there is no `command`"), "{said}"),
+            _ => assert!(said.contains(wanted.strip_prefix("refuse: ").unwrap()), "{wanted}: {said}"),
+        }
+        seen += 1;
+    }
+    assert_eq!(seen, 88);
+}
