@@ -35,7 +35,7 @@ fn five_hundred_probes_leak_no_file_descriptor_and_no_thread() {
     let (send, verdicts) = channel();
     let pool = Pool::new(move |_, verdict| send.send(verdict).unwrap());
     let round = |round: u32| {
-        let id = ProbeId { run: RunId { service: ServiceId(0), generation: 1 }, round, probe: 0 };
+        let id = ProbeId { run: RunId { service: ServiceId(0), generation: 1 }, round, ready: false, probe: 0 };
         for port in [up, up, closed, hanging] {
             pool.submit(id, &Probe::Http(format!("http://localhost:{port}/")), Duration::from_millis(50));
         }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const LONG: Duration = Duration::from_secs(20);
 
 fn id(round: u32) -> ProbeId {
-    ProbeId { run: RunId { service: ServiceId(0), generation: 1 }, round, probe: 0 }
+    ProbeId { run: RunId { service: ServiceId(0), generation: 1 }, round, ready: false, probe: 0 }
 }
 
 type Verdict = (ProbeId, Result<(), String>);
