@@ -1,2 +1,73 @@
-//! The project's routines behind one door: `cargo xtask test` is what a person and CI both run.
-fn main() {}
+//! The project's routines, the same for a person and for CI. `cargo xtask test` is the one test command.
+//!
+//! A part that can't run on this machine says so in one line and counts as skipped, never as passed. With `CI=true` a skip
+//! is a failure.
+
+#![allow(clippy::disallowed_types, reason = "a developer's tool; the ban on std's Command is for the supervisor")]
+
+mod docker;
+mod images;
+mod parts;
+mod tools;
+
+use parts::{Outcome, PARTS};
+use std::process::ExitCode;
+use std::time::Instant;
+
+const USAGE: &str = "\
+usage: cargo xtask test [PART…]   run all parts, or only these
+       cargo xtask ci-list        list the parts";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["test", chosen @ ..] => test(chosen),
+        ["ci-list"] => {
+            for part in PARTS {
+                println!("{:<10} {}", part.name, part.about);
+            }
+            ExitCode::SUCCESS
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            ExitCode::from(64)
+        }
+    }
+}
+
+fn test(chosen: &[&str]) -> ExitCode {
+    if let Some(unknown) = chosen.iter().find(|name| !PARTS.iter().any(|part| part.name == **name)) {
+        eprintln!("there is no part {unknown:?}; `cargo xtask ci-list` lists them");
+        return ExitCode::from(64);
+    }
+    let ci = std::env::var("CI").is_ok_and(|v| v == "true");
+    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    let mut summary = Vec::new();
+    for part in PARTS.iter().filter(|part| chosen.is_empty() || chosen.contains(&part.name)) {
+        println!("\n== {}: {}", part.name, part.about);
+        let start = Instant::now();
+        let word = match (part.run)() {
+            Ok(Outcome::Passed) => {
+                passed += 1;
+                "passed".to_owned()
+            }
+            Ok(Outcome::Skipped(why)) if ci && part.ci_needs_it => {
+                failed += 1;
+                format!("FAILED: skipped, which CI does not allow: {why}")
+            }
+            Ok(Outcome::Skipped(why)) => {
+                skipped += 1;
+                format!("skipped: {why}")
+            }
+            Err(e) => {
+                failed += 1;
+                format!("FAILED: {e:#}")
+            }
+        };
+        summary.push(format!("{:<10} {:>6.1}s  {word}", part.name, start.elapsed().as_secs_f64()));
+        println!("== {}: {word}", part.name);
+    }
+    println!("\n{}\n\n{passed} passed, {failed} failed, {skipped} skipped", summary.join("\n"));
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,158 @@
+//! The pool: threads that are started when there is work for them and then kept, asleep in `recv`. It must not decide what
+//! a verdict means.
+
+use super::http::Http;
+use crate::limits;
+use crate::model::{Probe, ProbeId};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use std::io;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+type Report = dyn Fn(ProbeId, Result<(), String>) + Send + Sync;
+
+/// Runs probes. Dropping it lets its threads end once they have finished what they are at.
+pub struct Pool {
+    jobs: Sender<Job>,
+    waiting: Receiver<Job>,
+    shared: Arc<Shared>,
+    workers: AtomicUsize,
+}
+
+/// What the workers share.
+struct Shared {
+    report: Box<Report>,
+    http: Http,
+    /// Probes submitted and not yet reported.
+    outstanding: AtomicUsize,
+    #[cfg(test)]
+    broken: std::sync::atomic::AtomicBool,
+}
+
+struct Job {
+    id: ProbeId,
+    probe: Probe,
+    timeout: Duration,
+    deadline: Instant,
+}
+
+impl Pool {
+    /// A pool that hands each verdict to `report`: on a worker thread, or, for a probe that can't be queued, on the thread
+    /// that submitted it. `report` must therefore not block. No thread is started before the first probe.
+    pub fn new(report: impl Fn(ProbeId, Result<(), String>) + Send + Sync + 'static) -> Pool {
+        let (jobs, waiting) = bounded(limits::QUEUE);
+        let shared = Shared {
+            report: Box::new(report),
+            http: Http::default(),
+            outstanding: AtomicUsize::new(0),
+            #[cfg(test)]
+            broken: false.into(),
+        };
+        Pool { jobs, waiting, shared: Arc::new(shared), workers: AtomicUsize::new(0) }
+    }
+
+    /// Starts one probe and returns at once. Its verdict is reported once, at the latest when `timeout` has passed; only a
+    /// look at a file on a dead network mount can take longer. The text of a failed one is meant for a person.
+    ///
+    /// A command probe is a child process, and only the main thread starts those: here it fails.
+    pub fn submit(&self, id: ProbeId, probe: &Probe, timeout: Duration) {
+        if let Probe::Command(command) = probe {
+            let why = format!("{} is a command; commands don't run on this pool", command.program());
+            return (self.shared.report)(id, Err(why));
+        }
+        let now = Instant::now();
+        let deadline = now.checked_add(timeout).unwrap_or(now);
+        let outstanding = self.shared.outstanding.fetch_add(1, Ordering::SeqCst).saturating_add(1);
+        let refused = match self.ensure_worker(outstanding) {
+            Err(e) => Some(format!("cannot start a thread for probes: {e}")),
+            Ok(()) => match self.jobs.try_send(Job { id, probe: probe.clone(), timeout, deadline }) {
+                Ok(()) => None,
+                Err(TrySendError::Full(_)) => Some("too many probes waiting".to_owned()),
+                Err(TrySendError::Disconnected(_)) => Some("the probe workers are gone".to_owned()),
+            },
+        };
+        if let Some(why) = refused {
+            self.shared.finish(id, Err(why));
+        }
+    }
+
+    /// One worker for each outstanding probe, up to the limit. Fewer will do if the system has no thread left, but none
+    /// won't.
+    fn ensure_worker(&self, outstanding: usize) -> io::Result<()> {
+        let workers = self.workers.load(Ordering::SeqCst);
+        if outstanding <= workers || workers >= limits::PROBE_WORKERS {
+            return Ok(());
+        }
+        let (jobs, shared) = (self.waiting.clone(), Arc::clone(&self.shared));
+        let body = move || {
+            for job in jobs {
+                shared.work(job);
+            }
+        };
+        match thread::Builder::new().name(format!("probe-{workers}")).spawn(body) {
+            Ok(_detached) => {
+                self.workers.fetch_add(1, Ordering::SeqCst);
+                Ok(())
+            }
+            Err(_) if workers > 0 => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn workers(&self) -> usize {
+        self.workers.load(Ordering::SeqCst)
+    }
+
+    #[cfg(test)]
+    pub(super) fn break_next_probe(&self) {
+        self.shared.broken.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Shared {
+    fn work(&self, job: Job) {
+        let verdict = panic::catch_unwind(AssertUnwindSafe(|| self.probe(&job))).unwrap_or_else(|_| {
+            // The HTTP client keeps a thread of its own; if that is what broke, a new client mends it.
+            self.http.forget();
+            Err("the probe broke; this is a bug in Horust".to_owned())
+        });
+        // A report that panics costs its verdict, never the worker.
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| self.finish(job.id, verdict)));
+    }
+
+    fn probe(&self, job: &Job) -> Result<(), String> {
+        let timed_out = || format!("timed out after {}", humantime::format_duration(job.timeout));
+        // It has waited for a worker inside its own timeout.
+        if Instant::now() >= job.deadline {
+            return Err(timed_out());
+        }
+        #[cfg(test)]
+        assert!(!self.broken.swap(false, Ordering::SeqCst), "broken on purpose");
+        match &job.probe {
+            Probe::Http(url) => self.http.probe(url, job.deadline).map_err(|e| e.unwrap_or_else(timed_out)),
+            Probe::File(path) => match path.metadata() {
+                Ok(_) => Ok(()),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Err(format!("{} does not exist", path.display())),
+                Err(e) => Err(format!("cannot look at {}: {}", path.display(), plain(&e))),
+            },
+            Probe::Command(_) => Err("commands don't run on this pool".to_owned()),
+        }
+    }
+
+    fn finish(&self, id: ProbeId, verdict: Result<(), String>) {
+        self.outstanding.fetch_sub(1, Ordering::SeqCst);
+        (self.report)(id, verdict);
+    }
+}
+
+/// An I/O error in a sentence: without the error number, beginning small.
+pub(super) fn plain(e: &io::Error) -> String {
+    let text = e.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}

@@ -1,0 +1,146 @@
+//! The order of starts and stops.
+
+use crate::support::*;
+use nix::sys::signal::Signal;
+use std::time::Duration;
+
+const STOPPABLE: &str = "trap 'echo NAME: stopped; exit 0' TERM; echo NAME: up; while true; do sleep 1000 & wait; done";
+
+fn stoppable(name: &str) -> String {
+    STOPPABLE.replace("NAME", name)
+}
+
+#[test]
+fn a_chain_of_a_hundred_starts_in_order_and_stops_in_reverse() {
+    let mut builder = horust();
+    let name = |n: usize| format!("link-{n:03}");
+    for n in 0..100 {
+        let rest = if n == 0 { String::new() } else { format!("start-after = [\"{}.toml\"]", name(n - 1)) };
+        builder = builder.bash(&name(n), &stoppable(&name(n)), &rest);
+    }
+    let horust = builder.start();
+    horust.wait_for_count(": up", 100);
+    let (done, _) = horust.stop(Signal::SIGTERM);
+    done.assert_code(0);
+    // A process that says "up" is not in step with one that starts after its exec; the stop order is exact.
+    let stops: Vec<String> = (0..100).rev().map(|n| format!("{}: stopped", name(n))).collect();
+    assert_order(&done.stdout, &stops.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[test]
+fn shutdown_after_is_kept_on_top_of_the_reverse_order() {
+    let horust = horust()
+        .bash("a", &stoppable("a"), "shutdown-after = [\"b\"]")
+        .bash("b", &stoppable("b"), "")
+        .bash("c", &stoppable("c"), "start-after = [\"a\"]\n")
+        .start();
+    horust.wait_for_count(": up", 3);
+    let (done, _) = horust.stop(Signal::SIGTERM);
+    done.assert_code(0);
+    assert_order(&done.stdout, &["b: stopped", "a: stopped"]);
+    assert_order(&done.stdout, &["c: stopped", "a: stopped"]);
+}
+
+#[test]
+fn a_failed_dependency_fails_its_dependents_and_says_why() {
+    let done = horust()
+        .arg("--unsuccessful-exit-finished-failed")
+        .bash("base", "exit 4", "kind = \"oneshot\"")
+        .bash("middle", "echo must not run", "start-after = [\"base\"]")
+        .bash("top", "echo must not run", "start-after = [\"middle\"]")
+        .bash("apart", "echo apart", "")
+        .run();
+    done.assert_code(101);
+    assert_eq!(done.stdout, "apart\n");
+    for service in ["base", "middle", "top"] {
+        assert!(done.stderr.contains(service), "{service} in {}", done.stderr);
+    }
+}
+
+#[test]
+fn a_oneshot_holds_back_what_starts_after_it() {
+    let done = horust()
+        .bash("first", "sleep 0.3; echo first", "kind = \"oneshot\"")
+        .bash("second", "echo second", "start-after = [\"first\"]")
+        .run();
+    done.assert_code(0);
+    assert_order(&done.stdout, &["first", "second"]);
+}
+
+#[test]
+fn a_dependent_waits_for_the_first_passing_health_check() {
+    let done = horust()
+        .bash("base", "sleep 0.3; echo base is up; touch @DIR@/up; trap 'exit 0' TERM; while true; do sleep 1000 & wait; done",
+            "[healthiness]\nfile-path = \"@DIR@/up\"\ninterval = \"50ms\"\nmax-failed = 1000\n[termination]\ndie-if-failed = [\"last\"]")
+        .bash("last", "echo last; exit 1", "start-after = [\"base\"]")
+        .run();
+    done.assert_code(0);
+    assert_order(&done.stdout, &["base is up", "last"]);
+}
+
+#[test]
+fn kill_dependents_stops_those_that_start_after_it() {
+    let horust = horust()
+        .bash(
+            "base",
+            "echo base: up; until [ -e @DIR@/fail ]; do sleep 0.05; done; exit 1",
+            "[failure]\nstrategy = \"kill-dependents\"",
+        )
+        .bash("dependent", &stoppable("dependent"), "start-after = [\"base\"]")
+        .bash("apart", &stoppable("apart"), "")
+        .start();
+    horust.wait_for_count(": up", 3);
+    std::fs::write(horust.dir().join("fail"), "").unwrap();
+    horust.wait_for("dependent: stopped");
+    let (done, _) = horust.stop(Signal::SIGTERM);
+    assert_order(&done.stdout, &["dependent: stopped", "apart: stopped"]);
+}
+
+/// Stop during start: no deadlock (pebble#502), and nothing is started after it.
+#[test]
+fn a_stop_while_services_wait_for_each_other() {
+    let horust = horust()
+        .bash("base", &stoppable("base"), "[healthiness]\nfile-path = \"@DIR@/never\"\nmax-failed = 100000")
+        .bash("next", "echo must not run", "start-after = [\"base\"]")
+        .start();
+    horust.wait_for("base: up");
+    let (done, took) = horust.stop(Signal::SIGTERM);
+    done.assert_code(0);
+    assert!(took < BEFORE_KILL, "{took:?}");
+    assert!(done.stdout.ends_with("base: stopped\n"), "{}", done.stdout);
+}
+
+/// A restart while a dependent waits: no wedge, and never two copies (process-compose#530).
+#[test]
+fn a_dependency_that_comes_up_at_its_third_try() {
+    let script = "echo run >> @DIR@/runs; [ $(wc -l < @DIR@/runs) -ge 3 ] || exit 1; echo base at last";
+    let done = horust()
+        .bash("base", script, "kind = \"oneshot\"\n[restart]\nstrategy = \"on-failure\"\nbackoff = \"20ms\"")
+        .bash("next", "echo next", "start-after = [\"base\"]")
+        .run();
+    done.assert_code(0);
+    assert_eq!(done.stdout, "base at last\nnext\n");
+}
+
+/// A dependency that was killed is no longer ready (finit#475).
+#[test]
+fn a_killed_dependency_is_not_ready_until_it_is_back() {
+    let base = "echo base $$; exec sleep 1000";
+    let horust = horust()
+        .bash("base", base, "[restart]\nstrategy = \"always\"\nbackoff = \"300ms\"")
+        .bash(
+            "next",
+            "sleep 0.1; echo next; exit 1",
+            "start-after = [\"base\"]\n[restart]\nstrategy = \"always\"\nbackoff = \"1ms\"\nattempts = 0",
+        )
+        .start();
+    horust.wait_for_count("next", 1);
+    let text = horust.stdout();
+    let pid: i32 = text.lines().find_map(|l| l.strip_prefix("base ")).unwrap().parse().unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+    horust.wait_for_count("base", 2);
+    horust.wait_for_count("next", 5);
+    let (done, took) = horust.stop(Signal::SIGTERM);
+    done.assert_code(0);
+    assert!(took < Duration::from_secs(4));
+}

@@ -1,0 +1,18 @@
+//! End-to-end tests: the real binary, real processes, real signals; as PID 1 in a namespace of its own where that
+//! matters. Services are bash and coreutils. Nothing sleeps to wait: conditions are polled, with a deadline.
+
+#![allow(clippy::disallowed_types, reason = "these tests are the parent of Horust, not Horust")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail so")]
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
+
+mod support;
+
+mod bad_input;
+mod command_mode;
+mod dependencies;
+mod field_bugs;
+mod lifecycle;
+mod pid1;
+mod restart;
+mod stop;
+mod users;

@@ -1,0 +1,84 @@
+//! Horust as a real PID 1: everybody's parent.
+
+use crate::support::*;
+use nix::sys::signal::Signal;
+use std::time::Duration;
+
+/// The zombies whose parent is this process.
+fn zombies(parent: i32) -> usize {
+    processes().iter().filter(|p| p.parent == parent && p.state == 'Z').count()
+}
+
+#[test]
+fn ten_thousand_orphans_leave_no_zombie() {
+    if needs_root() {
+        return;
+    }
+    // Each ( … & ) is an orphan as soon as its subshell has ended.
+    let script =
+        "for i in {1..100}; do (for j in {1..100}; do (:) & done) & done; wait; sleep 0.2; echo all are orphans";
+    let horust = horust().pid1().bash("storm", script, "").bash("stays", "exec sleep 1000", "").start();
+    horust.wait_for("all are orphans");
+    let pid = horust.pid();
+    horust.wait_until("no zombie", |_| zombies(pid.as_raw()) == 0);
+    let (done, _) = horust.stop(Signal::SIGTERM);
+    done.assert_code(0);
+    assert_eq!(done.stderr, "");
+}
+
+/// The end of a double-forked child must not be taken for that of a service (Supervisor#936).
+#[test]
+fn a_double_forked_child_that_exits_disturbs_nothing() {
+    if needs_root() {
+        return;
+    }
+    let script = "(setsid bash -c 'sleep 0.1; exit 3' &) ; (sleep 0.1; kill -KILL $BASHPID) & disown; sleep 0.5; echo still here; exec sleep 1000";
+    let mut horust = horust().pid1().bash("forks", script, "[failure]\nstrategy = \"shutdown\"").start();
+    horust.wait_for("still here");
+    assert!(horust.running());
+    let (done, took) = horust.stop(Signal::SIGTERM);
+    done.assert_code(0);
+    assert!(took < BEFORE_KILL, "{took:?}");
+}
+
+/// Outside of a container orphans go to PID 1, unless Horust takes them as their subreaper.
+#[test]
+fn orphans_are_adopted_without_being_pid_1() {
+    let script = "(setsid sleep 1000 &); sleep 0.1; echo up; exec sleep 1000";
+    let horust = horust().bash("forks", script, "").start();
+    horust.wait_for("up");
+    let pid = horust.pid().as_raw();
+    horust.wait_until("the orphan has a new parent", |_| {
+        processes().iter().filter(|p| p.parent == pid && p.command.starts_with("sleep 1000")).count() == 2
+    });
+    let (done, took) = horust.stop(Signal::SIGTERM);
+    done.assert_code(0);
+    assert!(took < Duration::from_secs(8), "{took:?}");
+}
+
+#[test]
+fn pid_1_outlives_hup_and_usr1_and_stops_on_term() {
+    if needs_root() {
+        return;
+    }
+    let script =
+        "trap 'echo got USR1' USR1; trap 'echo bye; exit 0' TERM; echo up; while true; do sleep 1000 & wait; done";
+    let mut horust = horust().pid1().bash("service", script, "").start();
+    horust.wait_for("up");
+    horust.signal(Signal::SIGHUP);
+    horust.signal(Signal::SIGUSR1);
+    horust.wait_for("got USR1");
+    assert!(horust.running());
+    horust.stop(Signal::SIGTERM).0.assert_code(0);
+}
+
+#[test]
+fn pid_1_ends_what_no_service_owns() {
+    if needs_root() {
+        return;
+    }
+    let script = "setsid setsid bash -c 'trap \"\" TERM; echo up; while true; do sleep 1000; done' & disown -a; sleep 0.2; exit 0";
+    let mut horust = horust().pid1().bash("service", script, "").start();
+    horust.wait_exit();
+    horust.end().assert_code(0);
+}

@@ -1,0 +1,135 @@
+//! Stopping: in order, within the time given, and whole process trees.
+
+use crate::support::*;
+use nix::sys::signal::Signal;
+use std::time::Duration;
+
+/// What `wait` may be exceeded by on a busy machine.
+const SLACK: Duration = Duration::from_millis(1500);
+
+/// The leader exits on TERM, a child in its group ignores it: KILL after the wait (process-compose#520).
+#[test]
+fn a_group_child_that_ignores_the_signal_is_killed_after_the_wait() {
+    let script =
+        "(trap '' TERM; echo child; while true; do sleep 1000; done) &\ntrap 'echo leader ends; exit 0' TERM\nwait";
+    let horust = horust().bash("tree", script, "[termination]\nwait = \"500ms\"").start();
+    horust.wait_for("child");
+    let (done, took) = horust.stop(Signal::SIGTERM);
+    done.assert_code(0);
+    assert!(done.stdout.contains("leader ends"), "{}", done.stdout);
+    assert!(took >= Duration::from_millis(500) && took < Duration::from_millis(500) + SLACK, "{took:?}");
+}
+
+#[test]
+fn a_grandchild_with_a_session_of_its_own_is_stopped_too() {
+    let script =
+        "setsid bash -c 'trap \"\" TERM HUP; echo far $(basename @DIR@); while true; do sleep 1000; done' &\nwait";
+    let horust = horust().bash("tree", script, "[termination]\nwait = \"500ms\"").start();
+    horust.wait_for("far");
+    let (done, took) = horust.stop(Signal::SIGTERM);
+    done.assert_code(0);
+    assert!(took < Duration::from_millis(500) + SLACK * 2, "{took:?}");
+}
+
+/// `wait` was rounded in Horust 0.1.
+#[test]
+fn wait_is_exact() {
+    for (wait, ms) in [("0s", 0), ("300ms", 300), ("1s", 1000)] {
+        let horust = horust()
+            .bash(
+                "stubborn",
+                "trap '' TERM; echo up; while true; do sleep 1000; done",
+                &format!("[termination]\nwait = \"{wait}\""),
+            )
+            .start();
+        horust.wait_for("up");
+        let (done, took) = horust.stop(Signal::SIGTERM);
+        done.assert_code(0);
+        assert!(took >= Duration::from_millis(ms) && took < Duration::from_millis(ms) + SLACK, "{wait}: {took:?}");
+    }
+}
+
+#[test]
+fn the_stop_signal_is_the_services_own() {
+    let script = "trap 'echo got QUIT; exit 0' QUIT; trap 'echo got TERM; exit 1' TERM; echo up; while true; do sleep 1000 & wait; done";
+    let horust = horust().bash("quits", script, "[termination]\nsignal = \"SIGQUIT\"").start();
+    horust.wait_for("up");
+    let (done, _) = horust.stop(Signal::SIGINT);
+    done.assert_code(0);
+    assert_eq!(done.stdout, "up\ngot QUIT\n");
+}
+
+#[test]
+fn a_second_signal_kills_at_once() {
+    let horust = horust()
+        .bash(
+            "stubborn",
+            "trap 'echo got TERM' TERM; echo up; while true; do sleep 1000 & wait; done",
+            "[termination]\nwait = \"1h\"",
+        )
+        .start();
+    horust.wait_for("up");
+    horust.signal(Signal::SIGTERM);
+    horust.wait_for("got TERM");
+    let (done, took) = horust.stop(Signal::SIGTERM);
+    assert!(took < BEFORE_KILL, "{took:?}");
+    assert!(done.status.code().is_some(), "{}", done.status);
+}
+
+/// A second TERM right after the first counts, though the kernel merges two that are pending at once.
+#[test]
+fn two_signals_at_once_end_it() {
+    let horust = horust()
+        .bash("stubborn", "trap '' TERM; echo up; while true; do sleep 1000; done", "[termination]\nwait = \"1h\"")
+        .start();
+    horust.wait_for("up");
+    horust.signal(Signal::SIGTERM);
+    let (_, took) = horust.stop(Signal::SIGINT);
+    assert!(took < BEFORE_KILL, "{took:?}");
+}
+
+/// A grandchild that is still busy in its TERM handler is waited for (tini#180).
+#[test]
+fn a_grandchild_busy_with_its_clean_up_is_waited_for() {
+    let script = "bash -c \"trap 'sleep 0.5; echo cleaned up; exit 0' TERM; echo up; while true; do sleep 1000 & wait; done\" &\ntrap 'exit 0' TERM\nwait";
+    let horust = horust().bash("tree", script, "").start();
+    horust.wait_for("up");
+    let (done, took) = horust.stop(Signal::SIGTERM);
+    done.assert_code(0);
+    assert_eq!(done.stdout, "up\ncleaned up\n");
+    assert!(took < BEFORE_KILL, "{took:?}");
+}
+
+#[test]
+fn a_stopped_service_is_stopped_too() {
+    let horust = horust().bash("frozen", "echo up $$; kill -STOP $$", "[termination]\nwait = \"1s\"").start();
+    horust.wait_for("up");
+    let pid: i32 = horust.stdout().split_whitespace().last().unwrap().parse().unwrap();
+    wait_until("it is frozen", || processes().iter().any(|p| p.pid == pid && p.state == 'T'));
+    let (done, took) = horust.stop(Signal::SIGTERM);
+    done.assert_code(0);
+    assert!(took < BEFORE_KILL, "{took:?}");
+}
+
+/// Four ordered services within the ten seconds that `docker stop` gives: not 137.
+#[test]
+fn four_ordered_services_end_in_good_time() {
+    let slow = "trap 'sleep 0.3; exit 0' TERM; echo up; while true; do sleep 1000 & wait; done";
+    let mut builder = horust().bash("s0", slow, "");
+    for n in 1..4 {
+        builder = builder.bash(&format!("s{n}"), slow, &format!("start-after = [\"s{}\"]", n - 1));
+    }
+    let horust = builder.start();
+    horust.wait_for_count("up", 4);
+    let (done, took) = horust.stop(Signal::SIGTERM);
+    done.assert_code(0);
+    assert!(took >= Duration::from_millis(1200) && took < Duration::from_secs(5), "{took:?}");
+}
+
+/// What outlives its service, which ended by itself, does not outlive Horust.
+#[test]
+fn nothing_survives_a_service_that_ended_by_itself() {
+    let done = horust().bash("parent", "setsid sleep 1000 & sleep 1000 & disown -a; echo bye", "").run();
+    done.assert_code(0);
+    assert_eq!(done.stdout, "bye\n");
+}

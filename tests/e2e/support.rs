@@ -1,0 +1,413 @@
+//! Runs Horust in a directory of its own, watches what it does, and leaves nothing behind.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Longer than anything here takes on a busy machine.
+pub const LONG: Duration = Duration::from_secs(60);
+/// The default of `termination.wait` is 5 s; what took less was not killed.
+pub const BEFORE_KILL: Duration = Duration::from_secs(4);
+
+/// How Horust is to be run.
+pub struct Builder {
+    dir: TempDir,
+    wrapper: Vec<String>,
+    flags: Vec<String>,
+    command: Vec<String>,
+    env: Vec<(String, String)>,
+    stdin: Option<String>,
+    marks: Vec<String>,
+    services: bool,
+    pid1: bool,
+    copied: bool,
+}
+
+/// A running Horust. Dropping it kills it and everything it has started.
+pub struct Horust {
+    dir: TempDir,
+    child: Child,
+    marks: Vec<String>,
+    pid1: bool,
+}
+
+/// An ended one.
+pub struct Done {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Done {
+    #[track_caller]
+    pub fn assert_code(&self, code: i32) {
+        assert_eq!(
+            self.status.code(),
+            Some(code),
+            "{}\n--- stdout\n{}\n--- stderr\n{}",
+            self.status,
+            self.stdout,
+            self.stderr
+        );
+    }
+}
+
+/// Horust in a new directory, in which it is started and which `@DIR@` stands for in the text of services and in
+/// arguments.
+pub fn horust() -> Builder {
+    let dir = tempfile::Builder::new().prefix("horust-e2e-").tempdir().unwrap();
+    // Other users have to get at their services' files.
+    fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    Builder {
+        dir,
+        wrapper: vec![],
+        flags: vec![],
+        command: vec![],
+        env: vec![],
+        stdin: None,
+        marks: vec![],
+        services: true,
+        pid1: false,
+        copied: false,
+    }
+}
+
+impl Builder {
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn fill(&self, text: &str) -> String {
+        text.replace("@DIR@", &self.dir.path().display().to_string())
+    }
+
+    /// A file below the directory.
+    pub fn file(self, name: &str, text: &str) -> Builder {
+        let path = self.dir.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, self.fill(text)).unwrap();
+        self
+    }
+
+    /// A service: `services/NAME.toml`.
+    pub fn service(self, name: &str, text: &str) -> Builder {
+        self.file(&format!("services/{name}.toml"), text)
+    }
+
+    /// A service that is a bash script: `rest` is the TOML beside its command. Horust's own expansion is kept off it.
+    pub fn bash(self, name: &str, script: &str, rest: &str) -> Builder {
+        let script = script.replace('$', "$$");
+        self.service(name, &format!("command = [\"bash\", \"-c\", '''\n{script}\n''']\n{rest}\n"))
+    }
+
+    /// A flag of Horust.
+    pub fn arg(mut self, flag: &str) -> Builder {
+        let flag = self.fill(flag);
+        self.flags.push(flag);
+        self
+    }
+
+    /// `-- COMMAND ARGS…` instead of services.
+    pub fn command(mut self, words: &[&str]) -> Builder {
+        self.command = words.iter().map(|w| self.fill(w)).collect();
+        self.services = false;
+        self
+    }
+
+    /// Doesn't name the directory of the services on the command line.
+    pub fn no_services_path(mut self) -> Builder {
+        self.services = false;
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Builder {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn stdin(mut self, text: &str) -> Builder {
+        self.stdin = Some(text.to_owned());
+        self
+    }
+
+    /// Run by this command: `setpriv …`.
+    pub fn wrapper(mut self, words: &[&str]) -> Builder {
+        self.wrapper = words.iter().map(|w| self.fill(w)).collect();
+        self
+    }
+
+    /// A copy of the binary in the directory, for a user who can't get at the one that was built.
+    pub fn copied(mut self) -> Builder {
+        fs::copy(env!("CARGO_BIN_EXE_horust"), self.dir.path().join("horust")).unwrap();
+        self.copied = true;
+        self
+    }
+
+    /// As PID 1 of a namespace of its own.
+    pub fn pid1(mut self) -> Builder {
+        self.pid1 = true;
+        self
+    }
+
+    /// A process with this text in its command line is one of ours too.
+    pub fn mark(mut self, text: &str) -> Builder {
+        self.marks.push(text.to_owned());
+        self
+    }
+
+    pub fn start(mut self) -> Horust {
+        let mut words: Vec<String> = Vec::new();
+        if self.pid1 {
+            words.extend(["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"].map(str::to_owned));
+        }
+        words.append(&mut self.wrapper);
+        let copy = self.dir.path().join("horust").display().to_string();
+        words.push(if self.copied { copy } else { env!("CARGO_BIN_EXE_horust").to_owned() });
+        if self.services {
+            words.extend(["--services-path".to_owned(), self.dir.path().join("services").display().to_string()]);
+        }
+        words.append(&mut self.flags);
+        if !self.command.is_empty() {
+            words.push("--".to_owned());
+            words.append(&mut self.command);
+        }
+        let out = |name: &str| File::create(self.dir.path().join(name)).unwrap();
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).current_dir(self.dir.path()).stdout(out("stdout")).stderr(out("stderr"));
+        command.env_remove("HORUST_LOG").envs(self.env.iter().map(|(n, v)| (n, v)));
+        command.stdin(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
+        let mut child = command.spawn().unwrap_or_else(|e| panic!("cannot run {words:?}: {e}"));
+        if let Some(text) = self.stdin {
+            child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        }
+        let mut marks = self.marks;
+        marks.push(self.dir.path().display().to_string());
+        Horust { dir: self.dir, child, marks, pid1: self.pid1 }
+    }
+
+    /// Runs it to its end, and checks that it leaves no process.
+    #[track_caller]
+    pub fn run(self) -> Done {
+        self.start().end()
+    }
+}
+
+impl Horust {
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn stdout(&self) -> String {
+        self.read("stdout")
+    }
+
+    pub fn stderr(&self) -> String {
+        self.read("stderr")
+    }
+
+    /// A file below the directory; empty if there is none.
+    pub fn read(&self, name: &str) -> String {
+        String::from_utf8_lossy(&fs::read(self.dir.path().join(name)).unwrap_or_default()).into_owned()
+    }
+
+    /// Horust's own pid, seen from here.
+    pub fn pid(&self) -> Pid {
+        let child = i32::try_from(self.child.id()).unwrap();
+        if !self.pid1 {
+            return Pid::from_raw(child);
+        }
+        let mut found = None;
+        wait_until("unshare has started Horust", || {
+            found = processes().into_iter().find(|p| p.parent == child).map(|p| Pid::from_raw(p.pid));
+            found.is_some()
+        });
+        found.unwrap()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).unwrap();
+    }
+
+    /// Waits until stdout holds this.
+    #[track_caller]
+    pub fn wait_for(&self, text: &str) {
+        self.wait_for_count(text, 1);
+    }
+
+    /// Waits until stdout holds this so many times.
+    #[track_caller]
+    pub fn wait_for_count(&self, text: &str, count: usize) {
+        self.wait_until(&format!("{count} × {text:?} on stdout"), |h| h.stdout().matches(text).count() >= count);
+    }
+
+    #[track_caller]
+    pub fn wait_until(&self, what: &str, mut condition: impl FnMut(&Horust) -> bool) {
+        if !polled(LONG, || condition(self)) {
+            panic!("never: {what}\n--- stdout\n{}\n--- stderr\n{}", self.stdout(), self.stderr());
+        }
+    }
+
+    pub fn running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn wait_exit(&mut self) -> ExitStatus {
+        let mut status = None;
+        let ended = polled(LONG, || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        assert!(ended, "Horust does not end\n--- stdout\n{}\n--- stderr\n{}", self.stdout(), self.stderr());
+        status.unwrap()
+    }
+
+    /// Waits for its end, and checks that it leaves no process.
+    #[track_caller]
+    pub fn end(mut self) -> Done {
+        let status = self.wait_exit();
+        let left = self.left();
+        let done = Done { status, stdout: self.stdout(), stderr: self.stderr() };
+        assert!(left.is_empty(), "left behind: {left:?}\n--- stdout\n{}\n--- stderr\n{}", done.stdout, done.stderr);
+        done
+    }
+
+    /// Sends a signal and waits for the end; also says how long it took.
+    #[track_caller]
+    pub fn stop(self, signal: Signal) -> (Done, Duration) {
+        let start = Instant::now();
+        self.signal(signal);
+        let done = self.end();
+        (done, start.elapsed())
+    }
+
+    /// The command lines of its processes, itself and `unshare` apart: those that run in its directory, or name it (or a
+    /// mark) on their command line. Zombies count.
+    pub fn left(&self) -> Vec<String> {
+        self.left_pids().into_iter().map(|p| format!("{} ({}) {}", p.pid, p.state, p.command)).collect()
+    }
+
+    fn left_pids(&self) -> Vec<Process> {
+        let own = [i32::try_from(self.child.id()).unwrap(), i32::try_from(std::process::id()).unwrap()];
+        let mut ours = Vec::new();
+        for process in processes() {
+            let here = process.cwd.as_ref().is_some_and(|cwd| cwd.starts_with(self.dir.path()))
+                || self.marks.iter().any(|mark| process.command.contains(mark));
+            if here && !own.contains(&process.pid) {
+                ours.push(process);
+            }
+        }
+        ours
+    }
+}
+
+impl Drop for Horust {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        for _ in 0..100 {
+            let left = self.left_pids();
+            if left.iter().all(|p| p.state == 'Z') {
+                break;
+            }
+            for process in left {
+                let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
+            }
+            sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// A process, from /proc.
+#[derive(Debug)]
+pub struct Process {
+    pub pid: i32,
+    pub parent: i32,
+    pub state: char,
+    pub command: String,
+    pub cwd: Option<PathBuf>,
+}
+
+pub fn processes() -> Vec<Process> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let Ok(pid) = entry.file_name().to_string_lossy().parse() else { continue };
+        // It may be gone by now. proc(5): the name, in parentheses, can hold anything; state and parent follow it.
+        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
+        let Some((_, rest)) = stat.rsplit_once(") ") else { continue };
+        let mut fields = rest.split(' ');
+        let state = fields.next().and_then(|s| s.chars().next()).unwrap();
+        let parent = fields.next().and_then(|s| s.parse().ok()).unwrap();
+        let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let command = String::from_utf8_lossy(&command).replace('\0', " ");
+        all.push(Process { pid, parent, state, command, cwd: fs::read_link(entry.path().join("cwd")).ok() });
+    }
+    all
+}
+
+/// The values of one field of /proc/PID/task/*/status, summed up.
+pub fn sum_of_threads(pid: Pid, field: &str) -> u64 {
+    let mut sum = 0;
+    for task in fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten() {
+        let status = fs::read_to_string(task.path().join("status")).unwrap();
+        sum += status_field(&status, field).parse::<u64>().unwrap();
+    }
+    sum
+}
+
+/// One field of a /proc/PID/status.
+pub fn status_field<'a>(status: &'a str, field: &str) -> &'a str {
+    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    line.unwrap_or_else(|| panic!("no {field} in {status}")).trim()
+}
+
+fn polled(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + limit;
+    loop {
+        if condition() {
+            return true;
+        }
+        if Instant::now() >= deadline {
+            return false;
+        }
+        sleep(Duration::from_millis(5));
+    }
+}
+
+#[track_caller]
+pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {
+    assert!(polled(LONG, condition), "never: {what}");
+}
+
+/// Whether the calling test has to be skipped because this is not root: said on stderr, and counted by `cargo xtask test`.
+pub fn needs_root() -> bool {
+    if nix::unistd::geteuid().is_root() {
+        return false;
+    }
+    eprintln!("skipped: needs root");
+    if let Some(list) = std::env::var_os("HORUST_TEST_SKIPS") {
+        let line = format!("{}: needs root\n", std::thread::current().name().unwrap_or("a test"));
+        File::options().append(true).open(list).unwrap().write_all(line.as_bytes()).unwrap();
+    }
+    true
+}
+
+/// The lines of a text in which a needle stands, as indices; panics unless each needle is on exactly one line, and the
+/// lines come in this order.
+#[track_caller]
+pub fn assert_order(text: &str, needles: &[&str]) {
+    let mut last = None;
+    for needle in needles {
+        let at: Vec<usize> = text.lines().enumerate().filter(|(_, l)| l.contains(needle)).map(|(i, _)| i).collect();
+        assert_eq!(at.len(), 1, "{needle:?} in {text}");
+        assert!(last < Some(at[0]), "{needle:?} comes too early in {text}");
+        last = Some(at[0]);
+    }
+}

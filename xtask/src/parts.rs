@@ -1,0 +1,112 @@
+//! The parts of `cargo xtask test`, in the order in which they run: the quick ones first.
+
+use crate::tools::{self, root};
+use crate::{docker, tools::run};
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::process::Command;
+
+pub enum Outcome {
+    Passed,
+    /// It can't run here, for this reason.
+    Skipped(String),
+}
+
+pub struct Part {
+    pub name: &'static str,
+    pub about: &'static str,
+    pub run: fn() -> Result<Outcome>,
+    /// Whether a skip fails a CI run.
+    pub ci_needs_it: bool,
+}
+
+pub const PARTS: &[Part] = &[
+    Part { name: "fmt", about: "the code is formatted", run: fmt, ci_needs_it: true },
+    Part { name: "clippy", about: "no lint, in any target", run: clippy, ci_needs_it: true },
+    Part { name: "deny", about: "licenses, bans and sources of the dependencies", run: deny, ci_needs_it: true },
+    // The database of advisories is outside of the package registry, and may be out of reach where the rest is not.
+    Part { name: "advisories", about: "no dependency has a known hole", run: advisories, ci_needs_it: false },
+    Part { name: "test", about: "unit and end-to-end tests", run: test, ci_needs_it: true },
+    Part { name: "docker", about: "the built image in a real Docker daemon", run: docker::part, ci_needs_it: true },
+];
+
+fn cargo(args: &[&str]) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.args(args);
+    cargo
+}
+
+fn fmt() -> Result<Outcome> {
+    run(&mut cargo(&["fmt", "--all", "--check"]))?;
+    Ok(Outcome::Passed)
+}
+
+fn clippy() -> Result<Outcome> {
+    run(&mut cargo(&["clippy", "--workspace", "--locked", "--all-targets", "--", "-D", "warnings"]))?;
+    Ok(Outcome::Passed)
+}
+
+fn deny() -> Result<Outcome> {
+    if let Err(e) = tools::cargo_deny() {
+        return Ok(Outcome::Skipped(format!("{e:#}")));
+    }
+    run(&mut cargo(&["deny", "--locked", "check", "bans", "licenses", "sources"]))?;
+    Ok(Outcome::Passed)
+}
+
+fn advisories() -> Result<Outcome> {
+    if let Err(e) = tools::cargo_deny() {
+        return Ok(Outcome::Skipped(format!("{e:#}")));
+    }
+    let fetched = cargo(&["deny", "--locked", "fetch", "db"]).output().context("cannot run cargo deny")?;
+    if !fetched.status.success() {
+        return Ok(Outcome::Skipped("the advisory database cannot be fetched".to_owned()));
+    }
+    run(&mut cargo(&["deny", "--locked", "check", "--disable-fetch", "advisories"]))?;
+    Ok(Outcome::Passed)
+}
+
+/// `cargo test`. A test that needs more than this machine has (see `tests/e2e/support`) says so in a file.
+fn test() -> Result<Outcome> {
+    if root() {
+        tools::need("unshare", "util-linux")?;
+        tools::need("setpriv", "util-linux")?;
+    }
+    let skips = std::env::temp_dir().join(format!("horust-skips-{}", std::process::id()));
+    fs::write(&skips, "").context("cannot write the list of skipped tests")?;
+    let result = run(cargo(&["test", "--workspace", "--locked"]).env("HORUST_TEST_SKIPS", &skips));
+    let list = fs::read_to_string(&skips).unwrap_or_default();
+    let _ = fs::remove_file(&skips);
+    result?;
+    let mut reasons: Vec<&str> = list.lines().collect();
+    let count = reasons.len();
+    if count == 0 {
+        return Ok(Outcome::Passed);
+    }
+    for reason in &reasons {
+        println!("skipped: {reason}");
+    }
+    reasons.sort_unstable();
+    reasons.dedup();
+    Ok(Outcome::Skipped(format!("all tests that ran passed, but {count} did not run: {}", reasons.join("; "))))
+}
+
+/// One check of a suite that is not cargo's: says what it shows, how it went and how long it took.
+pub fn check(name: &str, body: impl FnOnce() -> Result<()>) -> bool {
+    let start = std::time::Instant::now();
+    let result = body();
+    let seconds = start.elapsed().as_secs_f64();
+    match &result {
+        Ok(()) => println!("docker: {name} ... ok ({seconds:.1}s)"),
+        Err(e) => println!("docker: {name} ... FAILED ({seconds:.1}s): {e:#}"),
+    }
+    result.is_ok()
+}
+
+/// Fails unless `true`, with this text.
+pub fn ensure(condition: bool, text: impl FnOnce() -> String) -> Result<()> {
+    if !condition {
+        bail!(text());
+    }
+    Ok(())
+}

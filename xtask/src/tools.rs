@@ -1,0 +1,79 @@
+//! Programs that the tests need: found, or installed where that is possible.
+
+use anyhow::{Context, Result, bail};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// Whether this is root.
+pub fn root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|m| m.uid() == 0)
+}
+
+/// Runs a command with its output shown.
+pub fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot run {}", shown(command)))?;
+    if !status.success() {
+        bail!("{} ended with {status}", shown(command));
+    }
+    Ok(())
+}
+
+/// Runs a command and returns what it wrote to stdout; stderr is part of the error.
+pub fn capture(command: &mut Command) -> Result<String> {
+    let out = command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {}", shown(command)))?;
+    if !out.status.success() {
+        bail!("{} ended with {}: {}", shown(command), out.status, String::from_utf8_lossy(&out.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+}
+
+fn shown(command: &Command) -> String {
+    let mut words = vec![command.get_program().to_string_lossy()];
+    words.extend(command.get_args().map(|a| a.to_string_lossy()));
+    words.join(" ")
+}
+
+/// Where a program is, in `PATH` or one of root's directories.
+pub fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
+        .map(|dir| dir.join(program))
+        .find(|file| file.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0))
+}
+
+/// Makes sure that a program is there, by apt-get if need be.
+pub fn need(program: &str, package: &str) -> Result<PathBuf> {
+    if let Some(found) = find(program) {
+        return Ok(found);
+    }
+    if !root() || find("apt-get").is_none() {
+        bail!("there is no {program} here (Debian package {package})");
+    }
+    println!("installing {package} for {program}");
+    let apt = |args: &[&str]| {
+        // RUNLEVEL=1 keeps a package from starting its service.
+        capture(Command::new("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1"))
+    };
+    let install = ["install", "-y", "--no-install-recommends", package];
+    if apt(&install).is_err() {
+        apt(&["update"])?;
+        apt(&install)?;
+    }
+    find(program).with_context(|| format!("{package} is installed, but there is no {program}"))
+}
+
+/// Makes sure that cargo-deny is there.
+pub fn cargo_deny() -> Result<()> {
+    if find("cargo-deny").is_some() {
+        return Ok(());
+    }
+    println!("installing cargo-deny");
+    let mut install = Command::new("cargo");
+    // Its releases are built for speed; what runs for a second here should rather be there soon.
+    install.args(["install", "--locked", "cargo-deny"]).env("CARGO_PROFILE_RELEASE_LTO", "off");
+    install.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+    install.env_remove("CARGO_TARGET_DIR").current_dir("/");
+    run(&mut install).context("cannot install cargo-deny")
+}
