@@ -43,3 +43,9 @@ pub const STAGES: usize = 32;
 
 /// Actions that main carries out before signals and exits get their turn again.
 pub const ACTIONS_PER_TURN: usize = 32;
+
+/// Descendants of one run that are looked at. A fork bomb has more; its process group and further rounds get the rest.
+pub const TREE: usize = 10_000;
+
+/// How long the end waits for what it has sent SIGKILL to.
+pub const LEFTOVER_KILL: Duration = Duration::from_secs(2);

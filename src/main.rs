@@ -30,7 +30,7 @@ fn main() -> std::process::ExitCode {
 
 fn supervise(options: &cli::SuperviseOptions) -> ExitCode {
     let loaded = options.load();
-    let page = config::render(&loaded.diagnostics, output::colour());
+    let page = config::render(&loaded.diagnostics, output::colour(&std::io::stderr()));
     output::complain(&page);
     match loaded.refused {
         true => ExitCode::Configuration,

@@ -36,7 +36,9 @@ impl Base {
         // The user database is asked only if the environment, which is cheaper, does not tell.
         let user = match own.contains_key(OsStr::new("USER")) && own.contains_key(OsStr::new("HOME")) {
             true => None,
-            false => users::lookup(&users::UserRef::Id(users::current_uid())).map(|u| (u.name, u.home.into_os_string())),
+            false => {
+                users::lookup(&users::UserRef::Id(users::current_uid())).map(|u| (u.name, u.home.into_os_string()))
+            }
         };
         Base { own, hostname: users::hostname(), user }
     }
@@ -110,7 +112,8 @@ impl Env {
 
 /// Reads a dotenv file. A pipe or a device in its place could block PID 1, so only regular files are read.
 fn read_file(path: &Path, optional: bool) -> Result<Vec<(String, String)>, String> {
-    let cannot = |cause: &dyn std::fmt::Display| format!("cannot read the environment file {}: {cause}", path.display());
+    let cannot =
+        |cause: &dyn std::fmt::Display| format!("cannot read the environment file {}: {cause}", path.display());
     let meta = match std::fs::metadata(path) {
         Err(e) if optional && e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(cannot(&e)),

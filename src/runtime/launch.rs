@@ -153,7 +153,8 @@ static STDERR: std::sync::LazyLock<std::io::Stderr> = std::sync::LazyLock::new(s
 /// the service gets a file that blocks again.
 fn output(output: &Output) -> Result<Option<OwnedFd>, SpawnError> {
     let Output::File(path) = output else { return Ok(None) };
-    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_APPEND | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
+    let flags =
+        OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_APPEND | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
     let problem = |errno: Errno| cannot(format!("cannot open the output file {}: {}", path.display(), errno.desc()));
     let fd = open(path, flags, Mode::from_bits_truncate(0o640)).map_err(problem)?;
     fcntl(&fd, FcntlArg::F_SETFL(OFlag::O_APPEND)).map_err(problem)?;

@@ -1,1 +1,63 @@
-//! (being built)
+//! The shell around the supervisor: it turns the world into events and actions into the world. The main thread
+//! ([`main_loop`]) alone spawns, signals and waits; the runtime thread ([`core`]) owns the supervisor.
+
+pub mod command;
+mod core;
+mod environment;
+mod launch;
+mod logger;
+mod main_loop;
+mod report;
+mod sweep;
+mod table;
+
+use crate::model::Plan;
+use crate::sys::exe::Image;
+use crate::sys::signals::{self, SignalFd};
+use crate::sys::wake::EventFd;
+use crate::sys::{SysError, fds, process, users};
+use crossbeam_channel::bounded;
+use std::sync::Arc;
+
+/// Horust's own failure: EX_SOFTWARE in sysexits(3).
+const INTERNAL: u8 = 70;
+
+/// Runs all services of the plan until all is over. Returns the exit code.
+pub fn supervise(plan: Plan) -> u8 {
+    logger::init();
+    let code = start(plan).unwrap_or_else(|error| {
+        log::error!("{error}");
+        INTERNAL
+    });
+    logger::flush();
+    code
+}
+
+fn start(plan: Plan) -> Result<u8, SysError> {
+    let signals = prepare(!process::is_pid1())?;
+    let launcher = launch::Launcher::new(Image::open().path().to_owned())?;
+    let plan = Arc::new(plan);
+    let wake = Arc::new(EventFd::new()?);
+    let (event_sender, events) = bounded(crate::limits::QUEUE);
+    let (action_sender, actions) = bounded(crate::limits::QUEUE);
+    let outward = core::Outward { actions: action_sender, wake: Arc::clone(&wake), events: event_sender.clone() };
+    core::start(Arc::clone(&plan), events, outward).map_err(|e| {
+        SysError::new("start", "the runtime thread", e.raw_os_error().map_or(nix::Error::EAGAIN, nix::Error::from_raw))
+    })?;
+    Ok(main_loop::MainLoop::new(&plan, &launcher, &signals, &wake, event_sender, actions).run())
+}
+
+/// What has to be done before the first thread and the first child, in any mode: standard streams that are there,
+/// nothing inherited that a child could inherit, signals as descriptors, orphans for us.
+fn prepare(job_control: bool) -> Result<SignalFd, SysError> {
+    fds::ensure_std();
+    fds::cloexec_from(3);
+    users::static_nss();
+    let signals = signals::block(job_control)?;
+    if !process::is_pid1()
+        && let Err(error) = process::become_subreaper()
+    {
+        log::warn!("{error}: orphans of services go to another process");
+    }
+    Ok(signals)
+}

@@ -35,7 +35,9 @@ pub fn log(plan: &Plan, report: &Report) {
             debug!("{}: is asked to stop", of(run));
         }
         Report::Killing(run, wait) => warn!("{}: did not stop within {}: killed", of(run), format_duration(*wait)),
-        Report::Unkillable(run) => error!("{}: has processes that even SIGKILL does not end; going on without", of(run)),
+        Report::Unkillable(run) => {
+            error!("{}: has processes that even SIGKILL does not end; going on without", of(run))
+        }
         Report::Shutdown(Cause::Signal(signal)) => info!("{signal}: stopping all services"),
         Report::Shutdown(Cause::Service(id, code)) => {
             error!("{} has failed: stopping all services, exit code {code}", name(*id));

@@ -2,9 +2,11 @@
 //! outlive its main process. Only the main thread has it. A pid in this table has not been waited for, so the kernel
 //! can't have given its number to anybody else: signals by pid are safe (wait(2)).
 
+use crate::limits;
 use crate::model::{Exit, ProbeId, RunId, ServiceId};
+use crate::sys::process;
 use crate::sys::spawn::StatusPipe;
-use crate::sys::tree::{self, ProcId};
+use crate::sys::tree::{self, ProcId, Stat};
 use std::collections::HashMap;
 
 /// What a child of ours is.
@@ -96,25 +98,53 @@ impl Table {
     }
 }
 
-/// Orphans by the session they are in, found in one look at our children.
+/// What has lost its parent and become a child of ours, found in one look.
 pub struct Orphans {
-    known: Vec<(ProcId, u32)>,
+    known: Vec<(ProcId, Stat)>,
+    /// /proc is not there: only process groups can be asked for.
+    blind: bool,
 }
 
 impl Orphans {
     /// Looks at all children of ours that are no main process and no probe. What outlives a main process is among
     /// them, or a descendant of one of them: it has no other parent left (PR_SET_CHILD_SUBREAPER in prctl(2)).
     pub fn look(table: &Table) -> Orphans {
-        let known = tree::children_of_self().unwrap_or_default().into_iter().filter(|pid| !table.knows(*pid));
+        let children = tree::children_of_self();
+        let blind = children.is_none();
+        let unknown = children.unwrap_or_default().into_iter().filter(|pid| !table.knows(*pid));
         let identify = |pid| {
             let stat = tree::stat(pid).filter(|stat| !stat.is_dead())?;
-            Some((ProcId { pid, starttime: stat.starttime }, stat.session))
+            Some((ProcId { pid, starttime: stat.starttime }, stat))
         };
-        Orphans { known: known.filter_map(identify).collect() }
+        Orphans { known: unknown.filter_map(identify).collect(), blind }
+    }
+
+    /// Whether anything of this run is left.
+    pub fn any_of(&self, run: &Run) -> bool {
+        self.of(run).next().is_some() || (self.blind && process::group_exists(run.pid))
+    }
+
+    /// Sends a signal to all that is left of this run.
+    pub fn signal(&self, run: &Run, signal: i32) {
+        let _ = process::kill_group(run.pid, signal);
+        self.signal_strays(run, signal);
+    }
+
+    /// Sends a signal to what is left of this run outside its process group.
+    pub fn signal_strays(&self, run: &Run, signal: i32) {
+        for (id, stat) in self.of(run) {
+            let below = tree::descendants(id.pid, limits::TREE);
+            if stat.pgrp != run.pid {
+                let _ = tree::signal(*id, signal);
+            }
+            for other in below.into_iter().filter(|id| tree::stat(id.pid).is_some_and(|stat| stat.pgrp != run.pid)) {
+                let _ = tree::signal(other, signal);
+            }
+        }
     }
 
     /// Those that belong to this run: in its session, or seen below it before.
-    pub fn of<'a>(&'a self, run: &'a Run) -> impl Iterator<Item = ProcId> + 'a {
-        self.known.iter().filter(|(id, session)| *session == run.pid || run.strays.contains(id)).map(|(id, _)| *id)
+    fn of<'a>(&'a self, run: &'a Run) -> impl Iterator<Item = &'a (ProcId, Stat)> {
+        self.known.iter().filter(|(id, stat)| stat.session == run.pid || run.strays.contains(id))
     }
 }

@@ -1,0 +1,125 @@
+//! The runtime thread: feeds the supervisor with events and the time, and hands out its actions. It waits for nothing
+//! but the next event or deadline, and touches no process.
+
+use super::report;
+use crate::healthcheck::Pool;
+use crate::limits;
+use crate::model::{Health, Mono, Plan, Probe, ProbeId, Readiness};
+use crate::supervisor::{Action, Event, Supervisor};
+use crate::sys::process::mono_now;
+use crate::sys::wake::EventFd;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How the runtime thread reaches the others.
+pub struct Outward {
+    /// To the main thread. It never blocks on us, so sending to it may block.
+    pub actions: Sender<Vec<Action>>,
+    /// Wakes the main thread for them.
+    pub wake: Arc<EventFd>,
+    /// For the answers of probes.
+    pub events: Sender<Vec<Event>>,
+}
+
+/// Starts the thread. If it ends, however it does, the main thread finds the channel closed.
+pub fn start(plan: Arc<Plan>, events: Receiver<Vec<Event>>, outward: Outward) -> io::Result<()> {
+    let body = move || {
+        let wake = Arc::clone(&outward.wake);
+        let _ = catch_unwind(AssertUnwindSafe(move || Core::new(plan, outward).run(&events)));
+        wake.wake();
+    };
+    std::thread::Builder::new().name("runtime".into()).spawn(body).map(|_| ())
+}
+
+struct Core {
+    plan: Arc<Plan>,
+    supervisor: Supervisor,
+    outward: Outward,
+    pool: Option<Pool>,
+}
+
+impl Core {
+    fn new(plan: Arc<Plan>, outward: Outward) -> Core {
+        let supervisor = Supervisor::new(&plan, mono_now());
+        Core { plan, supervisor, outward, pool: None }
+    }
+
+    fn run(&mut self, events: &Receiver<Vec<Event>>) {
+        let mut batch = vec![Event::Boot];
+        loop {
+            let mut actions = Vec::new();
+            for event in batch.drain(..) {
+                self.supervisor.step(Mono(mono_now()), event, &mut actions);
+            }
+            if !self.carry_out(actions) {
+                return;
+            }
+            batch = match self.wait(events) {
+                Ok(batch) => batch,
+                Err(RecvTimeoutError::Timeout) => vec![Event::Tick],
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            // What has come meanwhile is one batch with it: one wake-up for main instead of many.
+            batch.extend(events.try_iter().take(limits::QUEUE).flatten());
+        }
+    }
+
+    fn wait(&self, events: &Receiver<Vec<Event>>) -> Result<Vec<Event>, RecvTimeoutError> {
+        match self.supervisor.next_deadline() {
+            None => events.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(at) => events.recv_timeout(at.since(Mono(mono_now()))),
+        }
+    }
+
+    /// Keeps what concerns this thread and sends the rest to main. False once main is gone.
+    fn carry_out(&mut self, mut actions: Vec<Action>) -> bool {
+        actions.retain(|action| match action {
+            Action::Report(report) => {
+                report::log(&self.plan, report);
+                false
+            }
+            Action::StartProbe(id) => !self.submit(*id),
+            Action::CancelProbe(id) => matches!(probe(&self.plan, *id), Some((Probe::Command(_), _))),
+            Action::Spawn(_) | Action::Signal { .. } | Action::Exit(_) => true,
+        });
+        if actions.is_empty() {
+            return true;
+        }
+        let sent = self.outward.actions.send(actions).is_ok();
+        self.outward.wake.wake();
+        sent
+    }
+
+    /// Gives a probe to the pool. False if it is a command, which only main may run.
+    fn submit(&mut self, id: ProbeId) -> bool {
+        let Some((probe, timeout)) = probe(&self.plan, id) else { return true };
+        if matches!(probe, Probe::Command(_)) {
+            return false;
+        }
+        let events = &self.outward.events;
+        let pool = self.pool.get_or_insert_with(|| {
+            let events = events.clone();
+            Pool::new(move |id, answer| {
+                let _ = events.send(vec![Event::Probed(id, answer)]);
+            })
+        });
+        pool.submit(id, probe, timeout);
+        true
+    }
+}
+
+/// The probe of this id, and its timeout.
+pub fn probe(plan: &Plan, id: ProbeId) -> Option<(&Probe, Duration)> {
+    let spec = plan.services.get(id.run.service.index())?;
+    let timeout = spec.health.as_ref().map_or_else(|| Health::default().timeout, |health| health.timeout);
+    let probe = match &spec.readiness {
+        Readiness::Probe(probe) if !id.ready => Some(probe),
+        Readiness::Probe(_) | Readiness::Exec | Readiness::Health => {
+            spec.health.as_ref()?.probes.get(usize::try_from(id.probe).ok()?)
+        }
+    };
+    probe.map(|probe| (probe, timeout))
+}

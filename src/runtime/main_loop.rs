@@ -1,0 +1,334 @@
+//! The main thread: the only one that spawns, signals and waits. It sleeps in poll(2) without a timeout, and takes what
+//! has happened in one order: signals, exits, execs, and only then the supervisor's actions, so that nothing is done to
+//! a process that is known to be gone.
+
+use super::core::probe;
+use super::launch::{Launcher, stage_failed};
+use super::sweep;
+use super::table::{Child, Orphans, Table};
+use crate::limits;
+use crate::model::{Exit, Plan, Probe, ProbeId, RunId, Signal};
+use crate::supervisor::{Action, Event, SpawnError, Target};
+use crate::sys::reap::{self, Ended, Peek};
+use crate::sys::signals::SignalFd;
+use crate::sys::spawn::StageStatus;
+use crate::sys::wake::EventFd;
+use crate::sys::{poll, process, tree};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError};
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+/// How long main waits for room in the runtime thread's queue before it tries again. Only ever under overload.
+const RETRY: Duration = Duration::from_millis(1);
+
+/// The main thread's state.
+pub struct MainLoop<'a> {
+    plan: &'a Plan,
+    launcher: &'a Launcher,
+    signals: &'a SignalFd,
+    wake: &'a EventFd,
+    events: Sender<Vec<Event>>,
+    actions: Receiver<Vec<Action>>,
+    table: Table,
+    /// Events that are not sent yet.
+    outbox: Vec<Event>,
+    /// Actions that are not carried out yet.
+    pending: VecDeque<Action>,
+    /// All processes, as they were when the actions under way arrived; read when first needed.
+    processes: Option<tree::Table>,
+    /// There may be more dead children than one turn took.
+    more_dead: bool,
+    exit: Option<u8>,
+}
+
+impl<'a> MainLoop<'a> {
+    /// A loop that has not run yet.
+    pub fn new(
+        plan: &'a Plan,
+        launcher: &'a Launcher,
+        signals: &'a SignalFd,
+        wake: &'a EventFd,
+        events: Sender<Vec<Event>>,
+        actions: Receiver<Vec<Action>>,
+    ) -> MainLoop<'a> {
+        MainLoop {
+            plan,
+            launcher,
+            signals,
+            wake,
+            events,
+            actions,
+            table: Table::default(),
+            outbox: Vec::new(),
+            pending: VecDeque::new(),
+            processes: None,
+            more_dead: true,
+            exit: None,
+        }
+    }
+
+    /// Runs until the supervisor orders the exit. Returns the exit code, with no process left behind.
+    pub fn run(mut self) -> u8 {
+        while self.exit.is_none() {
+            self.wait();
+            self.take_signals();
+            self.reap();
+            self.read_stages();
+            self.send();
+            self.receive();
+            self.act();
+            self.send();
+        }
+        sweep::all(self.signals);
+        self.exit.unwrap_or(super::INTERNAL)
+    }
+
+    fn wait(&self) {
+        let mut fds: Vec<BorrowedFd<'_>> = vec![self.signals.as_fd(), self.wake.as_fd()];
+        fds.extend(self.table.staged().filter_map(|run| run.stage.as_ref()).map(AsFd::as_fd));
+        let busy = self.more_dead || (!self.pending.is_empty() && !self.stages_full());
+        let woken = match (busy, self.outbox.is_empty()) {
+            (true, _) => return,
+            (false, false) => poll::wait_timeout(&fds, RETRY),
+            (false, true) => poll::wait(&fds),
+        };
+        if let Err(error) = woken {
+            log::error!("{error}");
+            std::thread::sleep(RETRY);
+        }
+    }
+
+    fn take_signals(&mut self) {
+        while let Some(info) = self.signals.read() {
+            match Signal::new(info.signo) {
+                Some(signal) if info.signo == libc::SIGCHLD => {
+                    let _ = signal;
+                    self.more_dead = true;
+                }
+                Some(signal) => self.outbox.push(Event::Signalled(signal)),
+                None => {}
+            }
+        }
+    }
+
+    /// Takes the dead, a bounded number a turn, and looks what they left behind.
+    fn reap(&mut self) {
+        if !self.more_dead {
+            return;
+        }
+        let mut dead = Vec::new();
+        for _ in 0..limits::REAPS_PER_TURN {
+            match reap::peek() {
+                Ok(Peek::Dead(pid)) => self.bury(pid, &mut dead),
+                Ok(Peek::None | Peek::NoChildren) => {
+                    self.more_dead = false;
+                    break;
+                }
+                Err(error) => {
+                    log::error!("{error}");
+                    self.more_dead = false;
+                    break;
+                }
+            }
+        }
+        self.look_for_survivors(&dead);
+    }
+
+    fn bury(&mut self, pid: u32, dead: &mut Vec<RunId>) {
+        // A stage's last words come before its end.
+        self.read_stages();
+        let exit = match reap::reap(pid) {
+            Ok((Ended::Code(code), _)) => Exit::Code(code),
+            Ok((Ended::Signal(signal), _)) => Signal::new(signal.into()).map_or(Exit::Code(255), Exit::Signal),
+            Err(error) => {
+                log::error!("{error}");
+                Exit::Code(255)
+            }
+        };
+        match self.table.forget(pid) {
+            Some(Child::Leader(run)) => {
+                if let Some(entry) = self.table.run(run) {
+                    entry.exit = Some(exit);
+                    dead.push(run);
+                }
+            }
+            Some(Child::Probe(id)) => {
+                let _ = process::kill_group(pid, libc::SIGKILL);
+                let answer = match exit {
+                    Exit::Code(0) => Ok(()),
+                    Exit::Code(_) | Exit::Signal(_) => Err(format!("the health command {exit}")),
+                };
+                self.outbox.push(Event::Probed(id, answer));
+            }
+            None => log::trace!("reaped the orphan {pid}"),
+        }
+    }
+
+    /// Tells the end of each run whose main process has ended, or that others of it are still there.
+    fn look_for_survivors(&mut self, dead: &[RunId]) {
+        let bereft = self.table.bereft();
+        if bereft.is_empty() {
+            return;
+        }
+        let orphans = Orphans::look(&self.table);
+        for id in bereft {
+            let Some(run) = self.table.run(id) else { continue };
+            let Some(exit) = run.exit else { continue };
+            let left = orphans.any_of(run);
+            if left && run.killing {
+                orphans.signal(run, libc::SIGKILL);
+            }
+            match (dead.contains(&id), left) {
+                (true, _) => self.outbox.push(Event::Exited { run: id, exit, left }),
+                (false, true) => continue,
+                (false, false) => self.outbox.push(Event::TreeEmpty(id)),
+            }
+            if !left {
+                self.table.end_run(id);
+            }
+        }
+    }
+
+    fn read_stages(&mut self) {
+        let staged: Vec<RunId> = self.table.staged().map(|run| run.id).collect();
+        for id in staged {
+            let Some(run) = self.table.run(id) else { continue };
+            let event = match run.stage.as_mut().map(|stage| stage.read()) {
+                None | Some(StageStatus::Pending) => continue,
+                Some(StageStatus::Executed) => {
+                    run.stage = None;
+                    Event::Spawned(id)
+                }
+                Some(StageStatus::Failed { message, errno, .. }) => {
+                    // The stage itself still has to be waited for; it is nobody's run any more.
+                    self.table.end_run(id);
+                    Event::SpawnFailed(id, stage_failed(&message, errno))
+                }
+            };
+            self.outbox.push(event);
+        }
+    }
+
+    fn send(&mut self) {
+        if self.outbox.is_empty() {
+            return;
+        }
+        match self.events.try_send(std::mem::take(&mut self.outbox)) {
+            Ok(()) => {}
+            Err(TrySendError::Full(events) | TrySendError::Disconnected(events)) => self.outbox = events,
+        }
+    }
+
+    fn receive(&mut self) {
+        self.wake.drain();
+        loop {
+            match self.actions.try_recv() {
+                Ok(actions) => self.pending.extend(actions),
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => {
+                    if self.pending.is_empty() {
+                        log::error!("the supervisor has failed: stopping everything");
+                        self.exit.get_or_insert(super::INTERNAL);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn stages_full(&self) -> bool {
+        self.table.staged().count() >= limits::STAGES
+    }
+
+    /// Carries out actions in their order, a bounded number a turn.
+    fn act(&mut self) {
+        for _ in 0..limits::ACTIONS_PER_TURN {
+            if self.stages_full() {
+                return;
+            }
+            match self.pending.pop_front() {
+                None => {
+                    self.processes = None;
+                    return;
+                }
+                Some(Action::Spawn(run)) => self.spawn(run),
+                Some(Action::Signal { run, signal, to }) => self.signal(run, signal, to),
+                Some(Action::StartProbe(id)) => self.start_probe(id),
+                Some(Action::CancelProbe(id)) => {
+                    if let Some(pid) = self.table.probe(id) {
+                        let _ = process::kill_group(pid, libc::SIGKILL);
+                    }
+                }
+                Some(Action::Exit(code)) => self.exit = Some(code),
+                Some(Action::Report(_)) => {}
+            }
+        }
+    }
+
+    fn spawn(&mut self, run: RunId) {
+        let Some(spec) = self.plan.services.get(run.service.index()) else { return };
+        match self.launcher.service(spec) {
+            Ok(started) => {
+                if started.stage.is_none() {
+                    self.outbox.push(Event::Spawned(run));
+                }
+                self.table.add_run(run, started.pid, started.stage);
+            }
+            Err(error) => self.outbox.push(Event::SpawnFailed(run, error)),
+        }
+    }
+
+    fn start_probe(&mut self, id: ProbeId) {
+        let Some(spec) = self.plan.services.get(id.run.service.index()) else { return };
+        let Some((Probe::Command(command), _)) = probe(self.plan, id) else { return };
+        match self.launcher.probe(spec, command) {
+            Ok(started) => self.table.add_probe(id, started.pid),
+            Err(SpawnError { message, .. }) => self.outbox.push(Event::Probed(id, Err(message))),
+        }
+    }
+
+    fn signal(&mut self, id: RunId, signal: Signal, to: Target) {
+        let number = i32::from(signal.number());
+        if matches!(to, Target::Group | Target::Tree) {
+            self.note_strays(id);
+        }
+        let orphans = match to {
+            Target::Strays | Target::Tree => Some(Orphans::look(&self.table)),
+            Target::Leader | Target::Group => None,
+        };
+        let Some(run) = self.table.run(id) else { return };
+        run.killing |= signal == Signal::KILL && to == Target::Tree;
+        if to == Target::Leader && run.exit.is_none() {
+            let _ = process::kill_pid(run.pid, number);
+        }
+        if matches!(to, Target::Group | Target::Tree) {
+            // While a process is in the group its number is nobody else's; when none is, this says ESRCH.
+            let _ = process::kill_group(run.pid, number);
+        }
+        match (to, orphans) {
+            (Target::Strays, Some(orphans)) => orphans.signal_strays(run, number),
+            (Target::Tree, Some(orphans)) => {
+                orphans.signal_strays(run, number);
+                for stray in &run.strays {
+                    let _ = tree::signal(*stray, number);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Remembers which descendants have left the session of the run, while they can still be told by their parents.
+    fn note_strays(&mut self, id: RunId) {
+        let table = &self.table;
+        let processes =
+            self.processes.get_or_insert_with(|| tree::Table::read(|pid| table.knows(pid)).unwrap_or_default());
+        let Some(run) = self.table.run(id).filter(|run| run.exit.is_none()) else { return };
+        for process in processes.descendants(run.pid, limits::TREE) {
+            let strayed = tree::stat(process.pid).is_some_and(|stat| stat.session != run.pid);
+            if strayed && !run.strays.contains(&process) {
+                run.strays.push(process);
+            }
+        }
+    }
+}
