@@ -37,7 +37,7 @@ fn five_hundred_probes_leak_no_file_descriptor_and_no_thread() {
     let round = |round: u32| {
         let id = ProbeId { run: RunId { service: ServiceId(0), generation: 1 }, round, ready: false, probe: 0 };
         for port in [up, up, closed, hanging] {
-            pool.submit(id, &Probe::Http(format!("http://localhost:{port}/")), Duration::from_millis(50));
+            pool.submit(id, &Probe::Http(format!("http://localhost:{port}/")), Duration::from_millis(50)).unwrap();
         }
         for _ in 0..4 {
             verdicts.recv_timeout(Duration::from_secs(20)).unwrap().ok();

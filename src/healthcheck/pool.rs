@@ -40,8 +40,7 @@ struct Job {
 }
 
 impl Pool {
-    /// A pool that hands each verdict to `report`: on a worker thread, or, for a probe that can't be queued, on the thread
-    /// that submitted it. `report` must therefore not block. No thread is started before the first probe.
+    /// A pool that hands each verdict to `report`, on a worker thread. No thread is started before the first probe.
     pub fn new(report: impl Fn(ProbeId, Result<(), String>) + Send + Sync + 'static) -> Pool {
         let (jobs, waiting) = bounded(limits::QUEUE);
         let shared = Shared {
@@ -57,26 +56,27 @@ impl Pool {
     /// Starts one probe and returns at once. Its verdict is reported once, at the latest when `timeout` has passed; only a
     /// look at a file on a dead network mount can take longer. The text of a failed one is meant for a person.
     ///
-    /// A command probe is a child process, and only the main thread starts those: here it fails.
-    pub fn submit(&self, id: ProbeId, probe: &Probe, timeout: Duration) {
+    /// The error says why the probe was not taken: it has failed then, and nothing more is reported. It is returned because
+    /// a report from this thread could wait for this thread. A command is never taken: it is a child process, and only the
+    /// main thread starts those.
+    pub fn submit(&self, id: ProbeId, probe: &Probe, timeout: Duration) -> Result<(), String> {
         if let Probe::Command(command) = probe {
-            let why = format!("{} is a command; commands don't run on this pool", command.program());
-            return (self.shared.report)(id, Err(why));
+            return Err(format!("{} is a command; commands don't run on this pool", command.program()));
         }
         let now = Instant::now();
         let deadline = now.checked_add(timeout).unwrap_or(now);
         let outstanding = self.shared.outstanding.fetch_add(1, Ordering::SeqCst).saturating_add(1);
-        let refused = match self.ensure_worker(outstanding) {
-            Err(e) => Some(format!("cannot start a thread for probes: {e}")),
-            Ok(()) => match self.jobs.try_send(Job { id, probe: probe.clone(), timeout, deadline }) {
-                Ok(()) => None,
-                Err(TrySendError::Full(_)) => Some("too many probes waiting".to_owned()),
-                Err(TrySendError::Disconnected(_)) => Some("the probe workers are gone".to_owned()),
-            },
+        let taken = match self.ensure_worker(outstanding) {
+            Err(e) => Err(format!("cannot start a thread for probes: {e}")),
+            Ok(()) => self.jobs.try_send(Job { id, probe: probe.clone(), timeout, deadline }).map_err(|e| match e {
+                TrySendError::Full(_) => "too many probes waiting".to_owned(),
+                TrySendError::Disconnected(_) => "the probe workers are gone".to_owned(),
+            }),
         };
-        if let Some(why) = refused {
-            self.shared.finish(id, Err(why));
+        if taken.is_err() {
+            self.shared.outstanding.fetch_sub(1, Ordering::SeqCst);
         }
+        taken
     }
 
     /// One worker for each outstanding probe, up to the limit. Fewer will do if the system has no thread left, but none

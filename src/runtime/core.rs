@@ -40,12 +40,14 @@ struct Core {
     supervisor: Supervisor,
     outward: Outward,
     pool: Option<Pool>,
+    /// Answers of probes that the pool did not take.
+    refused: Vec<Event>,
 }
 
 impl Core {
     fn new(plan: Arc<Plan>, outward: Outward) -> Core {
         let supervisor = Supervisor::new(&plan, mono_now());
-        Core { plan, supervisor, outward, pool: None }
+        Core { plan, supervisor, outward, pool: None, refused: Vec::new() }
     }
 
     fn run(&mut self, events: &Receiver<Vec<Event>>) {
@@ -57,6 +59,10 @@ impl Core {
             }
             if !self.carry_out(actions) {
                 return;
+            }
+            if !self.refused.is_empty() {
+                batch = std::mem::take(&mut self.refused);
+                continue;
             }
             batch = match self.wait(events) {
                 Ok(batch) => batch,
@@ -108,7 +114,10 @@ impl Core {
                 let _ = events.send(vec![Event::Probed(id, answer)]);
             })
         });
-        pool.submit(id, probe, timeout);
+        if let Err(why) = pool.submit(id, probe, timeout) {
+            // Not sent to ourselves: the channel may be full, and only this thread empties it.
+            self.refused.push(Event::Probed(id, Err(why)));
+        }
         true
     }
 }

@@ -143,10 +143,13 @@ fn a_service_that_cannot_be_started_says_why() {
         "command = \"no-such-program\"\n",
         &["bad", "Program \"no-such-program\" not found in any of the PATH directories"],
     );
-    start_fails("command = \"/no/such/program\"\n", &["bad", "/no/such/program", "no such file"]);
-    start_fails("command = \"/etc/passwd\"\n", &["bad", "/etc/passwd", "permission denied"]);
-    start_fails("command = \"/etc\"\n", &["bad", "/etc", "permission denied"]);
-    start_fails("command = \"true\"\nworking-directory = \"/no/such/dir\"\n", &["bad", "/no/such/dir", "no such file"]);
+    start_fails("command = \"/no/such/program\"\n", &["bad", "/no/such/program", "does not exist"]);
+    start_fails("command = \"/etc/passwd\"\n", &["bad", "/etc/passwd", "not executable"]);
+    start_fails("command = \"/etc\"\n", &["bad", "/etc", "is a directory"]);
+    start_fails(
+        "command = \"true\"\nworking-directory = \"/no/such/dir\"\n",
+        &["bad", "/no/such/dir", "does not exist"],
+    );
     start_fails("command = \"true\"\nstdout = \"/no/such/dir/file\"\n", &["bad", "/no/such/dir"]);
     start_fails("command = \"true\"\nuser = \"no-such-user\"\n", &["bad", "no-such-user"]);
 }

@@ -411,3 +411,19 @@ pub fn assert_order(text: &str, needles: &[&str]) {
         last = Some(at[0]);
     }
 }
+
+/// The canary of all these tests: what is left behind is found and cleared away.
+#[test]
+fn what_is_left_behind_is_found_and_cleared_away() {
+    // The wrapper takes Horust's place, and leaves two: one in the directory, one elsewhere that names it.
+    let script = "sleep 1000 & cd /; (exec -a x-@DIR@ sleep 1000) & exit 0";
+    let mut sloppy = horust().wrapper(&["bash", "-c", script]).start();
+    let dir = sloppy.dir().display().to_string();
+    sloppy.wait_exit();
+    let left = sloppy.left();
+    assert_eq!(left.iter().filter(|l| l.contains("sleep 1000")).count(), 1, "{left:?}");
+    assert_eq!(left.iter().filter(|l| l.contains(&format!("x-{dir}"))).count(), 1, "{left:?}");
+    drop(sloppy);
+    let gone = || !processes().iter().any(|p| p.command.contains(&dir) && p.state != 'Z');
+    wait_until("the processes are gone", gone);
+}
