@@ -115,11 +115,13 @@ impl<'a> MainLoop<'a> {
             return;
         }
         let mut dead = Vec::new();
+        let mut alone = false;
         for _ in 0..limits::REAPS_PER_TURN {
             match reap::peek() {
                 Ok(Peek::Dead(pid)) => self.bury(pid, &mut dead),
-                Ok(Peek::None | Peek::NoChildren) => {
+                Ok(nobody @ (Peek::None | Peek::NoChildren)) => {
                     self.more_dead = false;
+                    alone = nobody == Peek::NoChildren;
                     break;
                 }
                 Err(error) => {
@@ -129,7 +131,7 @@ impl<'a> MainLoop<'a> {
                 }
             }
         }
-        self.look_for_survivors(&dead);
+        self.look_for_survivors(&dead, alone);
     }
 
     fn bury(&mut self, pid: u32, dead: &mut Vec<RunId>) {
@@ -162,12 +164,12 @@ impl<'a> MainLoop<'a> {
     }
 
     /// Tells the end of each run whose main process has ended, or that others of it are still there.
-    fn look_for_survivors(&mut self, dead: &[RunId]) {
+    fn look_for_survivors(&mut self, dead: &[RunId], alone: bool) {
         let bereft = self.table.bereft().to_vec();
         if bereft.is_empty() {
             return;
         }
-        let orphans = Orphans::look(&self.table);
+        let orphans = if alone { Orphans::default() } else { Orphans::look(&self.table) };
         for id in bereft {
             let Some(run) = self.table.run(id) else { continue };
             let Some(exit) = run.exit else { continue };

@@ -129,6 +129,7 @@ impl Table {
 }
 
 /// What has lost its parent and become a child of ours, found in one look.
+#[derive(Default)]
 pub struct Orphans {
     known: Vec<(ProcId, Stat)>,
     /// /proc is not there: only process groups can be asked for.
