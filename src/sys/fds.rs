@@ -14,18 +14,26 @@ const LOOP_BOUND: u64 = 65_536;
 /// Marks every descriptor from `first` on close-on-exec: what a careless parent left open must not reach our children.
 /// By close_range(2) where there is one (Linux 5.11 for this flag), else by /proc, else by trying every number.
 pub fn cloexec_from(first: u32) {
-    if raw::close_range_cloexec(first).is_ok() {
-        return;
+    if raw::close_range_cloexec(first).is_err() {
+        let first = RawFd::try_from(first).unwrap_or(RawFd::MAX);
+        if !cloexec_by_proc(first) {
+            cloexec_by_number(first);
+        }
     }
-    let first = RawFd::try_from(first).unwrap_or(RawFd::MAX);
-    if let Ok(entries) = std::fs::read_dir("/proc/self/fd") {
-        // Collected first: changing flags while the directory is read is harmless, but the reader's own is among them.
-        let fds: Vec<RawFd> = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-        for fd in fds.into_iter().filter(|&fd| fd >= first) {
+}
+
+/// False without /proc.
+fn cloexec_by_proc(first: RawFd) -> bool {
+    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return false };
+    for fd in entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
+        if fd >= first {
             let _closed_since = raw::set_cloexec(fd);
         }
-        return;
     }
+    true
+}
+
+fn cloexec_by_number(first: RawFd) {
     let end = nofile().map_or(LOOP_BOUND, |(soft, _)| soft.min(LOOP_BOUND));
     for fd in first..RawFd::try_from(end).unwrap_or(RawFd::MAX) {
         let _not_open = raw::set_cloexec(fd);
@@ -59,4 +67,27 @@ pub fn nofile() -> Result<(u64, u64), SysError> {
 pub fn set_nofile_soft(soft: u64) -> Result<(), SysError> {
     let (_, hard) = nofile()?;
     setrlimit(Resource::RLIMIT_NOFILE, soft, hard).map_err(SysError::on("set", "the limit of open files"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use nix::fcntl::{FcntlArg, fcntl};
+
+    use super::*;
+
+    #[test]
+    fn every_way_of_marking_descriptors_works() {
+        let by_proc: fn(RawFd) = |first| assert!(cloexec_by_proc(first));
+        for mark in [by_proc, cloexec_by_number] {
+            let fd = open("/dev/null", OFlag::O_RDONLY, Mode::empty()).unwrap();
+            let flags = || fcntl(&fd, FcntlArg::F_GETFD).unwrap();
+            // From beyond it, it stays as it is. (It is the only test here that opens anything without the mark.)
+            mark(fd.as_raw_fd() + 1);
+            assert_eq!(flags(), 0);
+            mark(fd.as_raw_fd());
+            assert_eq!(flags(), libc::FD_CLOEXEC);
+        }
+    }
 }

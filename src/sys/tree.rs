@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::process::{PidFd, kill_pid};
 use super::{Errno, SysError};
@@ -49,7 +50,23 @@ impl Stat {
 
 /// One process's stat; none if it is gone or /proc isn't there.
 pub fn stat(pid: u32) -> Option<Stat> {
-    stat_in(Path::new("/proc"), pid)
+    stat_in(proc()?, pid)
+}
+
+/// /proc, if it is there and of our own pid namespace. A foreign one (`unshare --pid` without a mount of its own, as
+/// careless containers have it) speaks of other processes by the same numbers, and we would signal strangers.
+fn proc() -> Option<&'static Path> {
+    static OURS: AtomicBool = AtomicBool::new(false);
+    let proc = Path::new("/proc");
+    // A no is asked again, for it may be mounted later.
+    if !OURS.load(Ordering::Relaxed) {
+        let own = std::fs::read_link("/proc/self").ok()?;
+        if number(own.as_os_str().as_encoded_bytes()) != Some(super::process::own_pid()) {
+            return None;
+        }
+        OURS.store(true, Ordering::Relaxed);
+    }
+    Some(proc)
 }
 
 fn stat_in(proc: &Path, pid: u32) -> Option<Stat> {
@@ -109,10 +126,11 @@ fn number(text: &[u8]) -> Option<u32> {
     std::str::from_utf8(text).ok()?.trim_ascii().parse().ok()
 }
 
-/// All our direct children, orphans that we adopted and zombies included. None if /proc isn't mounted.
+/// All our direct children, orphans that we adopted and zombies included. None if /proc isn't mounted
+/// or is another pid namespace's.
 pub fn children_of_self() -> Option<Vec<u32>> {
     if has_children_files() {
-        return children_in(Path::new("/proc"), "self");
+        return children_in(proc()?, "self");
     }
     let own = super::process::own_pid();
     Table::read(|_| false).map(|table| table.children(own).iter().map(|child| child.pid).collect())
@@ -121,7 +139,7 @@ pub fn children_of_self() -> Option<Vec<u32>> {
 /// Everybody below `pid`, which is not included, as many as `max`, parents before their children; zombies are left out.
 pub fn descendants(pid: u32, max: usize) -> Vec<ProcId> {
     if has_children_files() {
-        return descendants_in(Path::new("/proc"), pid, max);
+        return proc().map(|proc| descendants_in(proc, pid, max)).unwrap_or_default();
     }
     Table::read(|_| false).map(|table| table.descendants(pid, max)).unwrap_or_default()
 }
@@ -160,7 +178,7 @@ impl Table {
     /// leaders of services: when nobody else is there, one listing of /proc is all it takes. None if /proc isn't
     /// mounted.
     pub fn read(skip: impl Fn(u32) -> bool) -> Option<Self> {
-        Self::read_in(Path::new("/proc"), skip)
+        Self::read_in(proc()?, skip)
     }
 
     fn read_in(proc: &Path, skip: impl Fn(u32) -> bool) -> Option<Self> {
