@@ -1,0 +1,24 @@
+//! The supervisor without a world: scripted processes and a clock that jumps stand in for Linux, so that hours of
+//! supervision take milliseconds and every run can be repeated exactly. Nothing here starts a process or sleeps.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // also in the helpers of tests
+
+#[path = "supervisor/checker.rs"]
+mod checker;
+#[path = "supervisor/depend.rs"]
+mod depend;
+#[path = "supervisor/health.rs"]
+mod health;
+#[path = "supervisor/random.rs"]
+mod random;
+#[path = "supervisor/restart.rs"]
+mod restart;
+#[path = "supervisor/script.rs"]
+mod script;
+#[path = "supervisor/shutdown.rs"]
+mod shutdown;
+#[path = "supervisor/states.rs"]
+mod states;
+#[path = "supervisor/stop.rs"]
+mod stop;
+#[path = "supervisor/world.rs"]
+mod world;

@@ -1,0 +1,237 @@
+//! Thousands of random worlds: services, policies, scripts and signals that nobody would think of. Each step is checked
+//! from inside (`check`) and from outside (`checker`); a seed that fails can be repeated exactly.
+
+use crate::script::{Answer, OnStop, Script, Svc, ms, usr1};
+use crate::world::World;
+use horust::limits;
+use horust::model::{
+    Exit, FailureStrategy, Growth, Kind, Mono, Plan, Readiness, RestartStrategy, ServiceId, ServiceSpec, Settings,
+    Signal,
+};
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+const SEEDS: u64 = 4000;
+
+/// splitmix64: small, good, and the same everywhere.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        self.roll() % n
+    }
+
+    fn one_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.roll() as usize % from.len()]
+    }
+}
+
+fn on_stop(dice: &mut Dice) -> OnStop {
+    match dice.below(5) {
+        0 => OnStop::Ignores,
+        1 => OnStop::Exits(dice.below(300), 0),
+        2 => OnStop::Exits(dice.below(50), 3),
+        _ => OnStop::Dies(dice.below(20)),
+    }
+}
+
+fn script(dice: &mut Dice) -> Script {
+    let ends = match dice.below(6) {
+        0 | 1 => None,
+        2 => Some((dice.below(40) + 2, Exit::Code(0))),
+        3 => Some((dice.below(3000) + 2, Exit::Code(0))),
+        4 => Some((dice.below(3000) + 2, Exit::Code(dice.pick(&[1, 7, 255])))),
+        _ => Some((dice.below(500) + 2, Exit::Signal(dice.pick(&[Signal::KILL, Signal::HUP])))),
+    };
+    let mut script = Script { ends, ..Script::runs() }.on_stop(on_stop(dice)).spawn_takes(dice.pick(&[0, 1, 30]));
+    if dice.one_in(8) {
+        script.spawn_error = Some(dice.pick(&[126, 127]));
+    }
+    while dice.one_in(4) {
+        script = script.helper(dice.one_in(2), on_stop(dice));
+    }
+    script.unkillable = dice.one_in(60);
+    let answer = |dice: &mut Dice| match dice.below(6) {
+        0 => Answer::Never,
+        1 | 2 => Answer::Fail(dice.below(60)),
+        _ => Answer::Pass(dice.below(60)),
+    };
+    script.answers = (0..=dice.below(12)).map(|_| answer(dice)).collect();
+    script
+}
+
+/// `earlier` may be waited for at the start, `later` at the stop: so there is no cycle.
+fn policies(dice: &mut Dice, spec: &mut ServiceSpec, earlier: &[ServiceId], later: &[ServiceId], all: &[ServiceId]) {
+    let some = |dice: &mut Dice, of: &[ServiceId], odds| of.iter().copied().filter(|_| dice.one_in(odds)).collect();
+    spec.start_after = some(dice, earlier, 3);
+    spec.shutdown_after = some(dice, later, 6);
+    spec.termination.die_if_failed = some(dice, all, 10);
+    spec.termination.wait = ms(dice.pick(&[0, 50, 200, 1000]));
+    spec.termination.signal = dice.pick(&[Signal::TERM, Signal::TERM, Signal::INT, usr1()]);
+    spec.autostart = !dice.one_in(12);
+    spec.required = dice.one_in(25);
+    spec.kind = if dice.one_in(5) { Kind::Oneshot } else { Kind::Daemon };
+    spec.start_delay = ms(dice.pick(&[0, 0, 0, 100, 900]));
+    let restart = &mut spec.restart;
+    restart.strategy = dice.pick(&[RestartStrategy::Never, RestartStrategy::OnFailure, RestartStrategy::Always]);
+    restart.attempts = dice.pick(&[0, 0, 1, 3]);
+    restart.backoff = ms(dice.pick(&[0, 50, 400]));
+    restart.growth = dice.pick(&[Growth::Linear, Growth::Constant, Growth::Exponential]);
+    restart.jitter = dice.pick(&[0.0, 0.0, 0.5, 1.0]);
+    restart.reset_after = ms(dice.pick(&[0, 500, 10_000]));
+    restart.throttle = !dice.one_in(6);
+    spec.failure.strategy = match dice.below(10) {
+        0 => FailureStrategy::Shutdown,
+        1 | 2 => FailureStrategy::KillDependents,
+        _ => FailureStrategy::Ignore,
+    };
+    if dice.one_in(4) {
+        let to = dice.pick(&[None, Some(Signal::QUIT), Some(usr1())]);
+        spec.signal_rewrite = vec![(dice.pick(&[Signal::TERM, Signal::INT, usr1()]), to)];
+    }
+}
+
+fn health(dice: &mut Dice, svc: Svc) -> Svc {
+    let (interval, timeout) = (ms(dice.pick(&[0, 100, 700])), ms(dice.pick(&[20, 50, 500])));
+    let (initial, threshold, most) = (ms(dice.pick(&[0, 150])), dice.pick(&[1, 1, 3]), dice.pick(&[0, 1, 3]));
+    let two = dice.one_in(3);
+    let svc = svc.watched(|health| {
+        (health.interval, health.timeout, health.initial_delay) = (interval, timeout, initial);
+        (health.success_threshold, health.max_failed) = (threshold, most);
+        if two {
+            health.probes.push(health.probes[0].clone());
+        }
+    });
+    match dice.below(4) {
+        0 => svc.with(|spec| spec.readiness = Readiness::Exec),
+        1 => svc.with(|spec| spec.readiness = Readiness::Probe(spec.health.as_ref().unwrap().probes[0].clone())),
+        _ => svc,
+    }
+}
+
+fn world(seed: u64) -> (World, Dice) {
+    let mut dice = Dice(seed);
+    let count = dice.below(8) + 1;
+    let all: Vec<ServiceId> = (0..count).map(|id| ServiceId(id as u32)).collect();
+    // A random order of start, so that it is not that of the ids.
+    let mut order = all.clone();
+    (1..order.len()).rev().for_each(|i| order.swap(i, dice.below(i as u64 + 1) as usize));
+    let service = |id: &ServiceId| {
+        let rank = order.iter().position(|other| other == id).unwrap();
+        let mut svc = Svc::new(&format!("s{}", id.0), script(&mut dice));
+        while dice.one_in(2) {
+            svc = svc.then(script(&mut dice));
+        }
+        svc = svc.with(|spec| policies(&mut dice, spec, &order[..rank], &order[rank + 1..], &all));
+        if dice.one_in(3) { health(&mut dice, svc) } else { svc }
+    };
+    let services = all.iter().map(service).collect();
+    let settings = Settings { unsuccessful_exit_finished_failed: dice.one_in(3) };
+    let latency = dice.pick(&[0, 1, 4]);
+    (World::with(services, settings, seed, latency), dice)
+}
+
+/// The longest that the stop of everything may take: each service its `wait`, one after the other, plus what the fake
+/// world itself takes for its facts to arrive, and the patience with what SIGKILL does not end.
+fn longest_stop(plan: &Plan) -> Duration {
+    plan.services.iter().map(|spec| spec.termination.wait + limits::UNKILLABLE_AFTER + ms(50)).sum()
+}
+
+/// One random life, from boot to the end.
+fn live(seed: u64) -> World {
+    let (mut world, mut dice) = world(seed);
+    world.boot();
+    let mut at = 0;
+    while dice.one_in(2) {
+        at += dice.below(2500);
+        world.until(at);
+        if world.exit.is_none() {
+            world.signal(dice.pick(&[Signal::HUP, usr1(), Signal::QUIT, Signal::CONT]));
+        }
+    }
+    world.until(at + dice.below(4000));
+    let asked = world.now;
+    let stop = dice.pick(&[Signal::TERM, Signal::INT]);
+    if world.exit.is_none() {
+        world.signal(stop);
+    }
+    if world.exit.is_none() && dice.one_in(4) {
+        world.until(asked.0 / 1_000_000 + dice.below(400));
+    }
+    if world.exit.is_none() && dice.one_in(4) {
+        world.signal(dice.pick(&[Signal::TERM, Signal::INT]));
+    }
+    world.to_end();
+    let took = world.now.since(asked);
+    assert!(took <= longest_stop(&world.plan), "the stop took {took:?}");
+    let idle = |id: &ServiceId| world.state(id.0) == "Initial";
+    for id in world.plan.ids().filter(|id| !["Finished", "FinishedFailed"].contains(&world.state(id.0))) {
+        let spec = &world.plan.services[id.index()];
+        let waits = !spec.autostart || spec.start_after.iter().any(idle);
+        assert!(idle(&id) && waits, "{id:?} is left over: {}", world.state(id.0));
+    }
+    world
+}
+
+/// What all lives have seen.
+#[derive(Debug, Default)]
+pub struct Lives {
+    pub transitions: BTreeSet<(&'static str, &'static str)>,
+    pub steps: usize,
+}
+
+/// All seeds, once for all tests of this binary.
+pub fn lives() -> &'static Lives {
+    static LIVES: OnceLock<Lives> = OnceLock::new();
+    LIVES.get_or_init(|| {
+        let mut lives = Lives::default();
+        for seed in 0..SEEDS {
+            let world = catch_unwind(AssertUnwindSafe(|| live(seed))).unwrap_or_else(|panic| {
+                println!("seed {seed} fails");
+                resume_unwind(panic)
+            });
+            lives.transitions.extend(&world.transitions);
+            lives.steps += world.steps;
+        }
+        lives
+    })
+}
+
+#[test]
+fn thousands_of_random_lives_keep_every_promise() {
+    let lives = lives();
+    println!("{SEEDS} seeds, {} steps", lives.steps);
+    assert!(lives.steps > 100_000, "{} steps: the random worlds have become too tame", lives.steps);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_actions() {
+    for seed in 0..SEEDS / 10 {
+        let (one, two) = (live(seed), live(seed));
+        assert!(one.log == two.log && one.exit == two.exit, "seed {seed} is not deterministic");
+    }
+}
+
+/// The other checks are about what happens until a stop; a supervisor must also live long without one.
+#[test]
+fn a_long_life_stays_bounded() {
+    let svc = Svc::new("busy", Script::exits(2, 0)).with(|spec| spec.restart.strategy = RestartStrategy::Always);
+    let mut world = World::up(vec![svc]);
+    world.until(60_000);
+    let spawns = world.spawns(0).len();
+    assert!((590..=612).contains(&spawns), "ten a second: {spawns}");
+    assert_eq!(world.now, Mono(60_000_000_000));
+}

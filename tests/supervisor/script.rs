@@ -1,0 +1,146 @@
+//! What the processes of a service do in the fake world, and how a test writes such a service down. Plain data; the
+//! world acts it out.
+
+use horust::model::{Exit, Health, Probe, Readiness, ServiceId, ServiceSpec, Signal};
+use horust::supervisor::SpawnError;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// SIGUSR1 by number (signal(7)).
+pub fn usr1() -> Signal {
+    Signal::new(10).unwrap()
+}
+
+pub const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// What a process does about a signal that asks it to end (TERM, INT, QUIT). Other signals but KILL do nothing to it.
+#[derive(Clone, Copy, Debug)]
+pub enum OnStop {
+    /// It dies by the signal after so many milliseconds.
+    Dies(u64),
+    /// It exits with this code after so many milliseconds.
+    Exits(u64, u8),
+    Ignores,
+}
+
+/// The answer to one probe.
+#[derive(Clone, Copy, Debug)]
+pub enum Answer {
+    Pass(u64),
+    Fail(u64),
+    Never,
+}
+
+/// A process that the main one has started.
+#[derive(Clone, Copy, Debug)]
+pub struct Helper {
+    /// It has left the process group.
+    pub stray: bool,
+    pub on_stop: OnStop,
+}
+
+/// One run.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// Milliseconds from the order to the exec.
+    pub spawn_ms: u64,
+    /// The exec fails.
+    pub spawn_error: Option<u8>,
+    /// The main process ends by itself, so long after its exec.
+    pub ends: Option<(u64, Exit)>,
+    pub on_stop: OnStop,
+    pub helpers: Vec<Helper>,
+    /// Not even SIGKILL ends the main process.
+    pub unkillable: bool,
+    /// One per round; the last one is repeated. Every probe of a round gets the same.
+    pub answers: Vec<Answer>,
+}
+
+impl Script {
+    /// Runs until it is asked to end.
+    pub fn runs() -> Script {
+        Script {
+            spawn_ms: 0,
+            spawn_error: None,
+            ends: None,
+            on_stop: OnStop::Dies(0),
+            helpers: Vec::new(),
+            unkillable: false,
+            answers: vec![Answer::Pass(0)],
+        }
+    }
+
+    pub fn exits(after_ms: u64, code: u8) -> Script {
+        Script { ends: Some((after_ms, Exit::Code(code))), ..Script::runs() }
+    }
+
+    pub fn killed(after_ms: u64, signal: Signal) -> Script {
+        Script { ends: Some((after_ms, Exit::Signal(signal))), ..Script::runs() }
+    }
+
+    pub fn unspawnable(code: u8) -> Script {
+        Script { spawn_error: Some(code), ..Script::runs() }
+    }
+
+    pub fn on_stop(self, on_stop: OnStop) -> Script {
+        Script { on_stop, ..self }
+    }
+
+    pub fn spawn_takes(self, spawn_ms: u64) -> Script {
+        Script { spawn_ms, ..self }
+    }
+
+    pub fn helper(mut self, stray: bool, on_stop: OnStop) -> Script {
+        self.helpers.push(Helper { stray, on_stop });
+        self
+    }
+
+    pub fn answers(self, answers: &[Answer]) -> Script {
+        Script { answers: answers.to_vec(), ..self }
+    }
+}
+
+/// The error that the fake world gives for a failed spawn.
+pub fn spawn_error(code: u8) -> SpawnError {
+    SpawnError { message: "scripted".into(), code }
+}
+
+/// A service and what its runs do, one script a run; the last one is repeated.
+#[derive(Clone, Debug)]
+pub struct Svc {
+    pub spec: ServiceSpec,
+    pub scripts: Vec<Script>,
+}
+
+impl Svc {
+    pub fn new(name: &str, script: Script) -> Svc {
+        Svc { spec: ServiceSpec::new(name, vec!["program".into()]), scripts: vec![script] }
+    }
+
+    pub fn then(mut self, script: Script) -> Svc {
+        self.scripts.push(script);
+        self
+    }
+
+    pub fn with(mut self, change: impl FnOnce(&mut ServiceSpec)) -> Svc {
+        change(&mut self.spec);
+        self
+    }
+
+    pub fn after(self, ids: &[u32]) -> Svc {
+        let ids = ids.iter().map(|id| ServiceId(*id)).collect();
+        self.with(|spec| spec.start_after = ids)
+    }
+
+    /// Watched by one probe, which also makes it ready.
+    pub fn watched(self, change: impl FnOnce(&mut Health)) -> Svc {
+        let mut health = Health { probes: vec![Probe::File(PathBuf::from("/run/ok"))], ..Health::default() };
+        change(&mut health);
+        self.with(|spec| {
+            spec.health = Some(health);
+            spec.readiness = Readiness::Health;
+        })
+    }
+}
