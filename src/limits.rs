@@ -8,9 +8,9 @@ pub const SERVICE_FILE_BYTES: u64 = 1 << 20;
 /// More services than this in one set is a mistake; 10,000 is what the project is measured with.
 pub const SERVICES: usize = 20_000;
 
-/// Events and actions that may wait between two threads. The sender of either is never blocked for long: the runtime
+/// Batches of events and of actions that may wait between two threads. The sender
 /// thread does nothing but handle them.
-pub const QUEUE: usize = 4096;
+pub const QUEUE: usize = 64;
 
 /// Children reaped before signals and actions get their turn again, so that a fork bomb can't starve them.
 pub const REAPS_PER_TURN: usize = 512;

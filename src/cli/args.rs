@@ -119,6 +119,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Invocation {
     if args.last().is_some_and(|last| last == "--") {
         return usage("error: a command is missing after `--`\n".to_owned());
     }
+    if let Some(invocation) = quick(&args) {
+        return invocation;
+    }
     let args = match Args::try_parse_from(args) {
         Ok(args) => args,
         Err(error) => {
@@ -144,6 +147,24 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Invocation {
         None if args.command.is_empty() => Invocation::Supervise(options),
         None => command(args.command, options),
     }
+}
+
+/// The forms in which containers start Horust, understood without clap: its first use costs a tenth of a millisecond and
+/// half a megabyte of touched pages. Whatever is not exactly such a form is left to it.
+fn quick(args: &[OsString]) -> Option<Invocation> {
+    let mut options = SuperviseOptions::default();
+    let mut rest = args.get(1..)?.iter();
+    while let Some(arg) = rest.next() {
+        let value =
+            |value: Option<&OsString>| value.filter(|v| !v.as_encoded_bytes().starts_with(b"-")).map(PathBuf::from);
+        match arg.to_str()? {
+            "--services-path" => options.services.push(value(rest.next())?),
+            "--uds-folder-path" if options.uds_folder.is_none() => options.uds_folder = Some(value(rest.next())?),
+            "--" => return Some(command(rest.cloned().collect(), options)),
+            _ => return None,
+        }
+    }
+    Some(Invocation::Supervise(options))
 }
 
 fn usage(text: String) -> Invocation {

@@ -26,6 +26,8 @@ impl Signal {
     pub const KILL: Signal = Signal(9);
     /// Polite request to end.
     pub const TERM: Signal = Signal(15);
+    /// A child has ended.
+    pub const CHLD: Signal = Signal(17);
     /// Continue, if stopped.
     pub const CONT: Signal = Signal(18);
 

@@ -7,6 +7,7 @@ use crate::limits;
 use crate::model::{Health, Mono, Plan, Probe, ProbeId, Readiness};
 use crate::supervisor::{Action, Event, Supervisor};
 use crate::sys::process::mono_now;
+use crate::sys::users;
 use crate::sys::wake::EventFd;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::io;
@@ -107,6 +108,7 @@ impl Core {
         }
         let events = &self.outward.events;
         let pool = self.pool.get_or_insert_with(|| {
+            users::static_nss();
             let events = events.clone();
             Pool::new(move |id, answer| {
                 let _ = events.send(vec![Event::Probed(id, answer)]);

@@ -36,9 +36,7 @@ impl Base {
         // The user database is asked only if the environment, which is cheaper, does not tell.
         let user = match own.contains_key(OsStr::new("USER")) && own.contains_key(OsStr::new("HOME")) {
             true => None,
-            false => {
-                users::lookup(&users::UserRef::Id(users::current_uid())).map(|u| (u.name, u.home.into_os_string()))
-            }
+            false => look_up_user(),
         };
         Base { own, hostname: users::hostname(), user }
     }
@@ -108,6 +106,11 @@ impl Env {
         };
         self.variables.iter().map(join).collect()
     }
+}
+
+fn look_up_user() -> Option<(String, OsString)> {
+    users::static_nss();
+    users::lookup(&users::UserRef::Id(users::current_uid())).map(|user| (user.name, user.home.into_os_string()))
 }
 
 /// Reads a dotenv file. A pipe or a device in its place could block PID 1, so only regular files are read.

@@ -86,8 +86,8 @@ impl<'a> MainLoop<'a> {
 
     fn wait(&self) {
         let mut fds: Vec<BorrowedFd<'_>> = vec![self.signals.as_fd(), self.wake.as_fd()];
-        fds.extend(self.table.staged().filter_map(|run| run.stage.as_ref()).map(AsFd::as_fd));
-        let busy = self.more_dead || (!self.pending.is_empty() && !self.stages_full());
+        fds.extend(self.table.stages().map(AsFd::as_fd));
+        let busy = self.more_dead || (!self.pending.is_empty() && !self.is_held_up());
         let woken = match (busy, self.outbox.is_empty()) {
             (true, _) => return,
             (false, false) => poll::wait_timeout(&fds, RETRY),
@@ -102,10 +102,7 @@ impl<'a> MainLoop<'a> {
     fn take_signals(&mut self) {
         while let Some(info) = self.signals.read() {
             match Signal::new(info.signo) {
-                Some(signal) if info.signo == libc::SIGCHLD => {
-                    let _ = signal;
-                    self.more_dead = true;
-                }
+                Some(Signal::CHLD) => self.more_dead = true,
                 Some(signal) => self.outbox.push(Event::Signalled(signal)),
                 None => {}
             }
@@ -118,11 +115,13 @@ impl<'a> MainLoop<'a> {
             return;
         }
         let mut dead = Vec::new();
+        let mut alone = false;
         for _ in 0..limits::REAPS_PER_TURN {
             match reap::peek() {
                 Ok(Peek::Dead(pid)) => self.bury(pid, &mut dead),
-                Ok(Peek::None | Peek::NoChildren) => {
+                Ok(nobody @ (Peek::None | Peek::NoChildren)) => {
                     self.more_dead = false;
+                    alone = nobody == Peek::NoChildren;
                     break;
                 }
                 Err(error) => {
@@ -132,7 +131,7 @@ impl<'a> MainLoop<'a> {
                 }
             }
         }
-        self.look_for_survivors(&dead);
+        self.look_for_survivors(&dead, alone);
     }
 
     fn bury(&mut self, pid: u32, dead: &mut Vec<RunId>) {
@@ -148,8 +147,7 @@ impl<'a> MainLoop<'a> {
         };
         match self.table.forget(pid) {
             Some(Child::Leader(run)) => {
-                if let Some(entry) = self.table.run(run) {
-                    entry.exit = Some(exit);
+                if self.table.lose_leader(run, exit) {
                     dead.push(run);
                 }
             }
@@ -166,12 +164,12 @@ impl<'a> MainLoop<'a> {
     }
 
     /// Tells the end of each run whose main process has ended, or that others of it are still there.
-    fn look_for_survivors(&mut self, dead: &[RunId]) {
-        let bereft = self.table.bereft();
+    fn look_for_survivors(&mut self, dead: &[RunId], alone: bool) {
+        let bereft = self.table.bereft().to_vec();
         if bereft.is_empty() {
             return;
         }
-        let orphans = Orphans::look(&self.table);
+        let orphans = if alone { Orphans::default() } else { Orphans::look(&self.table) };
         for id in bereft {
             let Some(run) = self.table.run(id) else { continue };
             let Some(exit) = run.exit else { continue };
@@ -191,13 +189,12 @@ impl<'a> MainLoop<'a> {
     }
 
     fn read_stages(&mut self) {
-        let staged: Vec<RunId> = self.table.staged().map(|run| run.id).collect();
-        for id in staged {
-            let Some(run) = self.table.run(id) else { continue };
-            let event = match run.stage.as_mut().map(|stage| stage.read()) {
+        for id in self.table.staged().to_vec() {
+            let status = self.table.run(id).and_then(|run| Some(run.stage.as_mut()?.read()));
+            let event = match status {
                 None | Some(StageStatus::Pending) => continue,
                 Some(StageStatus::Executed) => {
-                    run.stage = None;
+                    self.table.unstage(id);
                     Event::Spawned(id)
                 }
                 Some(StageStatus::Failed { message, errno, .. }) => {
@@ -237,14 +234,15 @@ impl<'a> MainLoop<'a> {
         }
     }
 
-    fn stages_full(&self) -> bool {
-        self.table.staged().count() >= limits::STAGES
+    /// Whether the next action is a spawn that has to wait for an exec stage to make room.
+    fn is_held_up(&self) -> bool {
+        matches!(self.pending.front(), Some(Action::Spawn(_))) && self.table.staged().len() >= limits::STAGES
     }
 
     /// Carries out actions in their order, a bounded number a turn.
     fn act(&mut self) {
         for _ in 0..limits::ACTIONS_PER_TURN {
-            if self.stages_full() {
+            if self.is_held_up() {
                 return;
             }
             match self.pending.pop_front() {

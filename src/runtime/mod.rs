@@ -15,7 +15,7 @@ use crate::model::Plan;
 use crate::sys::exe::Image;
 use crate::sys::signals::{self, SignalFd};
 use crate::sys::wake::EventFd;
-use crate::sys::{SysError, fds, process, users};
+use crate::sys::{SysError, fds, process};
 use crossbeam_channel::bounded;
 use std::sync::Arc;
 
@@ -34,6 +34,7 @@ pub fn supervise(plan: Plan) -> u8 {
 }
 
 fn start(plan: Plan) -> Result<u8, SysError> {
+    process::share_heap();
     let signals = prepare(!process::is_pid1())?;
     let launcher = launch::Launcher::new(Image::open().path().to_owned())?;
     let plan = Arc::new(plan);
@@ -52,7 +53,6 @@ fn start(plan: Plan) -> Result<u8, SysError> {
 fn prepare(job_control: bool) -> Result<SignalFd, SysError> {
     fds::ensure_std();
     fds::cloexec_from(3);
-    users::static_nss();
     let signals = signals::block(job_control)?;
     if !process::is_pid1()
         && let Err(error) = process::become_subreaper()

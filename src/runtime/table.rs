@@ -40,12 +40,19 @@ pub struct Table {
     children: HashMap<u32, Child>,
     runs: HashMap<ServiceId, Run>,
     probes: HashMap<ProbeId, u32>,
+    /// Runs whose exec is still open. Few, and looked at in every turn.
+    staged: Vec<RunId>,
+    /// Runs whose main process has ended.
+    bereft: Vec<RunId>,
 }
 
 impl Table {
     /// A run has begun.
     pub fn add_run(&mut self, id: RunId, pid: u32, stage: Option<StatusPipe>) {
         self.children.insert(pid, Child::Leader(id));
+        if stage.is_some() {
+            self.staged.push(id);
+        }
         let run = Run { id, pid, stage, exit: None, strays: Vec::new(), killing: false };
         self.runs.insert(id.service, run);
     }
@@ -77,9 +84,27 @@ impl Table {
 
     /// The run is over.
     pub fn end_run(&mut self, id: RunId) {
+        self.unstage(id);
+        self.bereft.retain(|other| *other != id);
         if self.run(id).is_some() {
             self.runs.remove(&id.service);
         }
+    }
+
+    /// Its exec has taken place.
+    pub fn unstage(&mut self, id: RunId) {
+        self.staged.retain(|other| *other != id);
+        if let Some(run) = self.run(id) {
+            run.stage = None;
+        }
+    }
+
+    /// Its main process has ended.
+    pub fn lose_leader(&mut self, id: RunId, exit: Exit) -> bool {
+        let Some(run) = self.run(id) else { return false };
+        run.exit = Some(exit);
+        self.bereft.push(id);
+        true
     }
 
     /// The process of a probe.
@@ -88,17 +113,23 @@ impl Table {
     }
 
     /// Runs whose exec is still open.
-    pub fn staged(&self) -> impl Iterator<Item = &Run> {
-        self.runs.values().filter(|run| run.stage.is_some())
+    pub fn staged(&self) -> &[RunId] {
+        &self.staged
+    }
+
+    /// What tells whether their execs have taken place.
+    pub fn stages(&self) -> impl Iterator<Item = &StatusPipe> {
+        self.staged.iter().filter_map(|id| self.runs.get(&id.service)?.stage.as_ref())
     }
 
     /// Runs whose main process has ended while others may be left.
-    pub fn bereft(&self) -> Vec<RunId> {
-        self.runs.values().filter(|run| run.exit.is_some()).map(|run| run.id).collect()
+    pub fn bereft(&self) -> &[RunId] {
+        &self.bereft
     }
 }
 
 /// What has lost its parent and become a child of ours, found in one look.
+#[derive(Default)]
 pub struct Orphans {
     known: Vec<(ProcId, Stat)>,
     /// /proc is not there: only process groups can be asked for.

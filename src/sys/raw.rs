@@ -257,3 +257,14 @@ pub fn nss_files_only() {
 /// See above.
 #[cfg(not(all(target_feature = "crt-static", target_env = "gnu")))]
 pub fn nss_files_only() {}
+
+/// Makes malloc use one arena for all threads. We have two busy ones at most, and each further arena costs its own pages.
+#[cfg(target_env = "gnu")]
+pub fn one_arena() {
+    // SAFETY: mallopt(3) takes two numbers and may be called at any time.
+    unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+}
+
+/// See above.
+#[cfg(not(target_env = "gnu"))]
+pub fn one_arena() {}

@@ -107,8 +107,9 @@ impl Spawner {
         })
     }
 
-    /// Starts the program itself. When this returns its exec has taken place, or nothing has: on error there is no
-    /// child. The error's number says why; `explain` says it in words.
+    /// Starts the program itself. When this returns its exec can no longer fail, or nothing has happened: on error there
+    /// is no child. The error's number says why; `explain` says it in words. (The kernel lets us go on when the child
+    /// gives up our memory: its name changes, and its copies of our descriptors close, a few microseconds later.)
     pub fn spawn(&self, request: &Request<'_>) -> Result<u32, SysError> {
         let program = request.program;
         let failed = |errno| SysError::new("start", as_path(&program.path).display().to_string(), errno);

@@ -27,6 +27,9 @@ pub const MODE: &str = "__exec-stage";
 const EXIT_NOT_FOUND: u8 = 127;
 const EXIT_CANNOT_RUN: u8 = 126;
 
+/// Where programs are without a PATH (execvp(3)); never the current directory.
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
 /// Why the stage ends without its exec.
 struct Failure {
     stage: &'static str,
@@ -161,7 +164,6 @@ fn set_up(order: &Order) -> Result<Vec<(OsString, OsString)>, Failure> {
 /// The user's record. A number without an entry gets itself as its group: what user-private groups (the default of every
 /// useradd) have, and never root's group, in which images keep writable files. Its home is `/`.
 fn resolve(user: &UserRef) -> Result<UserInfo, Failure> {
-    users::static_nss();
     let failed = |errno: Errno, message| Failure { stage: "user", errno: errno as i32, message };
     match (users::find(user), user) {
         (Ok(Some(found)), _) => Ok(found),
@@ -215,7 +217,7 @@ fn take_terminal() -> Result<(), Errno> {
 
 fn exec(order: &Order, env: &[(OsString, OsString)]) -> Failure {
     let path_var = env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
-    let path = match find_program(&order.program, path_var.unwrap_or_default(), None) {
+    let path = match find_program(&order.program, path_var.unwrap_or(OsStr::new(DEFAULT_PATH)), None) {
         Ok(path) => path,
         Err(error) => return Failure { stage: "exec", errno: libc::ENOENT, message: error.to_string() },
     };

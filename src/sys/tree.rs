@@ -246,3 +246,64 @@ pub fn signal(id: ProcId, signo: i32) -> Result<bool, SysError> {
         done => done.map(|()| true),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Task = (u32, &'static str);
+
+    /// A /proc of files, with children lists: not every kernel that runs the tests has them.
+    fn fake(processes: &[(u32, &str, char, &[Task])]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (pid, name, state, tasks) in processes {
+            let at = folder.path().join(pid.to_string());
+            for (task, children) in *tasks {
+                std::fs::create_dir_all(at.join(format!("task/{task}"))).unwrap();
+                std::fs::write(at.join(format!("task/{task}/children")), children).unwrap();
+            }
+            let rest = "1 2 3 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0";
+            std::fs::create_dir_all(&at).unwrap();
+            std::fs::write(at.join("stat"), format!("{pid} ({name}) {state} {rest} {pid}00 9 9\n")).unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn the_children_of_every_thread_are_walked() {
+        let folder = fake(&[
+            (10, "leader", 'S', &[(10, "11 12 "), (15, "13 "), (16, "")]),
+            (11, "a) (b", 'R', &[(11, "14 ")]),
+            (12, "dead", 'Z', &[]),
+            (13, "x", 'D', &[(13, "")]),
+            (14, "deep", 'S', &[(14, "11 ")]),
+        ]);
+        let mut children = children_in(folder.path(), "10").unwrap();
+        children.sort_unstable();
+        assert_eq!(children, [11, 12, 13]);
+        let mut found: Vec<(u32, u64)> =
+            descendants_in(folder.path(), 10, 9).iter().map(|id| (id.pid, id.starttime)).collect();
+        found.sort_unstable();
+        assert_eq!(found, [(11, 1100), (13, 1300), (14, 1400)]);
+        assert_eq!(descendants_in(folder.path(), 10, 1).len(), 1);
+        assert_eq!(descendants_in(folder.path(), 99, 9), []);
+        assert_eq!(children_in(folder.path(), "99"), None);
+    }
+
+    #[test]
+    fn a_table_needs_a_real_proc() {
+        assert!(Table::read_in(tempfile::tempdir().unwrap().path(), |_| false).is_none());
+        let folder = fake(&[(7, "seven", 'S', &[])]);
+        let table = Table::read_in(folder.path(), |_| false).unwrap();
+        assert_eq!(table.children(1), [ProcId { pid: 7, starttime: 700 }]);
+        assert_eq!(table.descendants(1, 9), [ProcId { pid: 7, starttime: 700 }]);
+        assert!(Table::read_in(folder.path(), |pid| pid == 7).unwrap().children(1).is_empty());
+    }
+
+    #[test]
+    fn broken_lines_are_nothing() {
+        for text in ["", "1", "1 (a", "1 (a)", "1 (a) S", "1 (a) S 1 2 3", "1 (a) S -1 2 3 0 0 0 0"] {
+            assert_eq!(parse_stat(text.as_bytes()), None, "{text}");
+        }
+    }
+}

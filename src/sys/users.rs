@@ -1,6 +1,7 @@
 //! The user database and the machine's name. Read-only: changing who we are is the exec stage's business.
 
 use std::path::PathBuf;
+use std::sync::Once;
 
 use nix::errno::Errno;
 use nix::unistd::{Uid, User};
@@ -40,10 +41,12 @@ pub struct UserInfo {
     pub shell: PathBuf,
 }
 
-/// Makes a static glibc read users from the files alone. Otherwise it loads nsswitch.conf's modules with dlopen, and a
-/// static program with another glibc's modules in it crashes. Call it first, in every mode; elsewhere it does nothing.
+/// Makes a static glibc read users, groups and hosts from the files (and hosts by DNS) alone. Otherwise it loads the
+/// modules that nsswitch.conf names with dlopen, and a static program with a part of another glibc in it crashes.
+/// `find` calls it by itself; call it at the start of every mode that resolves host names. Elsewhere it does nothing.
 pub fn static_nss() {
-    raw::nss_files_only();
+    static ONCE: Once = Once::new();
+    ONCE.call_once(raw::nss_files_only);
 }
 
 /// The user's entry; none if there is no such user, or nothing to look it up in.
@@ -53,6 +56,7 @@ pub fn lookup(user: &UserRef) -> Option<UserInfo> {
 
 /// As `lookup`, but a database that can't be read is an error and not "no such user".
 pub fn find(user: &UserRef) -> Result<Option<UserInfo>, SysError> {
+    static_nss();
     let found = match user {
         UserRef::Id(id) => User::from_uid(Uid::from_raw(*id)),
         UserRef::Name(name) => User::from_name(name),

@@ -1,0 +1,177 @@
+//! The exec stage, by Horust's own program. What changes the user needs root; without it, only what may be done then.
+
+use std::os::unix::fs::PermissionsExt;
+
+use horust::sys::reap::Ended;
+use horust::sys::spawn::{Setup, StageStatus};
+use horust::sys::users::{UserRef, current_uid, lookup};
+
+use super::common::*;
+
+fn user(user: UserRef) -> Setup {
+    Setup { user: Some(user), set_user: true, set_home: true, ..Setup::default() }
+}
+
+fn name(name: &str) -> Setup {
+    user(UserRef::Name(name.into()))
+}
+
+fn failure(status: StageStatus) -> (String, String, i32) {
+    match status {
+        StageStatus::Failed { stage, message, errno } => (stage, message, errno),
+        StageStatus::Pending | StageStatus::Executed => panic!("{status:?}"),
+    }
+}
+
+/// Needs root; says so if there is none.
+fn is_root() -> bool {
+    let root = current_uid() == 0;
+    if !root {
+        println!("not root: nothing to test");
+    }
+    root
+}
+
+#[test]
+fn without_orders_it_is_a_plain_start() {
+    let spawner = spawner();
+    let wanted = program(&["cat", "/proc/self/status"]);
+    let (ended, status, stage) = run_staged(&spawner, &wanted, None, &Setup::default());
+    assert_eq!((ended, stage), (Ended::Code(0), StageStatus::Executed));
+    for name in ["SigBlk", "SigIgn", "SigCgt"] {
+        assert_eq!(field(&status, name), "0000000000000000", "{name}");
+    }
+    assert_eq!(field(&status, "Uid").split(' ').next().unwrap(), current_uid().to_string());
+    let script = "for n in 0 1 2 3 4 5 6 7 8 9; do [ -e /proc/$$/fd/$n ] && echo $n; done; env; exit 9";
+    let (ended, text, _) = run_staged(&spawner, &sh(script), None, &Setup::default());
+    assert_eq!(ended, Ended::Code(9));
+    assert!(text.starts_with("0\n1\n2\n"), "{text}");
+    assert!(text.contains("\nLC_ALL=C\n") && !text.contains("\nHOME="), "{text}");
+}
+
+#[test]
+fn a_user_brings_its_groups_and_home() {
+    if !is_root() {
+        return;
+    }
+    let spawner = spawner();
+    let nobody = lookup(&UserRef::Name("nobody".into())).unwrap();
+    let mut wanted = sh("cat /proc/self/status; echo \"$USER $HOME\"; pwd");
+    wanted.env.push(c("HOME=/root"));
+    let (ended, text, stage) = run_staged(&spawner, &wanted, Some("/tmp"), &name("nobody"));
+    assert_eq!((ended, stage), (Ended::Code(0), StageStatus::Executed));
+    let (uid, gid) = (nobody.uid, nobody.gid);
+    assert_eq!(field(&text, "Uid"), format!("{uid} {uid} {uid} {uid}"));
+    assert_eq!(field(&text, "Gid"), format!("{gid} {gid} {gid} {gid}"));
+    assert_eq!(field(&text, "Groups"), gid.to_string());
+    assert_eq!(field(&text, "CapEff"), "0000000000000000");
+    assert!(text.ends_with(&format!("nobody {}\n/tmp\n", nobody.home.display())), "{text}");
+    // By number it is the same user.
+    let wanted = program(&["/bin/cat", "/proc/self/status"]);
+    let (_, text, _) = run_staged(&spawner, &wanted, None, &user(UserRef::Id(uid)));
+    assert_eq!(field(&text, "Gid"), format!("{gid} {gid} {gid} {gid}"));
+}
+
+#[test]
+fn a_number_without_an_entry_is_its_own_group() {
+    if !is_root() {
+        return;
+    }
+    let spawner = spawner();
+    let id = (54_321..).find(|&id| lookup(&UserRef::Id(id)).is_none()).unwrap();
+    let wanted = sh("cat /proc/self/status; echo \"$USER $HOME\"");
+    let (ended, text, _) = run_staged(&spawner, &wanted, None, &user(UserRef::Id(id)));
+    assert_eq!(ended, Ended::Code(0));
+    assert_eq!(field(&text, "Uid"), format!("{id} {id} {id} {id}"));
+    assert_eq!(field(&text, "Gid"), format!("{id} {id} {id} {id}"));
+    assert_eq!(field(&text, "Groups"), id.to_string());
+    assert!(text.ends_with(&format!("{id} /\n")), "{text}");
+}
+
+#[test]
+fn an_unknown_user_is_said() {
+    let spawner = spawner();
+    let wanted = program(&["/bin/true"]);
+    let (ended, _, stage) = run_staged(&spawner, &wanted, None, &name("no such one"));
+    assert_eq!(ended, Ended::Code(126));
+    assert_eq!(failure(stage), ("user".into(), "there is no user \"no such one\"".into(), libc::EINVAL));
+}
+
+#[test]
+fn what_root_may_see_the_user_may_not() {
+    if !is_root() {
+        return;
+    }
+    let spawner = spawner();
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().to_str().unwrap();
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o700)).unwrap();
+    std::fs::copy("/bin/true", folder.path().join("tool")).unwrap();
+    let (_, _, stage) = run_staged(&spawner, &program(&["/bin/true"]), Some(at), &name("nobody"));
+    let message = format!("the working directory {at} may not be entered: permission denied");
+    assert_eq!(failure(stage), ("cwd".into(), message, libc::EACCES));
+    // The same for the search of its program.
+    let mut wanted = program(&["tool"]);
+    wanted.env = vec![c(format!("PATH={at}"))];
+    assert_eq!(run_staged(&spawner, &wanted, None, &Setup::default()).0, Ended::Code(0));
+    let (ended, _, stage) = run_staged(&spawner, &wanted, None, &name("nobody"));
+    assert_eq!(ended, Ended::Code(127));
+    let message = r#"Program "tool" not found in any of the PATH directories"#;
+    assert_eq!(failure(stage), ("exec".into(), message.into(), libc::ENOENT));
+}
+
+#[test]
+fn oneself_needs_no_privilege_and_others_do() {
+    if !is_root() {
+        return;
+    }
+    let spawner = spawner();
+    // As a user without an entry, the stage runs a second one: for itself, with a stranger's group; then for root.
+    let (id, image) = (54_322, env!("CARGO_BIN_EXE_horust"));
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let copy = folder.path().join("horust");
+    std::fs::copy(image, &copy).unwrap();
+    let run_as = |inner: &str| {
+        let words = [copy.to_str().unwrap(), "__exec-stage", "9", inner, "--", "id", "id", "-u"];
+        run_staged(&spawner, &program(&words), None, &user(UserRef::Id(id)))
+    };
+    // Without the status pipe that its order names, a stage does nothing.
+    assert_eq!(run_as(&format!("uid={id}")).0, Ended::Code(126));
+    let run_as = |inner: &str| {
+        let script = format!("exec {} __exec-stage 9 {inner} -- id id -u 9>/dev/null", copy.display());
+        run_staged(&spawner, &sh(&script), None, &user(UserRef::Id(id)))
+    };
+    let (ended, text, _) = run_as(&format!("uid={id}"));
+    assert_eq!((ended, text), (Ended::Code(0), format!("{id}\n")));
+    assert_eq!(run_as("user=root").0, Ended::Code(126));
+}
+
+#[test]
+fn a_failing_exec_is_said_with_its_reason() {
+    let spawner = spawner();
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().to_str().unwrap();
+    let path = folder.path().join("script");
+    std::fs::write(&path, "#!/no/shell\n").unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+    let (ended, _, stage) = run_staged(&spawner, &program(&["./script"]), Some(at), &Setup::default());
+    assert_eq!(ended, Ended::Code(127));
+    let message = "/no/shell, the interpreter of the script ./script, does not exist";
+    assert_eq!(failure(stage), ("exec".into(), message.into(), libc::ENOENT));
+    std::fs::write(&path, "exit 5\n").unwrap();
+    let (ended, _, stage) = run_staged(&spawner, &program(&["./script"]), Some(at), &Setup::default());
+    assert_eq!((ended, stage), (Ended::Code(5), StageStatus::Executed));
+    let (_, _, stage) = run_staged(&spawner, &program(&["/bin/true"]), Some("/nowhere"), &Setup::default());
+    let message = "the working directory /nowhere does not exist";
+    assert_eq!(failure(stage), ("cwd".into(), message.into(), libc::ENOENT));
+}
+
+#[test]
+fn the_limit_of_open_files_and_odd_arguments_pass_through() {
+    let spawner = spawner();
+    let setup = Setup { nofile_soft: Some(77), foreground_tty: true, ..Setup::default() };
+    let words = ["sh", "-c", "ulimit -Sn; printf '<%s>' \"$@\"", "--", "uid=1", "", "--", "a\nb", "\u{fe}=x"];
+    let (ended, text, _) = run_staged(&spawner, &program(&words), None, &setup);
+    assert_eq!((ended, text.as_str()), (Ended::Code(0), "77\n<uid=1><><--><a\nb><\u{fe}=x>"));
+}
