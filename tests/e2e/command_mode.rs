@@ -26,7 +26,10 @@ fn a_single_argument_with_blanks_is_split() {
 #[test]
 fn environment_stdin_and_directory_are_inherited() {
     let script = "echo $INHERITED; cat; [ $PWD = @DIR@ ] && echo here";
-    let done = horust().env("INHERITED", "yes").stdin("from stdin\n").command(&["bash", "-c", script]).run();
+    let mut horust = horust().env("INHERITED", "yes").interactive().command(&["bash", "-c", script]).start();
+    horust.say("from stdin\n");
+    horust.say_no_more();
+    let done = horust.end();
     done.assert_code(0);
     assert_eq!(done.stdout, "yes\nfrom stdin\nhere\n");
 }
@@ -122,4 +125,22 @@ fn a_command_that_is_not_there() {
     let done = horust().command(&["/etc/passwd"]).run();
     assert_eq!(done.status.code(), Some(126), "{}", done.stderr);
     assert!(done.stderr.contains("/etc/passwd is not executable"), "{}", done.stderr);
+}
+
+/// `docker run -it`: the terminal is the command's, for input and for Ctrl-C.
+#[test]
+fn a_terminal_belongs_to_the_command() {
+    let script =
+        "trap 'echo got INT; exit 3' INT; echo up; read line; echo line is $line; while true; do sleep 1000; done";
+    let mut horust = horust()
+        .wrapper(&["bash", "-c", "script -qefc \"$(printf '%q ' \"$@\")\" /dev/null", "bash"])
+        .interactive()
+        .command(&["bash", "-c", script])
+        .start();
+    horust.wait_for("up");
+    horust.say("hello\n");
+    horust.wait_for("line is hello");
+    horust.say("\x03");
+    horust.wait_for("got INT");
+    horust.end().assert_code(3);
 }

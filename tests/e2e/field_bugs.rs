@@ -205,3 +205,68 @@ fn a_stderr_that_nobody_reads() {
         assert_eq!(status.code(), Some(0), "{redirection}: {status}");
     }
 }
+
+/// Horust 0.1 grew with each health check. Here: memory and file descriptors after a thousand probes, and after many more.
+#[test]
+fn forty_health_checks_leak_nothing() {
+    let healthy = Arc::new(AtomicBool::new(true));
+    let (port, asked) = web(&healthy);
+    let mut builder = horust();
+    for n in 0..40 {
+        let probe = match n % 4 {
+            0 => "file-path = \"@DIR@/up\"".to_owned(),
+            1 => "command = \"true\"".to_owned(),
+            _ => format!("http-endpoint = \"http://localhost:{port}/\""),
+        };
+        builder = builder.bash(&format!("s{n}"), FOREVER, &format!("[healthiness]\n{probe}\ninterval = \"1ms\"\n"));
+    }
+    let horust = builder.start();
+    let after = |probes: usize| {
+        horust.wait_until("so many probes", |_| asked.load(Ordering::SeqCst) >= probes);
+        let status = std::fs::read_to_string(format!("/proc/{}/status", horust.pid())).unwrap();
+        let kib: u64 = status_field(&status, "VmRSS").trim_end_matches(" kB").parse().unwrap();
+        let fds = std::fs::read_dir(format!("/proc/{}/fd", horust.pid())).unwrap().count();
+        (kib, fds)
+    };
+    let (kib_before, fds_before) = after(1500);
+    let (kib, fds) = after(9000);
+    assert!(kib < kib_before + 1024, "{kib_before} KiB grew to {kib} KiB");
+    // Each of 20 services may be asked by HTTP at this moment.
+    assert!(fds <= fds_before + 40, "{fds_before} file descriptors became {fds}");
+    horust.stop(Signal::SIGTERM).0.assert_code(0);
+}
+
+/// What a crashed run leaves behind is gone before the next run starts: never two copies.
+#[test]
+fn a_restart_waits_until_the_last_run_is_gone() {
+    let script = "[ -e @DIR@/child ] && [ -e /proc/$(cat @DIR@/child) ] && echo two copies\n\
+                  bash -c 'trap \"\" TERM; echo $$ > @DIR@/child; echo ready; while true; do sleep 0.05; done' &\n\
+                  until [ -s @DIR@/child ]; do sleep 0.01; done; echo run; exit 1";
+    let rest = "[restart]\nstrategy = \"always\"\nattempts = 3\n[termination]\nwait = \"200ms\"";
+    let done = horust().bash("forks", script, rest).run();
+    done.assert_code(0);
+    assert!(!done.stdout.contains("two copies"), "{}", done.stdout);
+    assert_eq!(done.stdout.matches("run\n").count(), 4, "{}", done.stdout);
+}
+
+/// A flood of signals is no reason to miss the end of a child.
+#[test]
+fn a_flood_of_signals_loses_no_exit() {
+    let mut builder =
+        horust().bash("main", "trap : USR1; echo up; while [ ! -e @DIR@/enough ]; do sleep 0.05; done", "");
+    for n in 0..20 {
+        // bash would die of it before its trap is set.
+        let rest = "signal-rewrite = \"USR1:0\"\n[restart]\nstrategy = \"on-failure\"\nattempts = 10\n";
+        builder = builder.bash(&format!("s{n}"), "echo x >> @DIR@/runs; exit 1", rest);
+    }
+    let horust = builder.start();
+    horust.wait_for("up");
+    horust.wait_until("all runs", |h| {
+        for _ in 0..50 {
+            h.signal(Signal::SIGUSR1);
+        }
+        h.read("runs").lines().count() == 20 * 11
+    });
+    std::fs::write(horust.dir().join("enough"), "").unwrap();
+    horust.end().assert_code(0);
+}

@@ -16,3 +16,4 @@ mod pid1;
 mod restart;
 mod stop;
 mod users;
+mod verbs;

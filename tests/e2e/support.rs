@@ -22,7 +22,7 @@ pub struct Builder {
     flags: Vec<String>,
     command: Vec<String>,
     env: Vec<(String, String)>,
-    stdin: Option<String>,
+    stdin: Option<Stdio>,
     marks: Vec<String>,
     services: bool,
     pid1: bool,
@@ -131,8 +131,9 @@ impl Builder {
         self
     }
 
-    pub fn stdin(mut self, text: &str) -> Builder {
-        self.stdin = Some(text.to_owned());
+    /// Standard input is open, for what the test will [`say`](Horust::say); otherwise it is `/dev/null`.
+    pub fn interactive(mut self) -> Builder {
+        self.stdin = Some(Stdio::piped());
         self
     }
 
@@ -181,11 +182,8 @@ impl Builder {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).current_dir(self.dir.path()).stdout(out("stdout")).stderr(out("stderr"));
         command.env_remove("HORUST_LOG").envs(self.env.iter().map(|(n, v)| (n, v)));
-        command.stdin(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
-        let mut child = command.spawn().unwrap_or_else(|e| panic!("cannot run {words:?}: {e}"));
-        if let Some(text) = self.stdin {
-            child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-        }
+        command.stdin(self.stdin.unwrap_or_else(Stdio::null));
+        let child = command.spawn().unwrap_or_else(|e| panic!("cannot run {words:?}: {e}"));
         let mut marks = self.marks;
         marks.push(self.dir.path().display().to_string());
         Horust { dir: self.dir, child, marks, pid1: self.pid1 }
@@ -228,6 +226,16 @@ impl Horust {
             found.is_some()
         });
         found.unwrap()
+    }
+
+    /// Writes to its standard input.
+    pub fn say(&mut self, text: &str) {
+        self.child.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Closes its standard input.
+    pub fn say_no_more(&mut self) {
+        self.child.stdin = None;
     }
 
     pub fn signal(&self, signal: Signal) {
