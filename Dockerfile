@@ -10,9 +10,9 @@ WORKDIR /src
 COPY .cargo .cargo
 COPY Cargo.toml Cargo.lock ./
 COPY xtask/Cargo.toml xtask/
-RUN mkdir -p src xtask/src \
+RUN mkdir -p src xtask/src benches \
  && echo 'fn main() {}' | tee src/main.rs > xtask/src/main.rs \
- && touch src/lib.rs \
+&
  && cargo build --release --locked --bin horust
 COPY src src
 COPY example_services example_services
