@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-const SEEDS: u64 = 4000;
+const SEEDS: u64 = 20_000;
 
 /// splitmix64: small, good, and the same everywhere.
 struct Dice(u64);
@@ -49,6 +49,7 @@ fn on_stop(dice: &mut Dice) -> OnStop {
 }
 
 fn script(dice: &mut Dice) -> Script {
+    // Everything takes some time: else a service without backoff or throttle would stop the clock.
     let ends = match dice.below(6) {
         0 | 1 => None,
         2 => Some((dice.below(40) + 2, Exit::Code(0))),
@@ -56,7 +57,7 @@ fn script(dice: &mut Dice) -> Script {
         4 => Some((dice.below(3000) + 2, Exit::Code(dice.pick(&[1, 7, 255])))),
         _ => Some((dice.below(500) + 2, Exit::Signal(dice.pick(&[Signal::KILL, Signal::HUP])))),
     };
-    let mut script = Script { ends, ..Script::runs() }.on_stop(on_stop(dice)).spawn_takes(dice.pick(&[0, 1, 30]));
+    let mut script = Script { ends, ..Script::runs() }.on_stop(on_stop(dice)).spawn_takes(dice.pick(&[1, 2, 30]));
     if dice.one_in(8) {
         script.spawn_error = Some(dice.pick(&[126, 127]));
     }
@@ -66,8 +67,8 @@ fn script(dice: &mut Dice) -> Script {
     script.unkillable = dice.one_in(60);
     let answer = |dice: &mut Dice| match dice.below(6) {
         0 => Answer::Never,
-        1 | 2 => Answer::Fail(dice.below(60)),
-        _ => Answer::Pass(dice.below(60)),
+        1 | 2 => Answer::Fail(dice.below(60) + 1),
+        _ => Answer::Pass(dice.below(60) + 1),
     };
     script.answers = (0..=dice.below(12)).map(|_| answer(dice)).collect();
     script
@@ -214,12 +215,12 @@ pub fn lives() -> &'static Lives {
 fn thousands_of_random_lives_keep_every_promise() {
     let lives = lives();
     println!("{SEEDS} seeds, {} steps", lives.steps);
-    assert!(lives.steps > 100_000, "{} steps: the random worlds have become too tame", lives.steps);
+    assert!(lives.steps > 500_000, "{} steps: the random worlds have become too tame", lives.steps);
 }
 
 #[test]
 fn the_same_seed_gives_the_same_actions() {
-    for seed in 0..SEEDS / 10 {
+    for seed in 0..SEEDS / 20 {
         let (one, two) = (live(seed), live(seed));
         assert!(one.log == two.log && one.exit == two.exit, "seed {seed} is not deterministic");
     }
