@@ -1,6 +1,6 @@
 //! The supervisor without a world: scripted processes and a clock that jumps stand in for Linux, so that hours of
 //! supervision take milliseconds and every run can be repeated exactly. Nothing here starts a process or sleeps.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // also in the helpers of tests
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)] // also in the helpers of tests
 
 #[path = "supervisor/checker.rs"]
 mod checker;

@@ -1,6 +1,7 @@
 //! Who waits for whom: the gate before a start, and the gate before a stop.
 
 use super::Supervisor;
+use super::event::{Action, StopCause};
 use super::service::State;
 use crate::model::{Kind, Plan, ServiceId};
 
@@ -87,9 +88,24 @@ impl Supervisor {
     }
 
     /// Whether `id` may be stopped in the course of a shutdown: the reverse of the start order, and `shutdown-after`.
+    /// That one of those has finished is not enough: through it, others that still live may stand on this service.
     pub(super) fn stop_gate_open(&self, id: ServiceId) -> bool {
         let first = self.links.dependents(id).iter().chain(&self.services[id].spec.shutdown_after);
-        first.copied().all(|other| !self.services[other].state.is_live())
+        first.copied().all(|other| self.services[other].gone)
+    }
+
+    /// Takes `id` one step further in a shutdown, if its turn has come.
+    pub(super) fn stop_in_turn(&mut self, id: ServiceId, out: &mut Vec<Action>) {
+        if self.services[id].gone || !self.stop_gate_open(id) {
+            return;
+        }
+        if !self.services[id].state.is_live() {
+            self.services[id].gone = true;
+            self.touch_neighbours(id);
+        } else if self.services[id].stop_asked {
+            self.services[id].stop_asked = false;
+            self.stop(id, StopCause::Shutdown, out);
+        }
     }
 
     /// `id` has changed its state: those whose gates depend on it are looked at again.
@@ -97,6 +113,7 @@ impl Supervisor {
         match self.phase.is_up() {
             true => self.dirty.extend(self.links.dependents(id)),
             false => {
+                self.dirty.push_back(id);
                 self.dirty.extend(&self.services[id].spec.start_after);
                 self.dirty.extend(self.links.stop_later(id));
             }

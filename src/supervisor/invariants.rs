@@ -36,6 +36,16 @@ impl Supervisor {
             if *state == State::Initial && service.wanted && self.phase.is_up() && self.start_gate(id) != Gate::Shut {
                 return broken("a wanted service waits only at a shut gate");
             }
+            if service.wanted
+                && state.awaits_start()
+                && self.phase.is_up()
+                && matches!(self.start_gate(id), Gate::Failed(_))
+            {
+                return broken("nothing waits for what has given up");
+            }
+            if self.phase.cause().is_some() && !state.is_live() && self.stop_gate_open(id) && !service.gone {
+                return broken("what has stopped lets others stop");
+            }
             if service.stop_asked && self.stop_gate_open(id) && state.is_live() {
                 return broken("a service is stopped once its turn has come");
             }

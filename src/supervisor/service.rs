@@ -93,6 +93,11 @@ impl State {
         self.is_live() || matches!(self, State::Delay { .. } | State::Backoff { .. })
     }
 
+    /// Whether the next thing to happen to it is a start.
+    pub(super) fn awaits_start(&self) -> bool {
+        matches!(self, State::Initial | State::Delay { .. } | State::Backoff { .. })
+    }
+
     /// Horust's word for it.
     pub fn name(&self) -> &'static str {
         match self {
@@ -137,6 +142,8 @@ pub struct Service {
     pub wanted: bool,
     /// It must stop as soon as its stop gate opens.
     pub stop_asked: bool,
+    /// In a shutdown: it has stopped, and so has all that must stop before it.
+    pub gone: bool,
     /// It must stop now: this service has given up.
     pub doom: Option<ServiceId>,
     pub state: State,
@@ -185,6 +192,7 @@ impl Services {
             wanted: spec.autostart,
             spec: Arc::clone(spec),
             stop_asked: false,
+            gone: false,
             doom: None,
             state: State::Initial,
             since: Mono::default(),
@@ -246,19 +254,20 @@ impl Supervisor {
 
     /// Something near `id` has changed: may it start, must it stop?
     pub(super) fn reconsider(&mut self, id: ServiceId, out: &mut Vec<Action>) {
-        let service = &self.services[id];
-        if let Some(cause) = service.doom {
-            self.services[id].doom = None;
+        if let Some(cause) = self.services[id].doom.take() {
             self.die_with(id, cause, out);
-        } else if service.state == State::Initial && service.wanted && self.phase.is_up() {
+        }
+        if !self.phase.is_up() {
+            return self.stop_in_turn(id, out);
+        }
+        let service = &self.services[id];
+        if service.wanted && service.state.awaits_start() {
             match self.start_gate(id) {
-                Gate::Open => self.begin(id, out),
-                Gate::Shut => {}
+                Gate::Open if service.state == State::Initial => self.begin(id, out),
+                // Its `start-delay` or backoff has to pass first.
+                Gate::Open | Gate::Shut => {}
                 Gate::Failed(needed) => self.give_up(id, Reason::Dependency(needed), out),
             }
-        } else if service.stop_asked && service.state.is_live() && self.stop_gate_open(id) {
-            self.services[id].stop_asked = false;
-            self.stop(id, StopCause::Shutdown, out);
         }
     }
 
@@ -445,7 +454,11 @@ impl Supervisor {
         out.push(Action::Report(Report::Restarting(id, delay, failure)));
         match delay.is_zero() {
             true => self.await_gate(id),
-            false => self.set_state(id, State::Backoff { until: self.now.after(delay), failed }),
+            false => {
+                self.set_state(id, State::Backoff { until: self.now.after(delay), failed });
+                // What it needs may have given up while it ran: then it waits for nothing.
+                self.dirty.push_back(id);
+            }
         }
     }
 

@@ -29,7 +29,8 @@ impl Phase {
         self == Phase::Up
     }
 
-    fn cause(self) -> Option<Cause> {
+    /// Why everything is stopped, while it is.
+    pub fn cause(self) -> Option<Cause> {
         match self {
             Phase::Stopping { cause, .. } | Phase::Killing(cause) => Some(cause),
             Phase::Up | Phase::Over => None,
@@ -68,12 +69,10 @@ impl Supervisor {
         self.phase = Phase::Stopping { cause, asked: matches!(cause, Cause::Signal(_)) };
         out.push(Action::Report(Report::Shutdown(cause)));
         for id in self.services.ids() {
+            self.dirty.push_back(id);
             match &mut self.services[id].state {
                 State::Initial | State::Delay { .. } | State::Backoff { .. } => self.finish(id, out),
-                State::Spawning | State::Started { .. } | State::Running { .. } => {
-                    self.services[id].stop_asked = true;
-                    self.dirty.push_back(id);
-                }
+                State::Spawning | State::Started { .. } | State::Running { .. } => self.services[id].stop_asked = true,
                 State::Stopping(ladder) => ladder.cause = StopCause::Shutdown,
                 State::Finished | State::FinishedFailed { .. } => {}
             }

@@ -30,7 +30,7 @@ fn a_chain_of_100_starts_in_order_and_stops_in_reverse() {
     assert_eq!(world.spawn_order(), (0..100).rev().collect::<Vec<u32>>());
     assert_eq!(world.spawns(0), [99]);
     world.signal(Signal::TERM);
-    assert_eq!(world.to_end(), 0);
+    assert_eq!(world.end(), 0);
     assert_eq!(world.stop_order(), (0..100).collect::<Vec<u32>>());
     assert_eq!(world.now.0, 1_200_000_000, "each is asked as soon as the one before is gone");
 }
@@ -44,7 +44,7 @@ fn a_diamond_waits_for_both_sides() {
         Svc::new("bottom", slow_stop()).after(&[1, 2]),
     ]);
     world.until(500).signal(Signal::TERM);
-    world.to_end();
+    world.end();
     assert_eq!((world.spawns(1), world.spawns(2), world.spawns(3)), (vec![0], vec![0], vec![100]));
     assert_eq!(world.signals(3)[0].0, 500);
     assert_eq!((world.signals(1)[0].0, world.signals(2)[0].0, world.signals(0)[0].0), (550, 550, 600));
@@ -180,7 +180,7 @@ fn shutdown_after_comes_on_top_of_the_reverse_order() {
         Svc::new("web", slow_stop()).after(&[1]),
     ]);
     world.until(100).signal(Signal::TERM);
-    world.to_end();
+    world.end();
     assert_eq!([2, 1, 0].map(|id| world.signals(id)[0].0), [100, 150, 200]);
 }
 
@@ -194,7 +194,7 @@ fn a_finished_oneshot_between_two_services_keeps_their_stop_order() {
         Svc::new("log", slow_stop()).with(|spec| spec.shutdown_after = vec![ServiceId(1)]),
     ]);
     world.until(100).signal(Signal::TERM);
-    world.to_end();
+    world.end();
     assert_eq!([2, 0, 3].map(|id| world.signals(id)[0].0), [100, 150, 150]);
 }
 
@@ -205,6 +205,6 @@ fn what_is_not_wanted_is_not_started_and_does_not_keep_horust_up() {
         Svc::new("b", Script::runs()).after(&[0]),
         Svc::new("c", Script::exits(10, 0)),
     ]);
-    assert_eq!(world.to_end(), 0);
+    assert_eq!(world.end(), 0);
     assert_eq!((world.spawn_order(), world.now.0), (vec![2], 10_000_000));
 }

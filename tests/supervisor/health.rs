@@ -70,7 +70,7 @@ fn flaps_under_the_threshold_are_forgiven() {
 #[test]
 fn one_failure_over_the_threshold_stops_it_once_and_fails_it_even_with_exit_0() {
     let mut world = World::up(vec![answering(&[Pass(0), Fail(0)])]);
-    world.to_end();
+    world.end();
     assert_eq!(unhealthy(&world), [5000], "ready at 0, passed at 1 s, failed at 2, 3, 4 and 5 s");
     let reason = Reason::Unhealthy("scripted".into(), Some(Exit::Code(0)));
     assert_eq!(reason.code(), 1);
@@ -84,14 +84,14 @@ fn an_unhealthy_service_is_run_again_and_counted_afresh() {
         spec.restart.backoff = ms(80);
     });
     let mut world = World::up(vec![svc]);
-    world.to_end();
+    world.end();
     assert_eq!((world.spawns(0), unhealthy(&world)), (vec![0, 5100], vec![5000, 10_100]));
 }
 
 #[test]
 fn no_answer_in_time_is_a_failure_and_is_cancelled() {
     let mut world = World::up(vec![answering(&[Pass(0), Never])]);
-    world.to_end();
+    world.end();
     assert_eq!(unhealthy(&world), [9000], "asked at 2, 4, 6 and 8 s, each time for a second");
     let cancelled = world.log.iter().filter(|(_, action)| matches!(action, Action::CancelProbe(_))).count();
     assert_eq!(cancelled, 4);
@@ -129,6 +129,6 @@ fn an_answer_after_the_end_changes_nothing() {
 fn what_is_never_ready_holds_back_its_dependents_and_can_be_stopped() {
     let mut world = World::up(vec![answering(&[Never]), Svc::new("b", Script::runs()).after(&[0])]);
     world.until(60_000).signal(horust::model::Signal::TERM);
-    assert_eq!(world.to_end(), 0);
+    assert_eq!(world.end(), 0);
     assert_eq!(world.spawn_order(), [0]);
 }

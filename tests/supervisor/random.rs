@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-const SEEDS: u64 = 4000;
+const SEEDS: u64 = 20_000;
 
 /// splitmix64: small, good, and the same everywhere.
 struct Dice(u64);
@@ -30,12 +30,16 @@ impl Dice {
         self.roll() % n
     }
 
+    fn index(&mut self, len: usize) -> usize {
+        usize::try_from(self.below(len as u64)).unwrap()
+    }
+
     fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }
 
     fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.roll() as usize % from.len()]
+        from[self.index(from.len())]
     }
 }
 
@@ -49,6 +53,7 @@ fn on_stop(dice: &mut Dice) -> OnStop {
 }
 
 fn script(dice: &mut Dice) -> Script {
+    // Everything takes some time: else a service without backoff or throttle would stop the clock.
     let ends = match dice.below(6) {
         0 | 1 => None,
         2 => Some((dice.below(40) + 2, Exit::Code(0))),
@@ -56,7 +61,7 @@ fn script(dice: &mut Dice) -> Script {
         4 => Some((dice.below(3000) + 2, Exit::Code(dice.pick(&[1, 7, 255])))),
         _ => Some((dice.below(500) + 2, Exit::Signal(dice.pick(&[Signal::KILL, Signal::HUP])))),
     };
-    let mut script = Script { ends, ..Script::runs() }.on_stop(on_stop(dice)).spawn_takes(dice.pick(&[0, 1, 30]));
+    let mut script = Script { ends, ..Script::runs() }.on_stop(on_stop(dice)).spawn_takes(dice.pick(&[1, 2, 30]));
     if dice.one_in(8) {
         script.spawn_error = Some(dice.pick(&[126, 127]));
     }
@@ -66,8 +71,8 @@ fn script(dice: &mut Dice) -> Script {
     script.unkillable = dice.one_in(60);
     let answer = |dice: &mut Dice| match dice.below(6) {
         0 => Answer::Never,
-        1 | 2 => Answer::Fail(dice.below(60)),
-        _ => Answer::Pass(dice.below(60)),
+        1 | 2 => Answer::Fail(dice.below(60) + 1),
+        _ => Answer::Pass(dice.below(60) + 1),
     };
     script.answers = (0..=dice.below(12)).map(|_| answer(dice)).collect();
     script
@@ -124,11 +129,11 @@ fn health(dice: &mut Dice, svc: Svc) -> Svc {
 
 fn world(seed: u64) -> (World, Dice) {
     let mut dice = Dice(seed);
-    let count = dice.below(8) + 1;
-    let all: Vec<ServiceId> = (0..count).map(|id| ServiceId(id as u32)).collect();
+    let count = dice.pick(&[1, 2, 3, 4, 5, 6, 7, 8]);
+    let all: Vec<ServiceId> = (0..count).map(ServiceId).collect();
     // A random order of start, so that it is not that of the ids.
     let mut order = all.clone();
-    (1..order.len()).rev().for_each(|i| order.swap(i, dice.below(i as u64 + 1) as usize));
+    (1..order.len()).rev().for_each(|i| order.swap(i, dice.index(i + 1)));
     let service = |id: &ServiceId| {
         let rank = order.iter().position(|other| other == id).unwrap();
         let mut svc = Svc::new(&format!("s{}", id.0), script(&mut dice));
@@ -174,7 +179,7 @@ fn live(seed: u64) -> World {
     if world.exit.is_none() && dice.one_in(4) {
         world.signal(dice.pick(&[Signal::TERM, Signal::INT]));
     }
-    world.to_end();
+    world.end();
     let took = world.now.since(asked);
     assert!(took <= longest_stop(&world.plan), "the stop took {took:?}");
     let idle = |id: &ServiceId| world.state(id.0) == "Initial";
@@ -214,12 +219,12 @@ pub fn lives() -> &'static Lives {
 fn thousands_of_random_lives_keep_every_promise() {
     let lives = lives();
     println!("{SEEDS} seeds, {} steps", lives.steps);
-    assert!(lives.steps > 100_000, "{} steps: the random worlds have become too tame", lives.steps);
+    assert!(lives.steps > 500_000, "{} steps: the random worlds have become too tame", lives.steps);
 }
 
 #[test]
 fn the_same_seed_gives_the_same_actions() {
-    for seed in 0..SEEDS / 10 {
+    for seed in 0..SEEDS / 20 {
         let (one, two) = (live(seed), live(seed));
         assert!(one.log == two.log && one.exit == two.exit, "seed {seed} is not deterministic");
     }

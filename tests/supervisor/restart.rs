@@ -19,7 +19,7 @@ fn restarting(script: Script, strategy: RestartStrategy, attempts: u32, backoff:
 fn three_attempts_are_four_runs_for_every_strategy() {
     for strategy in STRATEGIES {
         let mut world = World::up(vec![restarting(Script::exits(0, 1), strategy, 3, 200)]);
-        assert_eq!(world.to_end(), 0, "{strategy:?}");
+        assert_eq!(world.end(), 0, "{strategy:?}");
         assert_eq!(world.spawns(0), [0, 200, 600, 1200], "{strategy:?}");
         assert_eq!(world.state(0), "FinishedFailed");
         world.assert_reported(1200, &Report::GaveUp(ServiceId(0), Reason::Exit(Exit::Code(1))));
@@ -54,7 +54,7 @@ fn a_signal_is_a_failure_and_listed_codes_are_not() {
         Svc::new("counted", Script::exits(5, 9))
             .with(|spec| spec.failure.codes = horust::model::ExitCodes::Failing(vec![9])),
     ]);
-    world.to_end();
+    world.end();
     assert_eq!([0, 1, 2].map(|id| world.state(id)), ["FinishedFailed", "Finished", "FinishedFailed"]);
 }
 
@@ -66,7 +66,7 @@ fn a_run_that_was_running_for_reset_after_starts_the_count_afresh() {
             .then(Script::exits(10, 1))
             .with(|spec| spec.restart.reset_after = ms(1000));
         let mut world = World::up(vec![svc]);
-        world.to_end();
+        world.end();
         assert_eq!(world.spawns(0), spawns, "{lasts}");
     }
 }
@@ -91,7 +91,7 @@ fn throttle_off_holds_nothing_back() {
 #[test]
 fn failed_spawns_count() {
     let mut world = World::up(vec![restarting(Script::unspawnable(127), RestartStrategy::Always, 2, 100)]);
-    world.to_end();
+    world.end();
     assert_eq!(world.spawns(0), [0, 100, 300]);
     assert_eq!(world.supervisor.snapshot()[0].reason, Some(Reason::Spawn(spawn_error(127))));
 }
@@ -101,7 +101,7 @@ fn start_delay_comes_before_every_start() {
     let svc = restarting(Script::exits(10, 1), RestartStrategy::Never, 1, 200).with(|spec| spec.start_delay = ms(500));
     let mut world = World::up(vec![svc]);
     assert_eq!(world.until(499).state(0), "Starting");
-    world.to_end();
+    world.end();
     assert_eq!(world.spawns(0), [500, 1210]);
 }
 
@@ -137,7 +137,7 @@ fn the_exit_flag_tells_of_failures_but_not_of_a_clean_stop() {
         if world.exit.is_none() {
             world.signal(Signal::TERM);
         }
-        assert_eq!(world.to_end(), code);
+        assert_eq!(world.end(), code);
     }
-    assert_eq!(World::up(vec![Svc::new("a", Script::exits(5, 1))]).to_end(), 0, "without the flag");
+    assert_eq!(World::up(vec![Svc::new("a", Script::exits(5, 1))]).end(), 0, "without the flag");
 }

@@ -24,7 +24,7 @@ fn a_required_service_that_gives_up_ends_everything_with_its_code() {
                 false => spec.required = true,
             });
             let mut world = World::up(vec![first, Svc::new("b", Script::runs())]);
-            assert_eq!(world.to_end(), code);
+            assert_eq!(world.end(), code);
             assert_eq!(world.state(1), "Finished");
         }
     }
@@ -38,7 +38,7 @@ fn a_required_service_ends_everything_only_once_its_restarts_are_used_up() {
         spec.restart.backoff = ms(100);
     });
     let mut world = World::up(vec![first, Svc::new("b", Script::runs())]);
-    assert_eq!(world.to_end(), 7);
+    assert_eq!(world.end(), 7);
     assert_eq!((world.spawns(0), world.signals(1)[0].0), (vec![0, 110, 320], 330));
 }
 
@@ -49,7 +49,7 @@ fn a_second_request_kills_at_once() {
         world.until(10).signal(first);
         assert_eq!(world.signals(0), [], "not its turn yet");
         world.until(20).signal(second);
-        assert_eq!(world.to_end(), 0);
+        assert_eq!(world.end(), 0);
         assert_eq!(world.now.0, 20_000_000);
         assert_eq!(world.signals(0), [(20, Signal::KILL, Target::Tree)]);
         assert_eq!(world.signals(1), [(10, Signal::TERM, Target::Group), (20, Signal::KILL, Target::Tree)]);
@@ -64,7 +64,7 @@ fn the_first_request_in_a_shutdown_by_a_service_does_not_kill() {
     world.until(30);
     assert_eq!(world.signals(1), [(10, Signal::TERM, Target::Group)]);
     world.signal(Signal::TERM);
-    assert_eq!(world.to_end(), 7);
+    assert_eq!(world.end(), 7);
     assert_eq!(world.now.0, 30_000_000);
 }
 
@@ -73,7 +73,7 @@ fn a_stop_while_spawning_reaches_the_process_and_waits_for_its_end() {
     let mut world = World::up(vec![Svc::new("a", Script::runs().spawn_takes(100))]);
     world.until(10).signal(Signal::TERM);
     assert_eq!((world.state(0), world.exit), ("InKilling", None));
-    assert_eq!(world.to_end(), 0);
+    assert_eq!(world.end(), 0);
     assert_eq!(world.signals(0), [(10, Signal::TERM, Target::Group)]);
     assert_eq!(world.state(0), "Finished");
 }
@@ -85,7 +85,7 @@ fn a_spawn_that_fails_or_succeeds_after_the_stop_changes_nothing() {
     world.tell(Event::Spawned(run(0, 1)));
     assert_eq!(world.state(0), "InKilling");
     world.tell(Event::SpawnFailed(run(0, 1), spawn_error(127)));
-    assert_eq!((world.state(0), world.to_end()), ("Finished", 0));
+    assert_eq!((world.state(0), world.end()), ("Finished", 0));
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn nothing_is_run_again_during_a_shutdown() {
     });
     let mut world = World::up(vec![first, stubborn().after(&[0])]);
     world.until(10).signal(Signal::TERM);
-    assert_eq!(world.to_end(), 0);
+    assert_eq!(world.end(), 0);
     assert_eq!((world.spawns(0), world.state(0)), (vec![0], "Finished"));
     assert_eq!(world.now.0, 5_010_000_000, "the other one took its `wait`");
 }
@@ -121,13 +121,13 @@ fn a_rewritten_stop_signal_is_what_the_service_gets() {
     let rewrite = |to| Svc::new("a", Script::runs()).with(|spec| spec.signal_rewrite = vec![(Signal::TERM, to)]);
     let mut world = World::up(vec![rewrite(Some(Signal::QUIT))]);
     world.until(10).signal(Signal::TERM);
-    assert_eq!((world.to_end(), world.signals(0)), (0, vec![(10, Signal::QUIT, Target::Group)]));
+    assert_eq!((world.end(), world.signals(0)), (0, vec![(10, Signal::QUIT, Target::Group)]));
     let mut dropped = World::up(vec![rewrite(None)]);
     dropped.until(10).signal(Signal::TERM);
-    assert_eq!((dropped.to_end(), dropped.signals(0)), (0, vec![(5010, Signal::KILL, Target::Tree)]));
+    assert_eq!((dropped.end(), dropped.signals(0)), (0, vec![(5010, Signal::KILL, Target::Tree)]));
     let mut other = World::up(vec![rewrite(None)]);
     other.until(10).signal(Signal::INT);
-    assert_eq!((other.to_end(), other.signals(0)), (0, vec![(10, Signal::TERM, Target::Group)]));
+    assert_eq!((other.end(), other.signals(0)), (0, vec![(10, Signal::TERM, Target::Group)]));
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_shutdown_by_a_service_rewrites_nothing() {
     let first = Svc::new("a", Script::exits(10, 7)).with(|spec| spec.required = true);
     let second = Svc::new("b", Script::runs()).with(|spec| spec.signal_rewrite = vec![(Signal::TERM, None)]);
     let mut world = World::up(vec![first, second]);
-    assert_eq!((world.to_end(), world.signals(1)), (7, vec![(10, Signal::TERM, Target::Group)]));
+    assert_eq!((world.end(), world.signals(1)), (7, vec![(10, Signal::TERM, Target::Group)]));
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn a_clean_stop_is_finished_and_no_failure() {
     {
         let mut world = World::up(vec![Svc::new("a", script).with(|spec| spec.required = true)]);
         world.until(10).signal(Signal::TERM);
-        assert_eq!((world.to_end(), world.state(0)), (0, "Finished"));
+        assert_eq!((world.end(), world.state(0)), (0, "Finished"));
         assert!(!world.reports().iter().any(|(_, report)| matches!(report, Report::GaveUp(ServiceId(0), _))));
     }
 }

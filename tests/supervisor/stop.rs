@@ -21,7 +21,7 @@ fn the_stop_signal_comes_first_and_sigkill_exactly_after_wait() {
     let mut world = stopped(svc(Script::runs().on_stop(OnStop::Ignores)).with(|spec| {
         spec.termination.signal = Signal::INT;
     }));
-    assert_eq!(world.to_end(), 0);
+    assert_eq!(world.end(), 0);
     assert_eq!(world.signals(0), [(10, Signal::INT, Target::Group), (310, Signal::KILL, Target::Tree)]);
     world.assert_reported(310, &Report::Killing(run(0, 1), ms(300)));
     assert_eq!(world.now.0, 310_000_000);
@@ -30,20 +30,20 @@ fn the_stop_signal_comes_first_and_sigkill_exactly_after_wait() {
 #[test]
 fn what_ends_in_time_is_not_killed() {
     let mut world = stopped(svc(Script::runs().on_stop(OnStop::Exits(299, 0))));
-    assert_eq!((world.to_end(), world.now.0), (0, 309_000_000));
+    assert_eq!((world.end(), world.now.0), (0, 309_000_000));
     assert_eq!(world.signals(0).len(), 1);
 }
 
 #[test]
 fn an_end_at_the_very_deadline_is_seen_before_it() {
     let mut world = stopped(svc(Script::runs().on_stop(OnStop::Exits(300, 0))));
-    assert_eq!((world.to_end(), world.signals(0).len()), (0, 1));
+    assert_eq!((world.end(), world.signals(0).len()), (0, 1));
 }
 
 #[test]
 fn a_wait_of_zero_kills_at_once() {
     let mut world = stopped(svc(Script::runs()).with(|spec| spec.termination.wait = ms(0)));
-    assert_eq!((world.to_end(), world.signals(0)), (0, vec![(10, Signal::KILL, Target::Tree)]));
+    assert_eq!((world.end(), world.signals(0)), (0, vec![(10, Signal::KILL, Target::Tree)]));
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn what_a_main_process_leaves_behind_is_stopped_before_the_run_counts_as_ended()
 fn leftovers_that_ignore_the_stop_signal_are_killed_after_wait() {
     for (code, state) in [(0, "Finished"), (1, "FinishedFailed")] {
         let mut world = World::up(vec![svc(Script::exits(20, code).helper(true, OnStop::Ignores))]);
-        world.to_end();
+        world.end();
         assert_eq!(world.signals(0), [(20, Signal::TERM, Target::Tree), (320, Signal::KILL, Target::Tree)]);
         assert_eq!((world.state(0), world.now.0), (state, 320_000_000));
     }
@@ -70,7 +70,7 @@ fn leftovers_that_ignore_the_stop_signal_are_killed_after_wait() {
 fn leftovers_with_a_wait_of_zero_are_killed_at_once() {
     let script = Script::exits(20, 0).helper(false, OnStop::Ignores);
     let mut world = World::up(vec![svc(script).with(|spec| spec.termination.wait = ms(0))]);
-    world.to_end();
+    world.end();
     assert_eq!((world.signals(0), world.now.0), (vec![(20, Signal::KILL, Target::Tree)], 20_000_000));
 }
 
@@ -78,7 +78,7 @@ fn leftovers_with_a_wait_of_zero_are_killed_at_once() {
 fn strays_get_the_stop_signal_when_their_main_process_has_ended() {
     let script = Script::runs().helper(true, OnStop::Exits(40, 0)).helper(false, OnStop::Exits(5, 0));
     let mut world = stopped(svc(script.on_stop(OnStop::Exits(10, 0))));
-    assert_eq!(world.to_end(), 0);
+    assert_eq!(world.end(), 0);
     assert_eq!(world.signals(0), [(10, Signal::TERM, Target::Group), (20, Signal::TERM, Target::Strays)]);
     assert_eq!(world.now.0, 60_000_000);
 }
@@ -87,7 +87,7 @@ fn strays_get_the_stop_signal_when_their_main_process_has_ended() {
 fn a_tree_that_ignores_everything_takes_no_longer_than_wait() {
     let script = Script::runs().helper(false, OnStop::Ignores).helper(true, OnStop::Ignores);
     let mut world = stopped(svc(script.on_stop(OnStop::Dies(200))));
-    assert_eq!((world.to_end(), world.now.0), (0, 310_000_000));
+    assert_eq!((world.end(), world.now.0), (0, 310_000_000));
     assert_eq!(world.alive(), []);
 }
 
@@ -95,7 +95,7 @@ fn a_tree_that_ignores_everything_takes_no_longer_than_wait() {
 fn a_stop_during_the_end_of_leftovers_does_not_start_their_wait_again() {
     let mut world = World::up(vec![svc(Script::exits(20, 1).helper(true, OnStop::Ignores))]);
     world.until(200).signal(Signal::TERM);
-    assert_eq!((world.to_end(), world.now.0), (0, 320_000_000));
+    assert_eq!((world.end(), world.now.0), (0, 320_000_000));
     assert_eq!(world.state(0), "Finished", "it was stopped before it counted as failed");
 }
 
@@ -104,7 +104,7 @@ fn what_would_not_die_is_told_and_horust_goes_on() {
     let mut script = Script::runs().on_stop(OnStop::Ignores);
     script.unkillable = true;
     let mut world = stopped(svc(script));
-    assert_eq!(world.to_end(), 0);
+    assert_eq!(world.end(), 0);
     world.assert_reported(5310, &Report::Unkillable(run(0, 1)));
     assert_eq!(world.alive(), [ServiceId(0)]);
 }

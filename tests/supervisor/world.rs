@@ -142,7 +142,7 @@ impl World {
 
     /// Until Horust ends; returns its code.
     #[track_caller]
-    pub fn to_end(&mut self) -> u8 {
+    pub fn end(&mut self) -> u8 {
         let most = self.steps + 100_000;
         while self.steps < most && self.next(Mono(u64::MAX)) {}
         self.exit.unwrap_or_else(|| panic!("no end: {:?}", self.supervisor.snapshot()))
