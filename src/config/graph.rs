@@ -41,10 +41,11 @@ impl Why {
     }
 }
 
-/// Resolves all references of all drafts. `invalid` are the names of services whose files have errors of their own:
+/// Resolves all references of all drafts. `invalid` are the names of services whose files can't be understood:
 /// what refers to them is unusable too, but that is no further error.
 pub fn link(drafts: &mut [Draft], invalid: &HashSet<String>, diagnostics: &mut Vec<Diagnostic>) -> Unusable {
-    let mut unusable: Unusable = vec![None; drafts.len()];
+    let broken = |draft: &Draft| draft.broken.then(|| "its file has errors".to_owned());
+    let mut unusable: Unusable = drafts.iter().map(broken).collect();
     let ids = index(drafts, &mut unusable, diagnostics);
     let mut start: Vec<Vec<Edge>> = Vec::with_capacity(drafts.len());
     let mut stop: Vec<Vec<Edge>> = vec![Vec::new(); drafts.len()];

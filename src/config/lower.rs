@@ -18,6 +18,8 @@ use std::time::Duration;
 pub struct Draft {
     /// Its file.
     pub source: Arc<Source>,
+    /// There are errors in its file: it takes part in finding further ones, and in nothing else.
+    pub broken: bool,
     /// All but its references.
     pub spec: ServiceSpec,
     /// Where its name is written; the start of the file if it isn't.
@@ -36,8 +38,8 @@ pub fn stem(source: &Source) -> String {
     name.strip_suffix(".toml").unwrap_or(&name).to_owned()
 }
 
-/// Lowers one file. What is wrong is in `cx`; `None` only if there is no command, without which there is no service.
-pub fn lower(main: Main, wait: Duration, cx: &mut Cx<'_>) -> Option<Draft> {
+/// Lowers one file. What is wrong is in `cx`; without a command, whose absence is an error, the service has none.
+pub fn lower(main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
     let (name, name_span) = name(main.name, cx);
     let environment = main.environment.map(|at| environment(at, cx)).unwrap_or_default();
     let health = main.healthiness.and_then(|at| health(at, cx));
@@ -45,11 +47,11 @@ pub fn lower(main: Main, wait: Duration, cx: &mut Cx<'_>) -> Option<Draft> {
     let readiness = readiness(ready, health.is_some(), cx);
     let failure = failure(main.failure.map(|at| at.value).unwrap_or_default(), cx);
     let termination = main.termination.map(|at| at.value).unwrap_or_default();
-    let command = main.command?;
+    let line = main.command.as_ref().map_or(1, |at| cx.source.line(at.span));
     let spec = ServiceSpec {
         name,
-        origin: Origin { file: cx.source.path.clone(), line: cx.source.line(command.span) },
-        command: command.value,
+        origin: Origin { file: cx.source.path.clone(), line },
+        command: or(main.command, crate::model::Command(Vec::new())),
         kind: or(main.kind, Kind::Daemon),
         autostart: or(main.autostart, true),
         working_directory: main.working_directory.map(|at| at.value),
@@ -72,14 +74,15 @@ pub fn lower(main: Main, wait: Duration, cx: &mut Cx<'_>) -> Option<Draft> {
             die_if_failed: Vec::new(),
         },
     };
-    Some(Draft {
+    Draft {
+        broken: false,
         source: cx.source.clone(),
         spec,
         name_span,
         start_after: names(main.start_after),
         shutdown_after: names(main.shutdown_after),
         die_if_failed: names(termination.die_if_failed),
-    })
+    }
 }
 
 fn or<T>(field: Option<At<T>>, default: T) -> T {

@@ -154,7 +154,7 @@ fn directory(path: &Path, files: &mut Vec<PathBuf>, diagnostics: &mut Vec<Diagno
     files.get_mut(from..).into_iter().for_each(<[PathBuf]>::sort);
 }
 
-/// Loads one file. If there is an error in it: the name that its service would have.
+/// Loads one file. If it can't be understood at all: the name that its service would have.
 fn service(path: &Path, wait: Duration, env: Env<'_>, diagnostics: &mut Vec<Diagnostic>) -> Result<Draft, String> {
     let before = errors(diagnostics);
     let mut name = None;
@@ -173,7 +173,7 @@ fn service(path: &Path, wait: Duration, env: Env<'_>, diagnostics: &mut Vec<Diag
             }
             let main = schema::Main::read(entries, &mut cx);
             name = main.name.as_ref().map(|At { value, .. }| value.clone());
-            lower::lower(main, wait, &mut cx)
+            Some(lower::lower(main, wait, &mut cx))
         }),
         Err(diagnostic) => {
             diagnostics.push(diagnostic);
@@ -181,7 +181,8 @@ fn service(path: &Path, wait: Duration, env: Env<'_>, diagnostics: &mut Vec<Diag
         }
     };
     let stem = || lower::stem(&Source { path: path.to_owned(), text: String::new() });
-    draft.filter(|_| errors(diagnostics) == before).ok_or_else(|| name.unwrap_or_else(stem))
+    let broken = errors(diagnostics) > before;
+    draft.map(|draft| Draft { broken, ..draft }).ok_or_else(|| name.unwrap_or_else(stem))
 }
 
 /// `--skip-invalid`: the services that can be used, and a loud word about each of the others. Who starts after one that

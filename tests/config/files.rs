@@ -189,3 +189,13 @@ fn damaged_files_never_panic() {
     }
     assert!(refused > 100 && refused < 2000, "{refused}");
 }
+
+/// All errors at once: a mistake in a file does not hide the unknown name in the same file.
+#[test]
+fn a_file_with_an_error_still_has_its_references_checked() {
+    let set = Set::new(&[("a.toml", "comand = \"x\"\nstart-after = [\"nobody\", \"good\"]"), GOOD]);
+    let said = set.shown(&set.load());
+    for error in ["unknown key `comand`", "there is no `command`", "there is no service `nobody`", "3 errors"] {
+        assert!(said.contains(error), "{said}");
+    }
+}
