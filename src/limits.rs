@@ -18,6 +18,10 @@ pub const REAPS_PER_TURN: usize = 512;
 /// Threads that run probes. More probes than this at once wait for a free worker, inside their own timeout.
 pub const PROBE_WORKERS: usize = 32;
 
+/// Probes that wait for one of those threads. Enough for as many services as are measured with to be asked at once; with
+/// more waiting than this most would only time out.
+pub const PROBE_QUEUE: usize = 10_000;
+
 /// How long a tree may survive SIGKILL (uninterruptible sleep) before Horust says so and goes on without it.
 pub const UNKILLABLE_AFTER: Duration = Duration::from_secs(5);
 

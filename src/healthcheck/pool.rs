@@ -42,7 +42,7 @@ struct Job {
 impl Pool {
     /// A pool that hands each verdict to `report`, on a worker thread. No thread is started before the first probe.
     pub fn new(report: impl Fn(ProbeId, Result<(), String>) + Send + Sync + 'static) -> Pool {
-        let (jobs, waiting) = bounded(limits::QUEUE);
+        let (jobs, waiting) = bounded(limits::PROBE_QUEUE);
         let shared = Shared {
             report: Box::new(report),
             http: Http::default(),

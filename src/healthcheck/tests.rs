@@ -183,7 +183,7 @@ fn probes_beyond_the_workers_wait_inside_their_own_timeout() {
 fn a_full_queue_fails_the_probe_at_once() {
     let silent = server(|_| String::new());
     let (pool, _verdicts) = pool();
-    let held = u32::try_from(limits::PROBE_WORKERS + limits::QUEUE).unwrap();
+    let held = u32::try_from(limits::PROBE_WORKERS + limits::PROBE_QUEUE).unwrap();
     let refused = |round| pool.submit(id(round), &http(silent, "/"), Duration::from_secs(3)).err();
     let refused: Vec<String> = (0..held + 100).filter_map(refused).collect();
     assert!(refused.len() >= 100 && refused.iter().all(|why| why == "too many probes waiting"), "{refused:?}");
