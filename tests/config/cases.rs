@@ -74,7 +74,7 @@ error: there is no service `d`
 2 | start-after = "d"
   |               ^^^
   |
-  = help: did you mean `c`?
+  = help: did you mean `a`?
 
 5 errors
 "#,
