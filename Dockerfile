@@ -10,11 +10,11 @@ WORKDIR /src
 COPY .cargo .cargo
 COPY Cargo.toml Cargo.lock ./
 COPY xtask/Cargo.toml xtask/
-# The manifest names them.
+# The manifest names the benchmarks.
 COPY benches benches
-RUN mkdir -p src xtask/src benches \
+RUN mkdir -p src xtask/src \
  && echo 'fn main() {}' | tee src/main.rs > xtask/src/main.rs \
- && touch src/lib.rs benches/supervise.rs \
+ && touch src/lib.rs \
  && cargo build --release --locked --bin horust
 COPY src src
 COPY example_services example_services

@@ -1,12 +1,11 @@
 //! How services refer to each other: names become ids; unknown names, references to oneself and cycles are reported.
 //! It never drops a service by itself: it says which ones are unusable and why.
 
-use super::diagnostic::{Diagnostic, Source, Span};
+use super::diagnostic::{Diagnostic, Span};
 use super::lower::Draft;
 use super::values::{At, closest};
 use crate::model::ServiceId;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 /// What became of the drafts: for each, why it can't be used, if it can't.
 pub type Unusable = Vec<Option<String>>;
@@ -147,7 +146,7 @@ impl Resolver<'_> {
                     matches!(why, Why::StartAfter).then(|| format!("it starts after `{short}`, which is left out"))
                 }
                 None => {
-                    diagnostics.push(self.stranger(short, &draft.source, *span));
+                    diagnostics.push(self.stranger(short, draft, *span));
                     Some(format!("it refers to `{short}`, which does not exist"))
                 }
             };
@@ -158,9 +157,12 @@ impl Resolver<'_> {
         edges
     }
 
-    fn stranger(&self, name: &str, source: &Arc<Source>, span: Span) -> Diagnostic {
-        let diagnostic = Diagnostic::error(format!("there is no service `{name}`")).at(source, span);
-        match closest(name, self.ids.keys().map(String::as_str)) {
+    fn stranger(&self, name: &str, draft: &Draft, span: Span) -> Diagnostic {
+        let diagnostic = Diagnostic::error(format!("there is no service `{name}`")).at(&draft.source, span);
+        let mut others: Vec<&str> = self.ids.keys().map(String::as_str).filter(|n| *n != draft.spec.name).collect();
+        // Of two that are as close, always the same one is proposed.
+        others.sort_unstable();
+        match closest(name, others.into_iter()) {
             Some(close) => diagnostic.help(format!("did you mean `{close}`?")),
             None => diagnostic,
         }

@@ -152,6 +152,9 @@ fn health(At { value: table, span }: At<schema::Healthiness>, cx: &mut Cx<'_>) -
     if let Some(at) = table.timeout.as_ref().filter(|at| at.value.is_zero()) {
         cx.push(cx.error(at.span, "with a `timeout` of zero no check can pass"));
     }
+    if let Some(at) = table.interval.as_ref().filter(|at| at.value.is_zero()) {
+        cx.push(cx.error(at.span, "with an `interval` of zero the checks would never rest"));
+    }
     if probes.is_empty() {
         let others = [table.interval.is_some(), table.timeout.is_some(), table.initial_delay.is_some()];
         let thresholds = table.success_threshold.is_some() || table.failure_threshold.is_some();

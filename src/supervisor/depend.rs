@@ -101,7 +101,8 @@ impl Supervisor {
         }
         if !self.services[id].state.is_live() {
             self.services[id].gone = true;
-            self.touch_neighbours(id);
+            self.dirty.extend(&self.services[id].spec.start_after);
+            self.dirty.extend(self.links.stop_later(id));
         } else if self.services[id].stop_asked {
             self.services[id].stop_asked = false;
             self.stop(id, StopCause::Shutdown, out);
@@ -112,11 +113,8 @@ impl Supervisor {
     pub(super) fn touch_neighbours(&mut self, id: ServiceId) {
         match self.phase.is_up() {
             true => self.dirty.extend(self.links.dependents(id)),
-            false => {
-                self.dirty.push_back(id);
-                self.dirty.extend(&self.services[id].spec.start_after);
-                self.dirty.extend(self.links.stop_later(id));
-            }
+            // In a shutdown the others hear of it once it is gone.
+            false => self.dirty.push_back(id),
         }
     }
 

@@ -74,7 +74,7 @@ error: there is no service `d`
 2 | start-after = "d"
   |               ^^^
   |
-  = help: did you mean `c`?
+  = help: did you mean `a`?
 
 5 errors
 "#,
@@ -1097,5 +1097,18 @@ error: the variable `NO` is not set
 
 2 errors
 "#,
+    ),
+    (
+        "checks that never rest",
+        &[("a.toml", "command = \"x\"\n[healthiness]\nfile-path = \"/up\"\ninterval = \"0s\"\n")],
+        "\
+error: with an `interval` of zero the checks would never rest
+ --> a.toml:4:12
+  |
+4 | interval = \"0s\"
+  |            ^^^^
+
+1 error
+",
     ),
 ];
