@@ -133,3 +133,41 @@ fn nothing_survives_a_service_that_ended_by_itself() {
     done.assert_code(0);
     assert_eq!(done.stdout, "bye\n");
 }
+
+/// A process that is in no group and no session of its service any more, and does not end on TERM.
+const STRAY: &str = "setsid bash -c 'trap \"\" TERM HUP; echo $$ > @DIR@/stray; while true; do sleep 0.05; done' &\n\
+                     until [ -s @DIR@/stray ]; do sleep 0.01; done\n";
+
+/// While Horust goes on: no final sweep, so the stop of the service itself has to find the stray.
+#[test]
+fn a_stray_is_stopped_with_its_service_while_others_go_on() {
+    let mut horust = horust()
+        .bash(
+            "base",
+            "until [ -e @DIR@/fail ]; do sleep 0.02; done; exit 1",
+            "[failure]\nstrategy = \"kill-dependents\"",
+        )
+        .bash("tree", &format!("{STRAY}echo up; wait"), "start-after = [\"base\"]\n[termination]\nwait = \"300ms\"")
+        .bash("other", "echo up; exec sleep 1000", "")
+        .start();
+    horust.wait_for_count("up", 2);
+    let stray: i32 = horust.read("stray").trim().parse().unwrap();
+    std::fs::write(horust.dir().join("fail"), "").unwrap();
+    horust.wait_until("the stray is gone", |_| !processes().iter().any(|p| p.pid == stray));
+    assert!(horust.running());
+    horust.stop(Signal::SIGTERM).0.assert_code(0);
+}
+
+/// A service has stopped when its tree is empty: only then may the one before it be stopped.
+#[test]
+fn a_stray_is_gone_before_the_next_service_is_stopped() {
+    let base = "trap '[ -e /proc/$(cat @DIR@/stray) ] && echo too early; echo base stops; exit 0' TERM; echo up; while true; do sleep 1000 & wait; done";
+    let horust = horust()
+        .bash("base", base, "")
+        .bash("tree", &format!("{STRAY}echo up; wait"), "start-after = [\"base\"]\n[termination]\nwait = \"300ms\"")
+        .start();
+    horust.wait_for_count("up", 2);
+    let (done, _) = horust.stop(Signal::SIGTERM);
+    done.assert_code(0);
+    assert_eq!(done.stdout, "up\nup\nbase stops\n");
+}
