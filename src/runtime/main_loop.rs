@@ -318,11 +318,18 @@ impl<'a> MainLoop<'a> {
 
     /// Remembers which descendants have left the session of the run, while they can still be told by their parents.
     fn note_strays(&mut self, id: RunId) {
+        let Some(pid) = self.table.run(id).filter(|run| run.exit.is_none()).map(|run| run.pid) else { return };
         let table = &self.table;
-        let processes =
-            self.processes.get_or_insert_with(|| tree::Table::read(|pid| table.knows(pid)).unwrap_or_default());
-        let Some(run) = self.table.run(id).filter(|run| run.exit.is_none()) else { return };
-        for process in processes.descendants(run.pid, limits::TREE) {
+        // Below a few services it is cheaper to ask each than to list all processes.
+        let below = match self.processes.is_some() || self.pending.len() >= limits::ACTIONS_PER_TURN {
+            false => tree::descendants(pid, limits::TREE),
+            true => {
+                let read = || tree::Table::read(|pid| table.knows(pid)).unwrap_or_default();
+                self.processes.get_or_insert_with(read).descendants(pid, limits::TREE)
+            }
+        };
+        let Some(run) = self.table.run(id) else { return };
+        for process in below {
             let strayed = tree::stat(process.pid).is_some_and(|stat| stat.session != run.pid);
             if strayed && !run.strays.contains(&process) {
                 run.strays.push(process);

@@ -12,7 +12,7 @@ pub fn log(plan: &Plan, report: &Report) {
     let of = |run: &RunId| name(run.service);
     match report {
         Report::Started(run) => debug!("{}: started", of(run)),
-        Report::Ready(run, after) => info!("{}: ready after {}", of(run), format_duration(*after)),
+        Report::Ready(run, after) => info!("{}: ready after {:.1} ms", of(run), after.as_secs_f64() * 1e3),
         Report::Ended(run, exit) => info!("{}: {exit}", of(run)),
         Report::Restarting(id, delay, None) => debug!("{}: starts again in {}", name(*id), format_duration(*delay)),
         Report::Restarting(id, delay, Some((reason, count))) => {
