@@ -29,6 +29,7 @@ fn main() -> std::process::ExitCode {
 }
 
 fn supervise(options: &cli::SuperviseOptions) -> ExitCode {
+    sys::process::small_heap();
     let loaded = options.load();
     let page = config::render(&loaded.diagnostics, output::colour(&std::io::stderr()));
     output::complain(&page);

@@ -86,6 +86,8 @@ pub fn load(options: &Options<'_>) -> Loaded {
     } else {
         refused = true;
     }
+    // `collect` has reused the list of drafts, whose entries are a hundred times as large.
+    services.shrink_to_fit();
     Loaded { plan: Plan { services, settings: plan_settings }, diagnostics, refused }
 }
 

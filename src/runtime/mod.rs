@@ -34,7 +34,6 @@ pub fn supervise(plan: Plan) -> u8 {
 }
 
 fn start(plan: Plan) -> Result<u8, SysError> {
-    process::share_heap();
     let signals = prepare(!process::is_pid1())?;
     let launcher = launch::Launcher::new(Image::open().path().to_owned())?;
     let plan = Arc::new(plan);

@@ -83,7 +83,7 @@ fn positive(pid: u32) -> Result<i32, Errno> {
     i32::try_from(pid).ok().filter(|&pid| pid > 0).ok_or(Errno::ESRCH)
 }
 
-/// Keeps the memory of a program with several threads small. Call it before the first of them.
-pub fn share_heap() {
-    raw::one_arena();
+/// Keeps the heap small. Call it before the first large allocation and the first thread.
+pub fn small_heap() {
+    raw::small_heap();
 }

@@ -258,13 +258,23 @@ pub fn nss_files_only() {
 #[cfg(not(all(target_feature = "crt-static", target_env = "gnu")))]
 pub fn nss_files_only() {}
 
-/// Makes malloc use one arena for all threads. We have two busy ones at most, and each further arena costs its own pages.
+/// Makes malloc use one arena for all threads, as we have two busy ones at most, and give large blocks back at once: the
+/// lists of a start with many services are large, and needed only then. (glibc would raise the threshold by itself, and
+/// keep the blocks.)
 #[cfg(target_env = "gnu")]
-pub fn one_arena() {
-    // SAFETY: mallopt(3) takes two numbers and may be called at any time.
-    unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+pub fn small_heap() {
+    for (parameter, value) in
+        [(libc::M_ARENA_MAX, 1), (libc::M_MMAP_THRESHOLD, LARGE_BLOCK), (libc::M_TRIM_THRESHOLD, LARGE_BLOCK)]
+    {
+        // SAFETY: mallopt(3) takes two numbers and may be called at any time.
+        unsafe { libc::mallopt(parameter, value) };
+    }
 }
+
+/// Bytes: blocks from here on are mapped by themselves.
+#[cfg(target_env = "gnu")]
+const LARGE_BLOCK: libc::c_int = 64 << 10;
 
 /// See above.
 #[cfg(not(target_env = "gnu"))]
-pub fn one_arena() {}
+pub fn small_heap() {}
