@@ -298,6 +298,16 @@ impl ExitCodes {
 }
 
 impl ServiceSpec {
+    /// The probes that matter to it: for staying healthy once it is ready, or for becoming so.
+    pub fn probes(&self, ready: bool) -> &[Probe] {
+        match &self.readiness {
+            Readiness::Probe(probe) if !ready => std::slice::from_ref(probe),
+            Readiness::Probe(_) | Readiness::Exec | Readiness::Health => {
+                self.health.as_ref().map_or(&[], |health| &health.probes)
+            }
+        }
+    }
+
     /// A service with defaults in everything but its name and command.
     pub fn new(name: impl Into<String>, command: Vec<String>) -> ServiceSpec {
         ServiceSpec {

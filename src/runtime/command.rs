@@ -2,10 +2,10 @@
 //! reaped, and its exit code is ours. No supervisor, no thread.
 
 use super::environment::c_word;
-use super::{INTERNAL, launch, logger, prepare, sweep};
-use crate::model::{Exit, Signal};
+use super::{INTERNAL, exit_of, launch, logger, prepare, sweep};
+use crate::model::Exit;
 use crate::sys::exe::Image;
-use crate::sys::reap::{self, Ended, Peek};
+use crate::sys::reap::{self, Peek};
 use crate::sys::signals::SignalFd;
 use crate::sys::spawn::{
     Program, Request, Session, Setup, Spawner, StageStatus, StatusPipe, Stdio, as_path, explain, find_program,
@@ -74,8 +74,7 @@ fn wait(signals: &SignalFd, command: u32) -> Exit {
                     let ended = reap::reap(pid);
                     if pid == command {
                         return match ended {
-                            Ok((Ended::Code(code), _)) => Exit::Code(code),
-                            Ok((Ended::Signal(n), _)) => Signal::new(n.into()).map_or(Exit::Code(255), Exit::Signal),
+                            Ok((ended, _)) => exit_of(ended),
                             Err(_) => Exit::Code(INTERNAL),
                         };
                     }

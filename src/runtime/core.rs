@@ -4,7 +4,7 @@
 use super::report;
 use crate::healthcheck::Pool;
 use crate::limits;
-use crate::model::{Health, Mono, Plan, Probe, ProbeId, Readiness};
+use crate::model::{Health, Mono, Plan, Probe, ProbeId};
 use crate::supervisor::{Action, Event, Supervisor};
 use crate::sys::process::mono_now;
 use crate::sys::users;
@@ -126,11 +126,6 @@ impl Core {
 pub fn probe(plan: &Plan, id: ProbeId) -> Option<(&Probe, Duration)> {
     let spec = plan.services.get(id.run.service.index())?;
     let timeout = spec.health.as_ref().map_or_else(|| Health::default().timeout, |health| health.timeout);
-    let probe = match &spec.readiness {
-        Readiness::Probe(probe) if !id.ready => Some(probe),
-        Readiness::Probe(_) | Readiness::Exec | Readiness::Health => {
-            spec.health.as_ref()?.probes.get(usize::try_from(id.probe).ok()?)
-        }
-    };
+    let probe = spec.probes(id.ready).get(usize::try_from(id.probe).ok()?);
     probe.map(|probe| (probe, timeout))
 }

@@ -9,7 +9,7 @@ use super::table::{Child, Orphans, Table};
 use crate::limits;
 use crate::model::{Exit, Plan, Probe, ProbeId, RunId, Signal};
 use crate::supervisor::{Action, Event, SpawnError, Target};
-use crate::sys::reap::{self, Ended, Peek};
+use crate::sys::reap::{self, Peek};
 use crate::sys::signals::SignalFd;
 use crate::sys::spawn::StageStatus;
 use crate::sys::wake::EventFd;
@@ -138,8 +138,7 @@ impl<'a> MainLoop<'a> {
         // A stage's last words come before its end.
         self.read_stages();
         let exit = match reap::reap(pid) {
-            Ok((Ended::Code(code), _)) => Exit::Code(code),
-            Ok((Ended::Signal(signal), _)) => Signal::new(signal.into()).map_or(Exit::Code(255), Exit::Signal),
+            Ok((ended, _)) => super::exit_of(ended),
             Err(error) => {
                 log::error!("{error}");
                 Exit::Code(255)

@@ -11,8 +11,9 @@ mod report;
 mod sweep;
 mod table;
 
-use crate::model::Plan;
+use crate::model::{Exit, Plan, Signal};
 use crate::sys::exe::Image;
+use crate::sys::reap::Ended;
 use crate::sys::signals::{self, SignalFd};
 use crate::sys::wake::EventFd;
 use crate::sys::{SysError, fds, process};
@@ -59,4 +60,12 @@ fn prepare(job_control: bool) -> Result<SignalFd, SysError> {
         log::warn!("{error}: orphans of services go to another process");
     }
     Ok(signals)
+}
+
+/// How a process ended, in the supervisor's words.
+fn exit_of(ended: Ended) -> Exit {
+    match ended {
+        Ended::Code(code) => Exit::Code(code),
+        Ended::Signal(signal) => Signal::new(signal.into()).map_or(Exit::Code(255), Exit::Signal),
+    }
 }

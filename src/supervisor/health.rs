@@ -3,7 +3,7 @@
 use super::Supervisor;
 use super::event::{Action, Report, StopCause};
 use super::service::State;
-use crate::model::{Health, Mono, Probe, ProbeId, Readiness, ServiceId, ServiceSpec};
+use crate::model::{Health, Mono, ProbeId, ServiceId, ServiceSpec};
 use std::time::Duration;
 
 /// Rounds of probes for one run. A round passes when all probes pass, and fails when the first one fails.
@@ -44,16 +44,6 @@ impl Probing {
     }
 }
 
-/// The probes that matter to a service: for being ready, or for staying healthy.
-pub fn probes(spec: &ServiceSpec, ready: bool) -> &[Probe] {
-    match &spec.readiness {
-        Readiness::Probe(probe) if !ready => std::slice::from_ref(probe),
-        Readiness::Probe(_) | Readiness::Exec | Readiness::Health => {
-            spec.health.as_ref().map_or(&[], |health| &health.probes)
-        }
-    }
-}
-
 /// The rhythm of a service: its own, or the defaults for a readiness probe without health checks.
 fn rhythm(spec: &ServiceSpec) -> (Duration, Duration, u32, u32) {
     let rhythm = |h: &Health| (h.interval, h.timeout, h.success_threshold, h.max_failed);
@@ -78,7 +68,7 @@ impl Supervisor {
     fn ask(&mut self, id: ServiceId, out: &mut Vec<Action>) {
         let (now, run) = (self.now, self.services[id].run(id));
         let ready = matches!(self.services[id].state, State::Running { .. });
-        let count = u32::try_from(probes(&self.services[id].spec, ready).len()).unwrap_or(u32::MAX);
+        let count = u32::try_from(self.services[id].spec.probes(ready).len()).unwrap_or(u32::MAX);
         let (_, timeout, _, _) = rhythm(&self.services[id].spec);
         let Some(probing) = self.probing(id) else { return };
         probing.round = probing.round.wrapping_add(1);
@@ -139,7 +129,7 @@ impl Supervisor {
     pub(super) fn cancel_probes(&mut self, id: ServiceId, out: &mut Vec<Action>) {
         let run = self.services[id].run(id);
         let ready = matches!(self.services[id].state, State::Running { .. });
-        let count = u32::try_from(probes(&self.services[id].spec, ready).len()).unwrap_or(u32::MAX);
+        let count = u32::try_from(self.services[id].spec.probes(ready).len()).unwrap_or(u32::MAX);
         let Some(probing) = self.probing(id) else { return };
         if let Phase::Asking(..) = probing.phase {
             let round = probing.round;
