@@ -6,8 +6,8 @@ use super::kinds::ReadyWhen;
 use super::schema::{self, Main};
 use super::values::{At, Codes, Cx, Names};
 use crate::model::{
-    Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, Kind, Origin, Output, Probe, Readiness,
-    Restart, RestartStrategy, ServiceSpec, Signal, Termination,
+    Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, Kind, Origin, Output, Probe, Process,
+    Readiness, Restart, RestartStrategy, ServiceSpec, Signal, Termination,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,12 +42,13 @@ pub fn stem(source: &Source) -> String {
 pub fn lower(main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
     let (name, name_span) = name(main.name, cx);
     let environment = main.environment.map(|at| environment(at, cx)).unwrap_or_default();
-    let health = main.healthiness.and_then(|at| health(at, cx));
+    let health = main.healthiness.and_then(|at| health(at, cx)).map(Box::new);
     let (restart, ready) = restart(main.restart.map(|at| at.value).unwrap_or_default(), cx);
     let readiness = readiness(ready, health.is_some(), cx);
     let failure = failure(main.failure.map(|at| at.value).unwrap_or_default(), cx);
     let termination = main.termination.map(|at| at.value).unwrap_or_default();
     let line = main.command.as_ref().map_or(1, |at| cx.source.line(at.span));
+    let process = Process { user: main.user.map(|at| at.value) };
     let spec = ServiceSpec {
         name,
         origin: Origin { file: cx.source.path.clone(), line },
@@ -60,7 +61,7 @@ pub fn lower(main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
         shutdown_after: Vec::new(),
         stdout: or(main.stdout, Output::Stdout),
         stderr: or(main.stderr, Output::Stderr),
-        user: main.user.map(|at| at.value),
+        process: (process != Process::default()).then(|| Box::new(process)),
         signal_rewrite: main.signal_rewrite.map(|at| at.value.0).unwrap_or_default(),
         required: or(main.required, false),
         restart,

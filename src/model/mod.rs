@@ -11,6 +11,6 @@ pub use id::{ProbeId, RunId, ServiceId};
 pub use signal::Signal;
 pub use spec::{
     Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, IdOrName, Kind, Origin, Output,
-    Plan, Probe, Readiness, Restart, RestartStrategy, ServiceSpec, Settings, Termination,
+    Plan, Probe, Process, Readiness, Restart, RestartStrategy, ServiceSpec, Settings, Termination,
 };
 pub use time::Mono;

@@ -62,8 +62,8 @@ pub struct ServiceSpec {
     pub stdout: Output,
     /// Standard error.
     pub stderr: Output,
-    /// Whose rights it runs with; Horust's own if none.
-    pub user: Option<IdOrName>,
+    /// What its process becomes before the exec. Most ask for nothing, and are started without the exec stage.
+    pub process: Option<Box<Process>>,
     /// What it gets when Horust receives a signal: (received, sent); `None` drops it.
     pub signal_rewrite: Vec<(Signal, Option<Signal>)>,
     /// If it has given up, bring the system down.
@@ -73,7 +73,7 @@ pub struct ServiceSpec {
     /// What makes it Running after its exec.
     pub readiness: Readiness,
     /// What watches it once Running.
-    pub health: Option<Health>,
+    pub health: Option<Box<Health>>,
     /// What counts as failure, and what it does to the others.
     pub failure: FailurePolicy,
     /// Its environment.
@@ -113,6 +113,13 @@ pub enum Output {
     Null,
     /// Appended to this file, created with mode 0640.
     File(PathBuf),
+}
+
+/// What a process becomes between its creation and its exec.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Process {
+    /// Whose rights it runs with; Horust's own if none.
+    pub user: Option<IdOrName>,
 }
 
 /// A user: by number (which need not be in the user database) or by name (looked up at each start).
@@ -298,6 +305,11 @@ impl ExitCodes {
 }
 
 impl ServiceSpec {
+    /// Whose rights it runs with; Horust's own if none.
+    pub fn user(&self) -> Option<&IdOrName> {
+        self.process.as_ref().and_then(|process| process.user.as_ref())
+    }
+
     /// The probes that matter to it: for staying healthy once it is ready, or for becoming so.
     pub fn probes(&self, ready: bool) -> &[Probe] {
         match &self.readiness {
@@ -322,7 +334,7 @@ impl ServiceSpec {
             shutdown_after: Vec::new(),
             stdout: Output::Stdout,
             stderr: Output::Stderr,
-            user: None,
+            process: None,
             signal_rewrite: Vec::new(),
             required: false,
             restart: Restart::default(),

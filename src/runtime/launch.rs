@@ -67,7 +67,7 @@ impl Launcher {
 
     fn start(&self, job: &Job<'_>) -> Result<Started, SpawnError> {
         let spec = job.spec;
-        let env = self.base.build(&spec.environment, spec.user.as_ref()).map_err(cannot)?;
+        let env = self.base.build(&spec.environment, spec.user()).map_err(cannot)?;
         let words = job.command.0.iter().map(|word| c_word(OsStr::new(word)));
         let argv = words.collect::<Result<Vec<_>, _>>().map_err(cannot)?;
         let cwd = spec.working_directory.as_deref();
@@ -75,7 +75,7 @@ impl Launcher {
         let name = OsStr::new(job.command.program());
         let mut program = Program { path: c_word(name).map_err(cannot)?, argv, env: env.to_c().map_err(cannot)? };
         let request = |program| Request { program, stdio: job.stdio, cwd: cwd_c.as_deref(), session: Session::New };
-        match &spec.user {
+        match spec.user() {
             Some(user) => {
                 let user = match user {
                     IdOrName::Id(id) => UserRef::Id(*id),

@@ -47,7 +47,7 @@ impl Probing {
 /// The rhythm of a service: its own, or the defaults for a readiness probe without health checks.
 fn rhythm(spec: &ServiceSpec) -> (Duration, Duration, u32, u32) {
     let rhythm = |h: &Health| (h.interval, h.timeout, h.success_threshold, h.max_failed);
-    spec.health.as_ref().map_or_else(|| rhythm(&Health::default()), rhythm)
+    spec.health.as_deref().map_or_else(|| rhythm(&Health::default()), rhythm)
 }
 
 impl Supervisor {

@@ -4,7 +4,7 @@ use super::support::{Set, one, warnings};
 use horust::config::{Options, load, render, sample_service};
 use horust::model::{
     Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, IdOrName, Kind, Origin, Output,
-    Plan, Probe, Readiness, Restart, RestartStrategy, ServiceId, ServiceSpec, Signal, Termination,
+    Plan, Probe, Process, Readiness, Restart, RestartStrategy, ServiceId, ServiceSpec, Signal, Termination,
 };
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ fn defaults() -> ServiceSpec {
         shutdown_after: vec![],
         stdout: Output::Stdout,
         stderr: Output::Stderr,
-        user: None,
+        process: None,
         signal_rewrite: vec![],
         required: false,
         restart: Restart {
@@ -52,15 +52,15 @@ fn assert_same(mut seen: ServiceSpec, wanted: ServiceSpec) {
     assert_eq!(seen, wanted);
 }
 
-fn health(probes: Vec<Probe>) -> Option<Health> {
-    Some(Health {
+fn health(probes: Vec<Probe>) -> Option<Box<Health>> {
+    Some(Box::new(Health {
         probes,
         interval: SECOND,
         timeout: SECOND,
         initial_delay: Duration::ZERO,
         success_threshold: 1,
         max_failed: 3,
-    })
+    }))
 }
 
 fn words(words: &[&str]) -> Command {
@@ -127,7 +127,7 @@ wait = "0s"
         start_delay: 90 * SECOND,
         stdout: Output::File("logs/a.log".into()),
         stderr: Output::Null,
-        user: Some(IdOrName::Id(1000)),
+        process: Some(Box::new(Process { user: Some(IdOrName::Id(1000)) })),
         signal_rewrite: vec![(Signal::HUP, None), (Signal::TERM, Some(Signal::QUIT))],
         required: true,
         restart: Restart {
@@ -141,7 +141,7 @@ wait = "0s"
             throttle: false,
         },
         readiness: Readiness::Health,
-        health: Some(Health {
+        health: Some(Box::new(Health {
             probes: vec![
                 Probe::Http("http://localhost:80/health".into()),
                 Probe::File("/run/up".into()),
@@ -152,7 +152,7 @@ wait = "0s"
             initial_delay: 4 * SECOND,
             success_threshold: 5,
             max_failed: 6,
-        }),
+        })),
         failure: FailurePolicy {
             codes: ExitCodes::Successful(vec![1, 255, 0]),
             strategy: FailureStrategy::KillDependents,
@@ -333,7 +333,7 @@ fn variables_expand_in_values_only_and_change_no_structure() {
     let text = "# $UNSET ${\ncommand = \"$HOME/a ${UNSET:-b c} $1 $(x) $$N ${UNSET:-${N}}\" # $UNSET\nuser = \"$EVIL\"\n[restart]\nattempts = ${N}\n[environment]\nA = '${UNSET:-ldap:///x ldapi:///}'\n";
     let spec = one(text);
     assert_eq!(spec.command, words(&["/root/a", "b", "c", "$1", "$(x)", "$N", "3"]));
-    assert_eq!(spec.user, Some(IdOrName::Name("x\"\nuser = \"root".into())));
+    assert_eq!(spec.user(), Some(&IdOrName::Name("x\"\nuser = \"root".into())));
     assert_eq!(spec.restart.attempts, 3);
     assert_eq!(spec.environment.additional, [("A".to_owned(), "ldap:///x ldapi:///".to_owned())]);
 }

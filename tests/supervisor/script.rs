@@ -139,7 +139,7 @@ impl Svc {
         let mut health = Health { probes: vec![Probe::File(PathBuf::from("/run/ok"))], ..Health::default() };
         change(&mut health);
         self.with(|spec| {
-            spec.health = Some(health);
+            spec.health = Some(Box::new(health));
             spec.readiness = Readiness::Health;
         })
     }
