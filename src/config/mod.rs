@@ -3,17 +3,20 @@
 
 mod diagnostic;
 mod graph;
+mod json_schema;
 mod kinds;
 mod lower;
 mod read;
 mod sample;
 mod schema;
 mod settings;
+mod shape;
 mod table;
 mod template;
 mod values;
 
 pub use diagnostic::{Diagnostic, Place, Severity, Source, Span, render};
+pub use json_schema::{FileKind, json_schema};
 pub use kinds::split_command;
 pub use sample::sample_service;
 pub use template::Env;
