@@ -3,6 +3,8 @@
 
 #[path = "config/broken.rs"]
 mod broken;
+#[path = "config/effective.rs"]
+mod effective;
 #[path = "config/files.rs"]
 mod files;
 #[path = "config/schemas.rs"]

@@ -200,6 +200,11 @@ impl Read for Duration {
     }
 }
 
+/// A duration as service files have it.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| error.to_string())
+}
+
 /// As humantime reads it.
 fn duration_pattern() -> String {
     let units = "ns|nsec|nanos|us|µs|usec|ms|msec|millis|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|\

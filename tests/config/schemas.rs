@@ -2,7 +2,7 @@
 
 use super::broken::cases;
 
-use super::support::root;
+use super::support::{assert_page, root};
 use horust::config::{FileKind, json_schema};
 use jsonschema::Validator;
 use serde_json::Value;
@@ -62,4 +62,9 @@ fn the_schema_accepts_every_example_and_every_key() {
     let is_key = |line: &str| line.starts_with('#') && !line.starts_with("# ") && line.len() > 1;
     let all: Vec<_> = sample.lines().map(|line| if is_key(line) { &line[1..] } else { line }).collect();
     accepts(&validator, &all.join("\n"), "the sample with every key");
+}
+
+#[test]
+fn the_reference_is_the_committed_page() {
+    assert_page("docs/reference.md", &horust::config::reference());
 }
