@@ -4,7 +4,8 @@
 use super::ExitCode;
 use super::args::{CheckOptions, Format};
 use super::output::{answer, colour, complain};
-use crate::config::{self, Loaded, Options, Severity};
+use crate::config::{self, Lint, Loaded, Options, Severity};
+use crate::runtime::preflight::Machine;
 use std::cell::RefCell;
 
 /// Checks directories and files. Answers on standard output.
@@ -19,7 +20,8 @@ pub fn run(options: &CheckOptions) -> ExitCode {
     };
     let skip_invalid = options.effective.is_some();
     let (services, config) = (options.paths.as_slice(), options.config.as_deref());
-    let loaded = config::load(&Options { services, config, skip_invalid, env: &env });
+    let lint = Lint { machine: &Machine::new(), stop_timeout: options.stop_timeout };
+    let loaded = config::check(&Options { services, config, skip_invalid, env: &env }, &lint);
     let code = code(&loaded, options.strict);
     match (&options.effective, options.format) {
         (Some(name), _) => {

@@ -22,6 +22,8 @@ pub struct Draft {
     pub broken: bool,
     /// All but its references.
     pub spec: ServiceSpec,
+    /// Its keys as they were written, if somebody wants to look at them.
+    pub written: Option<Box<Main>>,
     /// Where its name is written; the start of the file if it isn't.
     pub name_span: Span,
     /// `start-after`.
@@ -77,6 +79,7 @@ pub fn lower(main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
     };
     Draft {
         broken: false,
+        written: None,
         source: cx.source.clone(),
         spec,
         name_span,

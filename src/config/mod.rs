@@ -6,6 +6,7 @@ mod effective;
 mod graph;
 mod json_schema;
 mod kinds;
+mod lint;
 mod lower;
 mod read;
 mod reference;
@@ -22,6 +23,7 @@ pub use diagnostic::{Diagnostic, Place, Severity, Source, Span};
 pub use effective::{effective, is_secret};
 pub use json_schema::{FileKind, json_schema};
 pub use kinds::split_command;
+pub use lint::{Lint, Machine};
 pub use reference::reference;
 pub use render::{json, render};
 pub use sample::sample_service;
@@ -65,6 +67,15 @@ pub struct Loaded {
 
 /// Loads everything.
 pub fn load(options: &Options<'_>) -> Loaded {
+    load_and(options, None)
+}
+
+/// Loads everything, and looks for what is likely to go wrong with it on this machine.
+pub fn check(options: &Options<'_>, lint: &Lint<'_>) -> Loaded {
+    load_and(options, Some(lint))
+}
+
+fn load_and(options: &Options<'_>, lint: Option<&Lint<'_>>) -> Loaded {
     let mut diagnostics = Vec::new();
     let settings = settings::load(options.config, options.env, &mut diagnostics);
     let files = discover(options.services, &mut diagnostics);
@@ -74,7 +85,7 @@ pub fn load(options: &Options<'_>) -> Loaded {
     let mut invalid = HashSet::new();
     for file in files {
         let from = diagnostics.len();
-        match service(&file, wait, options.env, &mut diagnostics) {
+        match service(&file, wait, options.env, lint.is_some(), &mut diagnostics) {
             Ok(draft) => drafts.push(draft),
             Err(name) => {
                 invalid.insert(name);
@@ -84,6 +95,9 @@ pub fn load(options: &Options<'_>) -> Loaded {
         diagnostics.get_mut(from..).into_iter().for_each(|new| new.sort_by_key(place));
     }
     let unusable = graph::link(&mut drafts, &invalid, &mut diagnostics);
+    if let Some(lint) = lint {
+        lint::all(&drafts, lint, &mut diagnostics);
+    }
     let plan_settings = Settings {
         unsuccessful_exit_finished_failed: settings.unsuccessful_exit_finished_failed.is_some_and(|at| at.value),
     };
@@ -167,7 +181,13 @@ fn directory(path: &Path, files: &mut Vec<PathBuf>, diagnostics: &mut Vec<Diagno
 }
 
 /// Loads one file. If it can't be understood at all: the name that its service would have.
-fn service(path: &Path, wait: Duration, env: Env<'_>, diagnostics: &mut Vec<Diagnostic>) -> Result<Draft, String> {
+fn service(
+    path: &Path,
+    wait: Duration,
+    env: Env<'_>,
+    keep_written: bool,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Result<Draft, String> {
     let before = errors(diagnostics);
     let mut name = None;
     let draft = match read::source(path) {
@@ -185,7 +205,8 @@ fn service(path: &Path, wait: Duration, env: Env<'_>, diagnostics: &mut Vec<Diag
             }
             let main = schema::Main::read(entries, &mut cx);
             name = main.name.as_ref().map(|At { value, .. }| value.clone());
-            Some(lower::lower(main, wait, &mut cx))
+            let written = keep_written.then(|| Box::new(main.clone()));
+            Some(Draft { written, ..lower::lower(main, wait, &mut cx) })
         }),
         Err(diagnostic) => {
             diagnostics.push(diagnostic);

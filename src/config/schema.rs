@@ -183,7 +183,7 @@ table! {
 read_tables!(HorustToml);
 
 /// `[environment]`: its declared keys, and every other key as a variable.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct EnvironmentTable {
     /// The declared keys.
     pub keys: Environment,

@@ -59,7 +59,7 @@ macro_rules! table {
         default $default:literal, sample $sample:literal $(, $without_effect:ident)?;
     )+ }) => {
         $(#[doc = $about])+
-        #[derive(Debug, Default)]
+        #[derive(Clone, Debug, Default)]
         pub struct $table { $( $(#[doc = $doc])+ pub $field: Option<At<$type>>, )+ }
 
         impl Table for $table {

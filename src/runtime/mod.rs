@@ -7,6 +7,7 @@ mod environment;
 mod launch;
 mod logger;
 mod main_loop;
+pub mod preflight;
 mod report;
 mod sweep;
 mod table;

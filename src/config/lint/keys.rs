@@ -1,0 +1,120 @@
+//! Keys of one service that do nothing, or hardly what was meant.
+
+use super::Service;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::values::At;
+use crate::model::{FailureStrategy, Growth, Kind, RestartStrategy, Signal};
+use humantime_serde::re::humantime::format_duration;
+use std::time::Duration;
+
+pub fn check(service: &Service<'_>, stop_timeout: Duration, out: &mut Vec<Diagnostic>) {
+    shell(service, out);
+    health(service, out);
+    restart(service, out);
+    termination(service, stop_timeout, out);
+    rewrite(service, out);
+}
+
+/// No shell runs a command, so what only a shell understands is passed on as it is.
+fn shell(service: &Service<'_>, out: &mut Vec<Diagnostic>) {
+    const SIGNS: &[&str] = &["&&", "||", "|", ";", "&", ">", ">>", "<", "2>&1", "2>", "&>"];
+    let Some(at) = &service.written.command else { return };
+    let place = service.place(at);
+    let [program, arguments @ ..] = at.value.0.as_slice() else { return };
+    // An array says exactly what is passed on; find(1) and others want a `;`.
+    if place.source.slice(place.span).starts_with('[') || program.ends_with("find") {
+        return;
+    }
+    let sign = |word: &&String| SIGNS.contains(&word.as_str()) || word.starts_with("$(") || word.starts_with('`');
+    if let Some(word) = arguments.iter().find(sign) {
+        let message = format!("no shell runs the command: `{word}` is passed on to `{program}`");
+        let help = "run it with `sh -c '...'`, or write the command as an array if this is meant";
+        out.push(service.warning(Some(at), message).help(help));
+    }
+}
+
+fn health(service: &Service<'_>, out: &mut Vec<Diagnostic>) {
+    let (spec, restart) = (service.spec, &service.spec.restart);
+    let no_restart = restart.strategy == RestartStrategy::Never && restart.attempts == 0;
+    let acts = spec.required || spec.failure.strategy != FailureStrategy::Ignore;
+    if spec.health.is_some() && no_restart && !acts {
+        let message = format!("once `{}` is unhealthy it is stopped for good", spec.name);
+        let warning = service.warning(service.written.healthiness.as_ref(), message);
+        out.push(warning.help("write `strategy = \"on-failure\"` below [restart] to have it started again"));
+    }
+}
+
+fn restart(service: &Service<'_>, out: &mut Vec<Diagnostic>) {
+    let restart = &service.spec.restart;
+    if let Some(strategy) = written(service).and_then(|table| table.strategy.as_ref())
+        && (service.spec.kind, restart.strategy) == (Kind::Oneshot, RestartStrategy::Always)
+    {
+        let message = format!("`{}` is a oneshot that runs again and again: it never finishes", service.spec.name);
+        out.push(service.warning(Some(strategy), message).help("write \"on-failure\", or make it a daemon"));
+    }
+    let Some(table) = written(service) else { return };
+    let unlimited = restart.attempts == 0 && restart.strategy != RestartStrategy::Never;
+    if let Some(throttle) = table.throttle.as_ref().filter(|at| !at.value && unlimited && restart.backoff.is_zero()) {
+        let message = "a service that ends at once is started as fast as the machine can, for ever";
+        out.push(service.warning(Some(throttle), message).help("give it a `backoff`, or leave `throttle` on"));
+    }
+    if let Some(most) = table.backoff_max.as_ref().filter(|at| at.value < restart.backoff) {
+        let message = format!("`backoff-max` is less than `backoff`, which is {}", format_duration(restart.backoff));
+        out.push(service.warning(Some(most), message).help("the delay is `backoff`, and never grows"));
+    }
+    let never = restart.strategy == RestartStrategy::Never && restart.attempts == 0;
+    let (why, help) = if never {
+        ("there are no restarts", "write a `strategy`, or a number of `attempts`")
+    } else if restart.backoff.is_zero() {
+        ("there is no `backoff`", "write a `backoff`")
+    } else {
+        return;
+    };
+    let growth = table.growth.as_ref().filter(|at| at.value != Growth::Linear);
+    let keys = [
+        ("backoff", span(&table.backoff).filter(|_| never)),
+        ("growth", growth.map(|at| at.span)),
+        ("backoff-max", span(&table.backoff_max)),
+        ("jitter", span(&table.jitter)),
+    ];
+    for (key, span) in keys {
+        if let Some(span) = span {
+            let message = format!("`{key}` has no effect: {why}");
+            out.push(service.warning(Some(&At { value: (), span }), message).help(help));
+        }
+    }
+}
+
+fn written<'a>(service: &'a Service<'_>) -> Option<&'a crate::config::schema::Restart> {
+    service.written.restart.as_ref().map(|at| &at.value)
+}
+
+fn span<T>(field: &Option<At<T>>) -> Option<crate::config::diagnostic::Span> {
+    field.as_ref().map(|at| at.span)
+}
+
+fn termination(service: &Service<'_>, stop_timeout: Duration, out: &mut Vec<Diagnostic>) {
+    let Some(table) = service.written.termination.as_ref().map(|at| &at.value) else { return };
+    if let Some(wait) = table.wait.as_ref().filter(|at| at.value > stop_timeout) {
+        let most = format_duration(stop_timeout);
+        let message = format!("a container runtime that waits {most} kills everything before this `wait` is over");
+        let help = "have it wait longer (docker: `--stop-timeout`, compose: `stop_grace_period`, Kubernetes: \
+                    `terminationGracePeriodSeconds`) and tell `horust check --stop-timeout`";
+        out.push(service.warning(Some(wait), message).help(help));
+    }
+    let stops = ["STOP", "TSTP", "TTIN", "TTOU"].into_iter().filter_map(Signal::parse);
+    if let Some(signal) = table.signal.as_ref().filter(|at| stops.clone().any(|stop| stop == at.value)) {
+        let message = format!("{} suspends a process: it does not end, and is killed after `wait`", signal.value);
+        out.push(service.warning(Some(signal), message));
+    }
+}
+
+fn rewrite(service: &Service<'_>, out: &mut Vec<Diagnostic>) {
+    let Some(at) = &service.written.signal_rewrite else { return };
+    for (from, _) in &at.value.0 {
+        if [Some(Signal::KILL), Signal::parse("STOP")].contains(&Some(*from)) {
+            let message = format!("{from} can't be rewritten: no process ever gets to see it");
+            out.push(service.warning(Some(at), message));
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What a service needs of the machine it is checked on: programs, users, directories, files. What another service may
+//! prepare first is not missed.
+
+use super::Service;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::lower::Draft;
+use crate::config::values::At;
+use crate::model::{Command, IdOrName, Kind, Output, ServiceSpec};
+use std::collections::HashSet;
+use std::path::Path;
+
+/// Answers for the machine. Each answer says why not, or nothing if all is well.
+pub trait Machine {
+    /// Whether the service can run this command, found in its own `PATH`.
+    fn program(&self, spec: &ServiceSpec, command: &Command) -> Option<String>;
+    /// Whether the environment of the service can be made: its files are there and can be read.
+    fn environment(&self, spec: &ServiceSpec) -> Option<String>;
+    /// Whether there is such a user.
+    fn user(&self, user: &IdOrName) -> Option<String>;
+}
+
+/// What a shell does by itself, and no program.
+const BUILTINS: &[&str] = &["cd", "exec", "export", "source", ".", "ulimit", "umask", "set", "trap", "eval", "alias"];
+
+pub fn check(service: &Service<'_>, machine: &dyn Machine, prepared: bool, out: &mut Vec<Diagnostic>) {
+    programs(service, machine, out);
+    if let (Some(user), at) = (service.spec.user(), service.written.user.as_ref())
+        && let Some(why) = machine.user(user)
+    {
+        out.push(service.warning(at, why).help("make it in the image, or give its number"));
+    }
+    if prepared {
+        return;
+    }
+    if let Some(directory) = &service.spec.working_directory
+        && let Some(why) = no_directory(directory)
+    {
+        out.push(service.warning(service.written.working_directory.as_ref(), why).help("the service can't start"));
+    }
+    if let Some(why) = machine.environment(service.spec) {
+        let table = service.written.environment.as_ref();
+        let files = table.and_then(|table| table.value.keys.load.as_ref());
+        let help = "a leading `-` makes a file optional";
+        out.push(service.warning(files, why).help(if files.is_some() { help } else { "" }));
+    }
+    for (output, at) in
+        [(&service.spec.stdout, &service.written.stdout), (&service.spec.stderr, &service.written.stderr)]
+    {
+        if let Output::File(path) = output
+            && let Some(why) = path.parent().filter(|parent| *parent != Path::new("")).and_then(no_directory)
+        {
+            out.push(service.warning(at.as_ref(), why).help("make the directory, or the service can't start"));
+        }
+    }
+    let health = service.written.healthiness.as_ref().and_then(|table| table.value.file_path.as_ref());
+    if let Some(path) = health
+        && let Some(why) = path.value.parent().filter(|parent| *parent != Path::new("")).and_then(no_directory)
+    {
+        let help = "unless the service makes it, the file can't be made either, and the check never passes";
+        out.push(service.warning(Some(path), why).help(help));
+    }
+}
+
+fn programs(service: &Service<'_>, machine: &dyn Machine, out: &mut Vec<Diagnostic>) {
+    let health = service.written.healthiness.as_ref().and_then(|table| table.value.command.as_ref());
+    for at in service.written.command.iter().chain(health) {
+        if let Some(why) = machine.program(service.spec, &at.value) {
+            out.push(service.warning(Some(at), why).help(program_help(at)));
+        }
+    }
+    let ready = service.written.restart.as_ref().and_then(|table| table.value.readiness.as_ref());
+    if let Some(at) = ready
+        && let crate::model::Readiness::Probe(crate::model::Probe::Command(command)) = &service.spec.readiness
+        && let Some(why) = machine.program(service.spec, command)
+    {
+        out.push(service.warning(Some(at), why));
+    }
+}
+
+fn program_help(at: &At<Command>) -> String {
+    let program = at.value.program();
+    if program.contains('=') {
+        return "no shell runs the command: write variables below [environment]".to_owned();
+    }
+    if BUILTINS.contains(&program) {
+        let instead = if program == "cd" { "set `working-directory`, or " } else { "" };
+        return format!("`{program}` is the shell's own: {instead}run it with `sh -c`");
+    }
+    if program.starts_with('~') {
+        return "no shell runs the command: write $HOME for `~`".to_owned();
+    }
+    String::new()
+}
+
+fn no_directory(path: &Path) -> Option<String> {
+    match path.metadata() {
+        Ok(metadata) if metadata.is_dir() => None,
+        Ok(_) => Some(format!("`{}` is not a directory", path.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Some(format!("the directory `{}` does not exist", path.display()))
+        }
+        Err(error) => Some(format!(
+            "the directory `{}` can't be reached: {}",
+            path.display(),
+            crate::config::read::reason(&error)
+        )),
+    }
+}
+
+/// The names of services that start after a oneshot, which may prepare directories and files for them.
+pub fn prepared(drafts: &[Draft]) -> HashSet<String> {
+    let mut prepared: Vec<bool> = drafts.iter().map(|draft| draft.spec.kind == Kind::Oneshot).collect();
+    let mut names = HashSet::new();
+    // A chain of services needs a round for each of its links at most; most sets need two.
+    loop {
+        let mut changed = false;
+        for (id, draft) in drafts.iter().enumerate() {
+            let by_another = draft.spec.start_after.iter().any(|after| prepared.get(after.index()) == Some(&true));
+            if by_another && names.insert(draft.spec.name.clone()) {
+                changed = true;
+                prepared.get_mut(id).into_iter().for_each(|slot| *slot = true);
+            }
+        }
+        if !changed {
+            return names;
+        }
+    }
+}
