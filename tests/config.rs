@@ -7,6 +7,8 @@ mod broken;
 mod effective;
 #[path = "config/files.rs"]
 mod files;
+#[path = "config/lint.rs"]
+mod lint;
 #[path = "config/schemas.rs"]
 mod schemas;
 #[path = "config/support.rs"]

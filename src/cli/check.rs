@@ -20,18 +20,19 @@ pub fn run(options: &CheckOptions) -> ExitCode {
     };
     let skip_invalid = options.effective.is_some();
     let (services, config) = (options.paths.as_slice(), options.config.as_deref());
-    let lint = Lint { machine: &Machine::new(), stop_timeout: options.stop_timeout };
-    let loaded = config::check(&Options { services, config, skip_invalid, env: &env }, &lint);
-    let code = code(&loaded, options.strict);
-    match (&options.effective, options.format) {
-        (Some(name), _) => {
-            complain(&config::render(&loaded.diagnostics, colour(&std::io::stderr())));
-            return show(name, &loaded, &secrets.borrow()).unwrap_or(code);
-        }
-        (None, Format::Json) => answer(&config::json(&loaded.diagnostics)),
-        (None, Format::Text) => answer(&page(&loaded)),
+    let sources = Options { services, config, skip_invalid, env: &env };
+    if let Some(name) = &options.effective {
+        let loaded = config::load(&sources);
+        complain(&config::render(&loaded.diagnostics, colour(&std::io::stderr())));
+        return show(name, &loaded, &secrets.borrow()).unwrap_or_else(|| code(&loaded, options.strict));
     }
-    code
+    let lint = Lint { machine: &Machine::new(), stop_timeout: options.stop_timeout };
+    let loaded = config::check(&sources, &lint);
+    answer(&match options.format {
+        Format::Json => config::json(&loaded.diagnostics),
+        Format::Text => page(&loaded),
+    });
+    code(&loaded, options.strict)
 }
 
 fn code(loaded: &Loaded, strict: bool) -> ExitCode {

@@ -21,6 +21,13 @@ pub struct At<T> {
     pub span: Span,
 }
 
+impl<T> At<T> {
+    /// Its place alone.
+    pub fn unit(&self) -> At<()> {
+        At { value: (), span: self.span }
+    }
+}
+
 /// What a reader needs: the file it is in, and where findings go.
 pub struct Cx<'a> {
     /// The file.

@@ -3,12 +3,11 @@
 
 use super::environment::Base;
 use crate::config;
-use crate::model::{Command, IdOrName, ServiceSpec};
+use crate::model::{Command, Environment, IdOrName, ServiceSpec};
 use crate::sys::program;
 use crate::sys::users::{self, UserRef};
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::ffi::OsStr;
 use std::path::Path;
 
 /// This machine.
@@ -32,17 +31,22 @@ impl Default for Machine {
 }
 
 impl config::Machine for Machine {
-    fn program(&self, spec: &ServiceSpec, command: &Command) -> Option<String> {
-        // Without an environment there is no PATH; that was said already.
-        let env = self.base.build(&spec.environment, spec.user()).ok()?;
+    fn program(&self, spec: &ServiceSpec, command: &Command) -> Option<(String, String)> {
+        // What can't be read is told apart; the PATH is hardly in there.
+        let without_files = || Environment { load: Vec::new(), ..spec.environment.clone() };
+        let build = |environment: &Environment| self.base.build(environment, spec.user());
+        let env = build(&spec.environment).or_else(|_| build(&without_files())).ok()?;
         let cwd = spec.working_directory.as_deref();
         let program = Path::new(command.program());
         if program.is_relative() && cwd.is_some_and(|cwd| !cwd.is_dir()) {
             return None;
         }
-        match program::find_program(OsStr::new(command.program()), env.path(), cwd) {
-            Ok(path) => program::problem(program::as_path(&path), cwd.filter(|_| program.is_relative())),
-            Err(error) => Some(error.to_string()),
+        match program::find_program(program.as_os_str(), env.path(), cwd) {
+            Ok(path) => {
+                let why = program::problem(program::as_path(&path), cwd.filter(|_| program.is_relative()))?;
+                Some((why, String::new()))
+            }
+            Err(error) => Some((error.to_string(), format!("its PATH is {}", env.path().display()))),
         }
     }
 

@@ -33,7 +33,7 @@ fn accepts(validator: &Validator, text: &str, what: &str) {
 fn the_schema_tells_good_shapes_from_bad_ones() {
     let validator = validator(FileKind::Service);
     let (mut bad, mut wrong) = (0, String::new());
-    for case in cases() {
+    for case in cases("cases") {
         for (name, text, bad_shape) in &case.files {
             let Some(value) = json(text).filter(|_| name != "_defaults.toml") else { continue };
             let errors = errors(&validator, &value);

@@ -2,6 +2,7 @@
 
 use super::Service;
 use crate::config::diagnostic::Diagnostic;
+use crate::config::schema;
 use crate::config::values::At;
 use crate::model::{FailureStrategy, Growth, Kind, RestartStrategy, Signal};
 use humantime_serde::re::humantime::format_duration;
@@ -28,7 +29,11 @@ fn shell(service: &Service<'_>, out: &mut Vec<Diagnostic>) {
     let sign = |word: &&String| SIGNS.contains(&word.as_str()) || word.starts_with("$(") || word.starts_with('`');
     if let Some(word) = arguments.iter().find(sign) {
         let message = format!("no shell runs the command: `{word}` is passed on to `{program}`");
-        let help = "run it with `sh -c '...'`, or write the command as an array if this is meant";
+        let help = match word.as_str() {
+            "&" => "leave it out: Horust waits for no service to end before it goes on",
+            ">" | ">>" | "&>" | "2>" => "write the file as `stdout` or `stderr`",
+            _ => "run it with `sh -c '...'`, or write the command as an array if this is meant",
+        };
         out.push(service.warning(Some(at), message).help(help));
     }
 }
@@ -62,35 +67,35 @@ fn restart(service: &Service<'_>, out: &mut Vec<Diagnostic>) {
         let message = format!("`backoff-max` is less than `backoff`, which is {}", format_duration(restart.backoff));
         out.push(service.warning(Some(most), message).help("the delay is `backoff`, and never grows"));
     }
+    without_effect(service, table, out);
+}
+
+/// Keys about delays where there are none: one warning for all of them.
+fn without_effect(service: &Service<'_>, table: &schema::Restart, out: &mut Vec<Diagnostic>) {
+    let restart = &service.spec.restart;
     let never = restart.strategy == RestartStrategy::Never && restart.attempts == 0;
-    let (why, help) = if never {
-        ("there are no restarts", "write a `strategy`, or a number of `attempts`")
-    } else if restart.backoff.is_zero() {
-        ("there is no `backoff`", "write a `backoff`")
-    } else {
-        return;
+    let (why, help) = match (never, restart.backoff.is_zero()) {
+        (true, _) => ("there are no restarts", "write a `strategy`, or a number of `attempts`"),
+        (false, true) => ("there is no `backoff`", "write a `backoff`"),
+        (false, false) => return,
     };
     let growth = table.growth.as_ref().filter(|at| at.value != Growth::Linear);
     let keys = [
-        ("backoff", span(&table.backoff).filter(|_| never)),
-        ("growth", growth.map(|at| at.span)),
-        ("backoff-max", span(&table.backoff_max)),
-        ("jitter", span(&table.jitter)),
+        ("`backoff`", table.backoff.as_ref().filter(|_| never).map(At::unit)),
+        ("`growth`", growth.map(At::unit)),
+        ("`backoff-max`", table.backoff_max.as_ref().map(At::unit)),
+        ("`jitter`", table.jitter.as_ref().map(At::unit)),
     ];
-    for (key, span) in keys {
-        if let Some(span) = span {
-            let message = format!("`{key}` has no effect: {why}");
-            out.push(service.warning(Some(&At { value: (), span }), message).help(help));
-        }
-    }
+    let found: Vec<_> = keys.into_iter().filter_map(|(key, at)| Some((key, at?))).collect();
+    let Some((_, first)) = found.first() else { return };
+    let names: Vec<&str> = found.iter().map(|(key, _)| *key).collect();
+    let have = if names.len() == 1 { "has" } else { "have" };
+    let message = format!("{} {have} no effect: {why}", names.join(", "));
+    out.push(service.warning(Some(first), message).help(help));
 }
 
-fn written<'a>(service: &'a Service<'_>) -> Option<&'a crate::config::schema::Restart> {
+fn written<'a>(service: &'a Service<'_>) -> Option<&'a schema::Restart> {
     service.written.restart.as_ref().map(|at| &at.value)
-}
-
-fn span<T>(field: &Option<At<T>>) -> Option<crate::config::diagnostic::Span> {
-    field.as_ref().map(|at| at.span)
 }
 
 fn termination(service: &Service<'_>, stop_timeout: Duration, out: &mut Vec<Diagnostic>) {

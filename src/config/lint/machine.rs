@@ -3,16 +3,17 @@
 
 use super::Service;
 use crate::config::diagnostic::Diagnostic;
+use crate::config::kinds::ReadyWhen;
 use crate::config::lower::Draft;
-use crate::config::values::At;
-use crate::model::{Command, IdOrName, Kind, Output, ServiceSpec};
+use crate::config::read::reason;
+use crate::model::{Command, IdOrName, Kind, Output, Probe, ServiceSpec};
 use std::collections::HashSet;
 use std::path::Path;
 
-/// Answers for the machine. Each answer says why not, or nothing if all is well.
+/// Answers for the machine. Each answer is why not; none if all is well.
 pub trait Machine {
-    /// Whether the service can run this command, found in its own `PATH`.
-    fn program(&self, spec: &ServiceSpec, command: &Command) -> Option<String>;
+    /// Whether the service can run this command, found in its own `PATH`: why not, and what to do about it.
+    fn program(&self, spec: &ServiceSpec, command: &Command) -> Option<(String, String)>;
     /// Whether the environment of the service can be made: its files are there and can be read.
     fn environment(&self, spec: &ServiceSpec) -> Option<String>;
     /// Whether there is such a user.
@@ -64,32 +65,30 @@ pub fn check(service: &Service<'_>, machine: &dyn Machine, prepared: bool, out: 
 fn programs(service: &Service<'_>, machine: &dyn Machine, out: &mut Vec<Diagnostic>) {
     let health = service.written.healthiness.as_ref().and_then(|table| table.value.command.as_ref());
     for at in service.written.command.iter().chain(health) {
-        if let Some(why) = machine.program(service.spec, &at.value) {
-            out.push(service.warning(Some(at), why).help(program_help(at)));
+        if let Some((why, help)) = machine.program(service.spec, &at.value) {
+            out.push(service.warning(Some(at), why).help(shell_help(&at.value).unwrap_or(help)));
         }
     }
     let ready = service.written.restart.as_ref().and_then(|table| table.value.readiness.as_ref());
     if let Some(at) = ready
-        && let crate::model::Readiness::Probe(crate::model::Probe::Command(command)) = &service.spec.readiness
-        && let Some(why) = machine.program(service.spec, command)
+        && let ReadyWhen::Probe(Probe::Command(command)) = &at.value
+        && let Some((why, help)) = machine.program(service.spec, command)
     {
-        out.push(service.warning(Some(at), why));
+        out.push(service.warning(Some(at), why).help(shell_help(command).unwrap_or(help)));
     }
 }
 
-fn program_help(at: &At<Command>) -> String {
-    let program = at.value.program();
+/// What to do if it was meant for a shell.
+fn shell_help(command: &Command) -> Option<String> {
+    let program = command.program();
     if program.contains('=') {
-        return "no shell runs the command: write variables below [environment]".to_owned();
+        return Some("no shell runs the command: write variables below [environment]".to_owned());
     }
     if BUILTINS.contains(&program) {
         let instead = if program == "cd" { "set `working-directory`, or " } else { "" };
-        return format!("`{program}` is the shell's own: {instead}run it with `sh -c`");
+        return Some(format!("`{program}` is the shell's own: {instead}run it with `sh -c`"));
     }
-    if program.starts_with('~') {
-        return "no shell runs the command: write $HOME for `~`".to_owned();
-    }
-    String::new()
+    program.starts_with('~').then(|| "no shell runs the command: write `$HOME` for `~`".to_owned())
 }
 
 fn no_directory(path: &Path) -> Option<String> {
@@ -99,11 +98,7 @@ fn no_directory(path: &Path) -> Option<String> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             Some(format!("the directory `{}` does not exist", path.display()))
         }
-        Err(error) => Some(format!(
-            "the directory `{}` can't be reached: {}",
-            path.display(),
-            crate::config::read::reason(&error)
-        )),
+        Err(error) => Some(format!("the directory `{}` can't be reached: {}", path.display(), reason(&error))),
     }
 }
 

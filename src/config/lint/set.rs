@@ -4,7 +4,7 @@ use super::Service;
 use crate::config::diagnostic::{Diagnostic, Place};
 use crate::config::lower::Draft;
 use crate::config::values::At;
-use crate::model::{Output, ServiceSpec};
+use crate::model::{Kind, Output, ServiceSpec};
 use humantime_serde::re::humantime::format_duration;
 use std::collections::HashMap;
 use std::path::Path;
@@ -86,8 +86,9 @@ fn shown(path: &Path) -> String {
 /// somebody has thought about how long a stop may take: with defaults alone it would be said of every set.
 pub fn shutdown(services: &[Service<'_>], drafts: &[Draft], most: Duration, out: &mut Vec<Diagnostic>) {
     let specs: Vec<&ServiceSpec> = drafts.iter().map(|draft| &draft.spec).collect();
-    let chain = longest(&specs);
-    let waits: Vec<Duration> = chain.iter().filter_map(|id| specs.get(*id)).map(|spec| spec.termination.wait).collect();
+    let mut chain = longest(&specs);
+    chain.retain(|id| specs.get(*id).is_some_and(|spec| !stop_time(spec).is_zero()));
+    let waits: Vec<Duration> = chain.iter().filter_map(|id| specs.get(*id)).map(|spec| stop_time(spec)).collect();
     let total = waits.iter().fold(Duration::ZERO, |sum, wait| sum.saturating_add(*wait));
     if total <= most || waits.len() < 2 || waits.iter().any(|wait| *wait > most) {
         return;
@@ -113,6 +114,11 @@ pub fn shutdown(services: &[Service<'_>], drafts: &[Draft], most: Duration, out:
     out.push(service.warning(at, message).label(label).help(help));
 }
 
+/// How long its stop may take. A oneshot has mostly ended by then.
+fn stop_time(spec: &ServiceSpec) -> Duration {
+    if spec.kind == Kind::Oneshot { Duration::ZERO } else { spec.termination.wait }
+}
+
 /// The path through the order of stops on which the waits add up to most. Without services that are part of a cycle.
 fn longest(specs: &[&ServiceSpec]) -> Vec<usize> {
     let mut before: Vec<Vec<usize>> = vec![Vec::new(); specs.len()];
@@ -129,7 +135,7 @@ fn longest(specs: &[&ServiceSpec]) -> Vec<usize> {
         spec.shutdown_after.iter().for_each(|other| edge(other.index(), id));
     }
     // The longest sum up to each service, and who comes before it on that path.
-    let wait = |id: usize| specs.get(id).map_or(Duration::ZERO, |spec| spec.termination.wait);
+    let wait = |id: usize| specs.get(id).map_or(Duration::ZERO, |spec| stop_time(spec));
     let mut sums: Vec<(Duration, Option<usize>)> = (0..specs.len()).map(|id| (wait(id), None)).collect();
     let mut free: Vec<usize> = (0..specs.len()).filter(|id| after.get(*id) == Some(&0)).collect();
     while let Some(id) = free.pop() {
