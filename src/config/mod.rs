@@ -15,6 +15,8 @@ mod sample;
 mod schema;
 mod settings;
 mod shape;
+mod synonyms;
+mod syntax;
 mod table;
 mod template;
 mod values;

@@ -2,6 +2,7 @@
 //! more than a service file can be. What the keys mean is none of its business.
 
 use super::diagnostic::{Diagnostic, Source, Span};
+use super::syntax;
 use super::template::{self, Env, Problem};
 use crate::limits;
 use std::fs::{File, OpenOptions};
@@ -98,7 +99,7 @@ pub fn table<T>(
         let span = error.span().unwrap_or_default().into();
         // What follows an error on its line is mostly an echo of it.
         if std::mem::replace(&mut line, source.line(span)) != source.line(span) {
-            diagnostics.push(Diagnostic::error(format!("invalid TOML: {}", error.message())).at(&source, span));
+            diagnostics.push(syntax::explain(error.message(), &source, span));
         }
     }
     None

@@ -4,7 +4,7 @@
 use super::sample::capitalised;
 use super::schema::{HorustToml, MOVED, Main};
 use super::shape::Shape;
-use super::table::{Key, Table};
+use super::table::{Key, Table, same};
 use std::fmt::Write as _;
 
 const HEAD: &str = r##"<!-- Written by the tests from src/config/: change it there, then run `UPDATE_DOCS=1 cargo test --test config`. -->
@@ -85,7 +85,7 @@ fn write_keys(page: &mut String, keys: &[Key], table: &str) {
         if !spellings.is_empty() {
             let _ = writeln!(page, "\n*{spellings}*");
         }
-        match std::ptr::eq(inner.keys(), Main::KEYS) {
+        match same(inner.keys(), Main::KEYS) {
             true => page.push_str("\nIts keys are those of [service files](#service-files).\n"),
             false => write_keys(page, inner.keys(), inner.name),
         }

@@ -2,8 +2,9 @@
 //! reported. The keys themselves are in `schema`.
 
 use super::diagnostic::Span;
-use super::schema::Main;
+use super::schema::{HorustToml, Main};
 use super::shape::Shape;
+use super::synonyms;
 use super::values::{At, Cx, Read, closest};
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
@@ -171,17 +172,45 @@ pub fn unknown(key: &Spanned<DeString<'_>>, keys: &'static [Key], cx: &mut Cx<'_
     let written = key.get_ref();
     let word = normal(written).to_ascii_lowercase();
     let elsewhere = || {
-        if find(&word, Main::KEYS).is_some() && !std::ptr::eq(keys, Main::KEYS) {
+        if find(&word, Main::KEYS).is_some() && !same(keys, Main::KEYS) {
             return Some(format!("`{written}` belongs to the service itself: move it above the first [table]"));
         }
+        if find(&word, HorustToml::KEYS).is_some() && !same(keys, HorustToml::KEYS) {
+            return Some(format!(
+                "`{written}` is a setting of Horust itself: `horust.toml`, given with `--config-path`"
+            ));
+        }
         let table = Main::KEYS.iter().find(|table| find(&word, table.keys()).is_some())?;
-        (!std::ptr::eq(table.keys(), keys)).then(|| format!("`{written}` belongs in the table [{}]", table.name))
+        (!same(table.keys(), keys)).then(|| format!("`{written}` belongs in the table [{}]", table.name))
     };
-    let help = match closest(&word, keys.iter().flat_map(Key::spellings)) {
-        Some(close) => format!("did you mean `{close}`?"),
-        None => elsewhere().unwrap_or_default(),
+    let here = |name: &str| keys.iter().any(|key| key.name == name);
+    let synonym = || {
+        let meaning = synonyms::meaning(&word)?;
+        let (table, name) = meaning.split_once('.').map_or(("", meaning), |(table, name)| (table, name));
+        match table {
+            "" if here(name) => Some(format!("did you mean `{name}`?")),
+            "" => None,
+            _ if here(table) => Some(format!("did you mean `{name}` in the table [{table}]?")),
+            _ => here(name).then(|| format!("did you mean `{name}`?")),
+        }
     };
+    let close = || closest(&word, keys.iter().flat_map(Key::spellings)).map(|close| format!("did you mean `{close}`?"));
+    let help = synonym().or_else(close).or_else(elsewhere).unwrap_or_else(|| known(keys));
     cx.push(cx.error(key.span().into(), format!("unknown key `{written}`")).help(help));
+}
+
+/// Whether these are the keys of one table. Constants have no address of their own to compare.
+pub(super) fn same(one: &[Key], other: &[Key]) -> bool {
+    one.iter().map(|key| key.name).eq(other.iter().map(|key| key.name))
+}
+
+/// What there is to choose from.
+fn known(keys: &'static [Key]) -> String {
+    if same(keys, Main::KEYS) {
+        return "`horust --sample-service` shows all keys".to_owned();
+    }
+    let names: Vec<String> = keys.iter().map(|key| format!("`{}`", key.name)).collect();
+    format!("the keys of this table are {}", names.join(", "))
 }
 
 pub(super) use {read_tables, table};

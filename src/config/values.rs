@@ -64,7 +64,8 @@ impl Cx<'_> {
     pub fn refuse<T: Read>(&mut self, value: &DeValue<'_>, span: Span) -> Option<T> {
         let found = value.type_str();
         let message = format!("`{}` must be {}, not {} {found}", self.key, T::TYPE, article(found));
-        self.push(self.error(span, message).label(format!("this is {} {found}", article(found))));
+        let help = T::SHAPE.mend(value, self.source.slice(span), self.key);
+        self.push(self.error(span, message).label(format!("this is {} {found}", article(found))).help(help));
         None
     }
 
@@ -288,7 +289,12 @@ impl Read for Codes {
         for (number, span) in numbers {
             match number.and_then(|n| u8::try_from(n).ok()) {
                 Some(code) => codes.push(code),
-                None => return cx.invalid(span, "an exit code is a number between 0 and 255"),
+                None => {
+                    let message = format!("`{}`: an exit code is a number between 0 and 255", cx.key);
+                    let text = cx.source.slice(span).starts_with(['"', '\'']) && value.is_array();
+                    cx.push(cx.error(span, message).help(if text { "write it without quotes" } else { "" }));
+                    return None;
+                }
             }
         }
         Some(Codes(codes))
