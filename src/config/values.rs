@@ -143,7 +143,7 @@ impl Read for u32 {
     }
 }
 
-/// A number with or without a fraction.
+/// A number with or without a fraction, 0 or more.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Number(pub f32);
 
@@ -152,7 +152,11 @@ impl Read for Number {
     const SHAPE: Shape = Shape::Number(0.0, f64::INFINITY);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let text = value.as_float().map(|f| f.as_str()).or_else(|| value.as_integer().map(|n| n.as_str()));
-        text.and_then(|t| t.parse().ok()).map(Number).or_else(|| cx.refuse(&value, span))
+        match text.and_then(|text| text.parse::<f32>().ok()) {
+            Some(number) if number >= 0.0 && number.is_finite() => Some(Number(number)),
+            Some(_) => cx.out_of_range(span, "0 or more"),
+            None => cx.refuse(&value, span),
+        }
     }
 }
 
@@ -167,11 +171,9 @@ impl Read for Fraction {
         if !(value.is_float() || value.is_integer()) {
             return cx.refuse(&value, span);
         }
-        let Number(number) = Number::read(value, span, cx)?;
-        match (0.0..=1.0).contains(&number) {
-            true => Some(Fraction(number)),
-            false => cx.out_of_range(span, "between 0 and 1"),
-        }
+        let text = value.as_float().map(|f| f.as_str()).or_else(|| value.as_integer().map(|n| n.as_str()));
+        let number = text.and_then(|text| text.parse().ok()).filter(|number| (0.0..=1.0).contains(number));
+        number.map(Fraction).or_else(|| cx.out_of_range(span, "between 0 and 1"))
     }
 }
 
