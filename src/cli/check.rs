@@ -24,7 +24,7 @@ pub fn run(options: &CheckOptions) -> ExitCode {
     if let Some(name) = &options.effective {
         let loaded = config::load(&sources);
         complain(&config::render(&loaded.diagnostics, colour(&std::io::stderr())));
-        return show(name, &loaded, &secrets.borrow()).unwrap_or_else(|| code(&loaded, options.strict));
+        return show(name, &loaded, &secrets.borrow(), options.strict);
     }
     let lint = Lint { machine: &Machine::new(), stop_timeout: options.stop_timeout };
     let loaded = config::check(&sources, &lint);
@@ -53,19 +53,20 @@ fn page(loaded: &Loaded) -> String {
     }
 }
 
-/// `--effective`: prints one service. If there is none of that name, the exit code.
-fn show(name: &str, loaded: &Loaded, secrets: &[(String, String)]) -> Option<ExitCode> {
+/// `--effective`: prints one service.
+fn show(name: &str, loaded: &Loaded, secrets: &[(String, String)], strict: bool) -> ExitCode {
     let services = &loaded.plan.services;
     let find = |name: &str| services.iter().find(|service| service.name == name);
+    let code = code(loaded, strict);
     match find(name).or_else(|| find(name.strip_suffix(".toml")?)) {
-        Some(service) => {
-            answer(&config::effective(&loaded.plan, service, secrets));
-            None
-        }
+        Some(service) => answer(&config::effective(&loaded.plan, service, secrets)),
+        // It may be one of those with errors, which have been told.
+        None if code == ExitCode::Configuration => {}
         None => {
             let names: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
             complain(&format!("there is no service `{name}`; there is: {}\n", names.join(", ")));
-            Some(ExitCode::Usage)
+            return ExitCode::Usage;
         }
     }
+    code
 }
