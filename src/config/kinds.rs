@@ -61,7 +61,7 @@ impl Read for Output {
 }
 
 impl Read for IdOrName {
-    const TYPE: &'static str = "a user's name or id";
+    const TYPE: &'static str = "a name or an id";
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let text = match &value {
             DeValue::String(text) => text.as_ref(),
@@ -69,7 +69,7 @@ impl Read for IdOrName {
             other => return cx.refuse(other, span),
         };
         if text.is_empty() {
-            return cx.invalid(span, "a user's name can't be empty");
+            return cx.invalid(span, "a name can't be empty");
         }
         if !text.bytes().all(|b| b.is_ascii_digit()) {
             return Some(IdOrName::Name(text.to_owned()));

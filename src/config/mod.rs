@@ -5,6 +5,7 @@ mod diagnostic;
 mod graph;
 mod kinds;
 mod lower;
+mod process;
 mod read;
 mod sample;
 mod schema;

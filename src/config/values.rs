@@ -102,7 +102,7 @@ impl Read for String {
 }
 
 /// An integer as `i64`; `None` if it is none or does not fit.
-fn integer(value: &DeValue<'_>) -> Option<i64> {
+pub fn integer(value: &DeValue<'_>) -> Option<i64> {
     value.as_integer().and_then(|n| i64::from_str_radix(n.as_str(), n.radix()).ok())
 }
 
@@ -240,7 +240,8 @@ impl Read for Size {
     }
 }
 
-fn size(text: &str) -> Option<u64> {
+/// A size in bytes, with its unit.
+pub fn size(text: &str) -> Option<u64> {
     let text = text.trim();
     let digits = text.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(digits)?;
