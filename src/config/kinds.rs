@@ -2,7 +2,7 @@
 //! sees one value and never another key.
 
 use super::diagnostic::Span;
-use super::values::{Cx, Names, Read, closest};
+use super::values::{Cx, Names, Read, closest, integer};
 use crate::model::{Command, IdOrName, Output, Probe, Signal};
 use std::path::PathBuf;
 use toml::de::DeValue;
@@ -63,20 +63,17 @@ impl Read for Output {
 impl Read for IdOrName {
     const TYPE: &'static str = "a name or an id";
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
-        let text = match &value {
-            DeValue::String(text) => text.as_ref(),
-            DeValue::Integer(_) => return u32::read(value, span, cx).map(IdOrName::Id),
+        let id = match &value {
+            DeValue::Integer(_) => integer(&value).and_then(|n| n.try_into().ok()),
+            DeValue::String(text) if text.is_empty() => return cx.invalid(span, "a name can't be empty"),
+            DeValue::String(text) if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok(),
+            DeValue::String(text) => return Some(IdOrName::Name(text.to_string())),
             other => return cx.refuse(other, span),
         };
-        if text.is_empty() {
-            return cx.invalid(span, "a name can't be empty");
-        }
-        if !text.bytes().all(|b| b.is_ascii_digit()) {
-            return Some(IdOrName::Name(text.to_owned()));
-        }
-        match text.parse() {
-            Ok(id) => Some(IdOrName::Id(id)),
-            Err(_) => cx.invalid(span, format_args!("an id must be between 0 and {}", u32::MAX)),
+        // The last number means "no change" to setresuid(2): such a service would keep Horust's rights.
+        match id.filter(|id| *id != u32::MAX) {
+            Some(id) => Some(IdOrName::Id(id)),
+            None => cx.invalid(span, format_args!("an id must be between 0 and {}", u32::MAX - 1)),
         }
     }
 }

@@ -85,7 +85,8 @@ impl Read for Accounts {
                     let span = Span::from(item.span());
                     IdOrName::read(item.into_inner(), span, cx)
                 };
-                items.into_iter().map(read).collect::<Option<_>>().map(Accounts)
+                let all: Vec<_> = items.into_iter().map(read).collect();
+                all.into_iter().collect::<Option<_>>().map(Accounts)
             }
             DeValue::String(_) | DeValue::Integer(_) => IdOrName::read(value, span, cx).map(|one| Accounts(vec![one])),
             other => cx.refuse(&other, span),
@@ -111,9 +112,9 @@ impl Read for Umask {
             }
             // Up to 7 both ways of reading it come to the same.
             DeValue::Integer(n) if n.radix() != 8 && !matches!(integer(&value), Some(0..=7)) => {
-                let message = format!("`{}` must be {}, and {n} is not octal", cx.key, Self::TYPE);
+                let message = format!("`{}` must be {}, not a decimal one", cx.key, Self::TYPE);
                 let octal = n.as_str().bytes().all(|b| matches!(b, b'0'..=b'7'));
-                let help = if octal { format!("write it as \"0{n}\" or 0o{n}") } else { OCTAL.to_owned() };
+                let help = if octal { format!("write it as \"{n:0>4}\" or 0o{n}") } else { OCTAL.to_owned() };
                 cx.push(cx.error(span, message).help(help));
                 return None;
             }
@@ -213,7 +214,9 @@ impl Read for CapSet {
                 Some(CapSet(bits)) => set.0 |= bits,
                 None => {
                     good = false;
-                    let help = match closest(bare(name), CapSet::names().iter().copied()) {
+                    let names = || CapSet::names().iter().copied();
+                    let begun = || names().find(|known| name.len() > 2 && known.starts_with(bare(name)));
+                    let help = match closest(bare(name), names()).or_else(begun) {
                         Some(close) => format!("did you mean \"{close}\"?"),
                         None => "capabilities(7) lists them; \"NET_BIND_SERVICE\" is one".to_owned(),
                     };
@@ -309,13 +312,14 @@ impl<U: Unit> Read for LimitIn<U> {
             other => return cx.refuse(other, span),
         };
         let (Some(soft), Some(hard)) = (soft, hard) else {
-            let message = format!("`{}`: {} is no limit", cx.key, cx.source.slice(span));
-            let help = format!("a limit is {}", U::TYPE);
-            cx.push(cx.error(span, message).help(if integer(&value) == Some(-1) {
-                "write \"unlimited\"".to_owned()
-            } else {
-                help
-            }));
+            let written = cx.source.slice(span);
+            let error = cx.error(span, format!("`{}`: {written} is no limit", cx.key));
+            // How Docker and setrlimit(2) write it.
+            let help = match written.trim_matches(['"', '\'']) {
+                "-1" => "write \"unlimited\"".to_owned(),
+                _ => format!("a limit is {}", U::TYPE),
+            };
+            cx.push(error.help(help));
             return None;
         };
         if soft > hard {

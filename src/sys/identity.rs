@@ -57,12 +57,14 @@ impl Identity {
             };
         }
         if let Some(gid) = self.gid.filter(|_| self.own_gid || !kept) {
-            setresgid(gid, gid, gid).map_err(failing("gid", &format!("change to group {gid}"), "CAP_SETGID"))?;
+            let done = setresgid(gid, gid, gid).and_then(|()| certain(gid.as_raw()));
+            done.map_err(failing("gid", &format!("change to group {gid}"), "CAP_SETGID"))?;
         }
         if let Some(user) = &self.user {
             let uid = Uid::from_raw(user.uid);
             // All three, so that there is no way back; from root this also drops every capability (capabilities(7)).
-            setresuid(uid, uid, uid).map_err(failing("uid", &format!("change to user {}", user.name), "CAP_SETUID"))?;
+            let done = setresuid(uid, uid, uid).and_then(|()| certain(user.uid));
+            done.map_err(failing("uid", &format!("change to user {}", user.name), "CAP_SETUID"))?;
         }
         Ok(())
     }
@@ -122,6 +124,11 @@ fn groups_of(user: &UserInfo, gid: Gid) -> Result<Vec<Gid>, Failure> {
         }
         _ => Ok(vec![gid]),
     }
+}
+
+/// The last number means "no change" to setresuid(2) and setresgid(2), which then succeed.
+fn certain(id: u32) -> Result<(), Errno> {
+    if id == u32::MAX { Err(Errno::EINVAL) } else { Ok(()) }
 }
 
 fn is_already(uid: u32) -> bool {

@@ -1,15 +1,16 @@
 //! What the user reads about broken input, word for word.
 
 use super::cases::CASES;
+use super::process;
 use super::support::Set;
 use std::fmt::Write as _;
 
-/// The cases stand in `cases.rs`: their files, and the page that must come out. To accept new pages after a look at the
+/// The cases stand in `cases.rs` and beside the tests of their subject: their files, and the page that must come out. To accept new pages after a look at the
 /// difference, run with `HORUST_PRINT_CASES=1` and take over what is printed.
 #[test]
 fn broken_input_is_explained_word_for_word() {
     let mut wrong = String::new();
-    for (name, files, wanted) in CASES {
+    for (name, files, wanted) in CASES.iter().chain(process::CASES) {
         let set = Set::new(files);
         let loaded = set.load();
         let seen = set.shown(&loaded);

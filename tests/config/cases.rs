@@ -622,7 +622,7 @@ error: `success-threshold` must be 1 or more
 7 | success-threshold = 0
   |                     ^
 
-error: `user` must be between 0 and 4294967295
+error: `user`: an id must be between 0 and 4294967294
  --> b.toml:2:8
   |
 2 | user = 4294967296

@@ -178,3 +178,36 @@ fn the_limit_of_open_files_and_odd_arguments_pass_through() {
     let (ended, text, _) = run_staged(&spawner, &program(&words), None, &setup);
     assert_eq!((ended, text.as_str()), (Ended::Code(0), "77\n78\n<uid=1><><--><a\nb><\u{fe}=x>"));
 }
+
+#[test]
+fn an_order_that_can_not_be_carried_out_is_said() {
+    let spawner = spawner();
+    let problem = |setup: &Setup| {
+        let (ended, _, stage) = run_staged(&spawner, &program(&["/bin/true"]), None, setup);
+        assert_eq!(ended, Ended::Code(126));
+        let (stage, message, _) = failure(stage);
+        format!("{stage}: {message}")
+    };
+    let limits = vec![Limit { name: "files".into(), soft: 1, hard: 1 }];
+    let text = "limits: cannot set the limit files to 1: there is no such limit";
+    assert_eq!(problem(&Setup { limits, ..Setup::default() }), text);
+    assert_eq!(problem(&name("a\0b")), "order: the exec stage does not understand its order");
+    let group = Some(UserRef::Name("no such one".into()));
+    assert_eq!(problem(&Setup { group, ..Setup::default() }), "groups: there is no group \"no such one\"");
+}
+
+/// setresuid(2) takes it, succeeds, and changes nothing: the service would run with our rights.
+#[test]
+fn the_number_that_means_no_change_is_refused() {
+    if !is_root() {
+        return;
+    }
+    let spawner = spawner();
+    let wanted = program(&["/bin/true"]);
+    let (own_group, last) = (Some(UserRef::Id(0)), UserRef::Id(u32::MAX));
+    let setup = Setup { group: own_group, ..user(last.clone()) };
+    let (_, _, stage) = run_staged(&spawner, &wanted, None, &setup);
+    assert_eq!(failure(stage).1, "cannot change to user 4294967295: Invalid argument");
+    let (_, _, stage) = run_staged(&spawner, &wanted, None, &Setup { group: Some(last), ..Setup::default() });
+    assert_eq!(failure(stage).1, "cannot change to group 4294967295: Invalid argument");
+}
