@@ -1,12 +1,13 @@
 //! What a process becomes before its exec: the kinds of value for it, and what of it only makes sense together.
 
 use super::diagnostic::Span;
+use super::kinds::in_any_case;
 use super::schema::{self, Main};
-use super::values::{At, Cx, Names, Read, closest, integer, size};
+use super::shape::Shape;
+use super::table::Table;
+use super::values::{At, Cx, Names, Read, SIZE_PATTERN, closest, duration_pattern, integer, parse_duration, size};
 use crate::model::{CapSet, Capabilities, IdOrName, Limit, Process};
-use humantime_serde::re::humantime;
 use std::marker::PhantomData;
-use std::ops::RangeInclusive;
 use toml::de::DeValue;
 
 /// The process part of a service; none if it asks for nothing. Takes its keys out of `main`.
@@ -78,6 +79,7 @@ pub struct Accounts(pub Vec<IdOrName>);
 
 impl Read for Accounts {
     const TYPE: &'static str = "a name or an id, or a list of them";
+    const SHAPE: Shape = Shape::Any(&[IdOrName::SHAPE, Shape::List(0, &IdOrName::SHAPE)]);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         match value {
             DeValue::Array(items) => {
@@ -102,6 +104,7 @@ pub struct Umask(pub u16);
 
 impl Read for Umask {
     const TYPE: &'static str = "an octal number such as \"0027\"";
+    const SHAPE: Shape = Shape::Any(&[Shape::Integer(0, 0o777), Shape::Pattern("(0o)?0*[0-7]{1,3}")]);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let mask = match &value {
             DeValue::String(text) => {
@@ -132,27 +135,15 @@ impl Read for Umask {
     }
 }
 
-/// A whole number within bounds.
-fn within(value: &DeValue<'_>, range: RangeInclusive<i64>, span: Span, cx: &mut Cx<'_>) -> Option<i64> {
-    let number = integer(value).filter(|number| range.contains(number));
-    if number.is_none() {
-        let message = format!("`{}` must be between {} and {}", cx.key, range.start(), range.end());
-        cx.push(cx.error(span, message));
-    }
-    number
-}
-
 /// A nice value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Nice(pub i8);
 
 impl Read for Nice {
     const TYPE: &'static str = "a number from -20 (first) to 19 (last)";
+    const SHAPE: Shape = Shape::Integer(-20, 19);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
-        match value.is_integer() {
-            true => within(&value, -20..=19, span, cx)?.try_into().ok().map(Nice),
-            false => cx.refuse(&value, span),
-        }
+        within::<Self>(&value, span, cx)?.try_into().ok().map(Nice)
     }
 }
 
@@ -162,12 +153,20 @@ pub struct OomScore(pub i16);
 
 impl Read for OomScore {
     const TYPE: &'static str = "a number from -1000 (never) to 1000 (first)";
+    const SHAPE: Shape = Shape::Integer(-1000, 1000);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
-        match value.is_integer() {
-            true => within(&value, -1000..=1000, span, cx)?.try_into().ok().map(OomScore),
-            false => cx.refuse(&value, span),
-        }
+        within::<Self>(&value, span, cx)?.try_into().ok().map(OomScore)
     }
+}
+
+/// A whole number within the bounds of its shape.
+fn within<T: Read>(value: &DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<i64> {
+    let (from, to) = if let Shape::Integer(from, to) = T::SHAPE { (from, to) } else { (i64::MIN, i64::MAX) };
+    if !value.is_integer() {
+        return cx.refuse::<T>(value, span).and(None);
+    }
+    let number = integer(value).filter(|number| (from..=to).contains(number));
+    number.or_else(|| cx.out_of_range(span, &format!("between {from} and {to}")))
 }
 
 /// `capabilities`, as written.
@@ -186,6 +185,7 @@ pub enum CapabilitySets {
 
 impl Read for CapabilitySets {
     const TYPE: &'static str = "a list of capabilities, or { bounding = [...], ambient = [...] }";
+    const SHAPE: Shape = Shape::Any(&[CapSet::SHAPE, Shape::Table(schema::CapabilityTable::KEYS)]);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         match value {
             DeValue::Table(_) => {
@@ -200,6 +200,7 @@ impl Read for CapabilitySets {
 
 impl Read for CapSet {
     const TYPE: &'static str = "a list of capabilities, \"all\" or \"none\"";
+    const SHAPE: Shape = Shape::Any(&[CAPABILITY, Shape::List(0, &CAPABILITY)]);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         if !matches!(value, DeValue::String(_) | DeValue::Array(_)) {
             return cx.refuse(&value, span);
@@ -228,6 +229,11 @@ impl Read for CapSet {
     }
 }
 
+const CAPABILITY: Shape = Shape::Computed(|| {
+    let (named, sets) = (in_any_case(CapSet::names()), in_any_case(&["ALL", "NONE"]));
+    format!(r"\s*-?(([Cc][Aa][Pp]_)?({named})|{sets})\s*")
+});
+
 fn capability(name: &str) -> Option<CapSet> {
     match name {
         "ALL" => Some(CapSet::ALL),
@@ -252,9 +258,9 @@ pub trait Unit {
     /// In words, with an example.
     const TYPE: &'static str;
     /// Reads one that is no plain number.
-    fn parse(_text: &str) -> Option<u64> {
-        None
-    }
+    fn parse(text: &str) -> Option<u64>;
+    /// The expression for those.
+    fn pattern() -> String;
 }
 
 /// Of files, processes, …
@@ -272,6 +278,12 @@ pub enum Microseconds {}
 
 impl Unit for Count {
     const TYPE: &'static str = "a number, \"soft:hard\" or \"unlimited\"";
+    fn parse(_: &str) -> Option<u64> {
+        None
+    }
+    fn pattern() -> String {
+        "[0-9]+".to_owned()
+    }
 }
 
 impl Unit for Bytes {
@@ -279,26 +291,42 @@ impl Unit for Bytes {
     fn parse(text: &str) -> Option<u64> {
         size(text)
     }
+    fn pattern() -> String {
+        SIZE_PATTERN.to_owned()
+    }
 }
 
 impl Unit for Seconds {
     const TYPE: &'static str = "a duration such as \"90s\", \"soft:hard\" or \"unlimited\"";
     fn parse(text: &str) -> Option<u64> {
-        let duration = humantime::parse_duration(text).ok()?;
+        let duration = parse_duration(text).ok()?;
         // A part of a second would be none.
         Some(duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0)))
+    }
+    fn pattern() -> String {
+        duration_pattern()
     }
 }
 
 impl Unit for Microseconds {
     const TYPE: &'static str = "a duration such as \"200ms\", \"soft:hard\" or \"unlimited\"";
     fn parse(text: &str) -> Option<u64> {
-        humantime::parse_duration(text).ok()?.as_micros().try_into().ok()
+        parse_duration(text).ok()?.as_micros().try_into().ok()
+    }
+    fn pattern() -> String {
+        duration_pattern()
     }
 }
 
 impl<U: Unit> Read for LimitIn<U> {
     const TYPE: &'static str = U::TYPE;
+    const SHAPE: Shape = Shape::Any(&[
+        Shape::Integer(0, i64::MAX),
+        Shape::Computed(|| {
+            let one = format!(r"\s*([0-9]+|unlimited|infinity|{})\s*", U::pattern());
+            format!("{one}(:{one})?")
+        }),
+    ]);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let (soft, hard) = match &value {
             DeValue::String(text) => match text.split_once(':') {

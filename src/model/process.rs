@@ -83,13 +83,31 @@ impl CapSet {
         Some(CapSet(1 << number))
     }
 
+    /// As a list of words: names, or "all" and the names of those that are missing, each after a `-`.
+    pub fn words(self) -> Vec<String> {
+        match self.made_from_all() {
+            true => {
+                let missing = CapSet::ALL.0 & !self.0;
+                let less = named(missing).map(|name| format!("-{name}"));
+                std::iter::once("all".to_owned()).chain(less).collect()
+            }
+            false => named(self.0).map(str::to_owned).collect(),
+        }
+    }
+
+    fn made_from_all(self) -> bool {
+        self.0 >> 63 == 1
+    }
+
     /// Its capabilities that are not in `other`, as a list of names. A set that was made from "all" means all there are,
     /// so it never lacks any.
     pub fn beyond(self, other: CapSet) -> Vec<&'static str> {
-        let made_from_all = self.0 >> 63 == 1;
-        let missing = if made_from_all { 0 } else { self.0 & !other.0 };
-        NAMES.iter().enumerate().filter(|(number, _)| missing >> number & 1 == 1).map(|(_, name)| *name).collect()
+        if self.made_from_all() { Vec::new() } else { named(self.0 & !other.0).collect() }
     }
+}
+
+fn named(bits: u64) -> impl Iterator<Item = &'static str> {
+    NAMES.iter().enumerate().filter(move |(number, _)| bits >> number & 1 == 1).map(|(_, name)| *name)
 }
 
 #[cfg(test)]
@@ -110,6 +128,8 @@ mod tests {
         let two = CapSet(1 << 10 | 1 << 12);
         assert_eq!(two.beyond(CapSet::NONE), ["NET_BIND_SERVICE", "NET_ADMIN"]);
         assert_eq!(two.beyond(CapSet(1 << 10)), ["NET_ADMIN"]);
+        assert_eq!(two.words(), ["NET_BIND_SERVICE", "NET_ADMIN"]);
+        assert_eq!(CapSet(CapSet::ALL.0 & !two.0).words(), ["all", "-NET_BIND_SERVICE", "-NET_ADMIN"]);
         assert!(two.beyond(CapSet::ALL).is_empty() && CapSet::ALL.beyond(CapSet::NONE).is_empty());
     }
 }
