@@ -110,7 +110,10 @@ fn setup(process: &Process, env: &Env) -> Result<Setup, SpawnError> {
     if let Some(wanted) = process.capabilities {
         let missing = wanted.ambient.beyond(CapSet(capabilities::own()));
         if !missing.is_empty() {
-            return Err(cannot(format!("cannot give it {}: Horust itself does not have it", missing.join(", "))));
+            return Err(cannot(format!(
+                "cannot give capabilities that Horust itself does not have: {}",
+                missing.join(", ")
+            )));
         }
     }
     let limits = process.limits.iter();

@@ -12,6 +12,7 @@ const SHOW: &str = "cat /proc/self/status /proc/self/limits; echo score $(cat /p
 const USER: &[&str] = &["setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups"];
 const CAP_KILL: u64 = 1 << 5;
 const CAP_NET_BIND_SERVICE: u64 = 1 << 10;
+const CAP_SYS_ADMIN: u64 = 1 << 21;
 const CAP_SYS_RESOURCE: u64 = 1 << 24;
 
 fn capabilities(status: &str, set: &str) -> u64 {
@@ -33,7 +34,9 @@ fn limit(limits: &str, name: &str) -> (String, String) {
 /// Runs one service with these settings to its end; its output, or why it could not be started.
 fn outcome(wrapper: &[&str], script: &str, settings: &str) -> Result<String, String> {
     let flag = "--unsuccessful-exit-finished-failed";
-    let done = horust().copied().wrapper(wrapper).arg(flag).bash("one", script, settings).run();
+    let ordinary = wrapper.contains(&"--reuid");
+    let horust = if ordinary { horust().copied() } else { horust() };
+    let done = horust.wrapper(wrapper).arg(flag).bash("one", script, settings).run();
     if done.status.code() == Some(0) {
         assert_eq!(done.stderr, "", "{settings}");
         return Ok(done.stdout);
@@ -85,6 +88,18 @@ fn every_setting_holds_inside_of_the_service() {
     for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
         assert_eq!(capabilities(&done, set), CAP_NET_BIND_SERVICE | CAP_KILL, "{set}");
     }
+}
+
+/// Each service is a session, and sessions are what autogroups weigh: without this, nice values would mean nothing
+/// between services (sched(7)).
+#[test]
+fn a_nice_value_holds_for_the_autogroup_too() {
+    // Others may change it only every tenth of a second.
+    if needs_root() || !have(CAP_SYS_ADMIN) || !std::path::Path::new("/proc/self/autogroup").exists() {
+        return;
+    }
+    let group = runs(&[], "cat /proc/self/autogroup", "nice = 17");
+    assert!(group.trim().ends_with(" nice 17"), "{group}");
 }
 
 #[test]
@@ -156,7 +171,7 @@ fn an_ordinary_user_can_give_less_and_not_more() {
     refused(USER, "oom-score-adj = -1000", why);
     let why = "cannot take capabilities out of the bounding set: Operation not permitted (needs CAP_SETPCAP)";
     refused(USER, "capabilities = \"none\"", why);
-    refused(USER, "capabilities = \"net_raw\"", "cannot give it NET_RAW: Horust itself does not have it");
+    refused(USER, "capabilities = \"net_raw\"", "cannot give capabilities that Horust itself does not have: NET_RAW");
 }
 
 #[test]
@@ -248,7 +263,7 @@ fn capabilities_limit_root_too() {
     assert_eq!(sets(&format!("{most}\nno-new-privileges = true")), [bounding & !CAP_KILL, effective & !CAP_KILL, 0]);
     assert_eq!(sets("capabilities = \"all\""), [bounding, effective, effective]);
     let wrapper = ["setpriv", "--bounding-set=-kill,-sys_nice"];
-    let why = "cannot give it KILL, SYS_NICE: Horust itself does not have it";
+    let why = "cannot give capabilities that Horust itself does not have: KILL, SYS_NICE";
     refused(&wrapper, "capabilities = [\"KILL\", \"CHOWN\", \"SYS_NICE\"]", why);
     runs(&wrapper, "true", "capabilities = { bounding = [\"KILL\", \"CHOWN\"], ambient = \"CHOWN\" }");
 }
