@@ -9,6 +9,8 @@ mod effective;
 mod files;
 #[path = "config/lint.rs"]
 mod lint;
+#[path = "config/process.rs"]
+mod process;
 #[path = "config/schemas.rs"]
 mod schemas;
 #[path = "config/support.rs"]

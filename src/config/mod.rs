@@ -8,6 +8,7 @@ mod json_schema;
 mod kinds;
 mod lint;
 mod lower;
+mod process;
 mod read;
 mod reference;
 mod render;

@@ -73,12 +73,17 @@ impl Shape {
             (Shape::Any(shapes), value) => {
                 shapes.iter().map(|shape| shape.mend(value, raw, key)).find(|help| !help.is_empty()).unwrap_or_default()
             }
-            (
-                Shape::Text | Shape::Pattern(_) | Shape::Computed(_) | Shape::Words(_),
-                DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_),
-            ) => format!("put it in quotes: \"{raw}\""),
+            (shape, DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_))
+                if shape.takes_any_text() =>
+            {
+                format!("put it in quotes: \"{raw}\"")
+            }
             _ => String::new(),
         }
+    }
+
+    fn takes_any_text(&self) -> bool {
+        matches!(self, Shape::Text) || matches!(self, Shape::Pattern(pattern) if pattern.starts_with(r"[\s\S]"))
     }
 
     /// The declared keys, if it is a table.

@@ -51,6 +51,8 @@ pub fn explain(words: &str, source: &Arc<Source>, span: Span) -> Diagnostic {
         w if w.starts_with("unclosed array") => "close it with `]`",
         w if w.starts_with("unclosed table") => "close it with `]`",
         w if w.starts_with("unclosed inline table") => "close it with `}` on the same line",
+        // `umask = 027` is how the rest of the world writes it.
+        w if w.contains("leading zero") => "an octal number is written as 0o27, or in quotes: \"027\"",
         w if w.starts_with("invalid unquoted key") => "a name is made of letters, digits, `-` and `_`",
         _ => "",
     };

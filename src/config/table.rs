@@ -184,18 +184,18 @@ pub fn unknown(key: &Spanned<DeString<'_>>, keys: &'static [Key], cx: &mut Cx<'_
         (!same(table.keys(), keys)).then(|| format!("`{written}` belongs in the table [{}]", table.name))
     };
     let here = |name: &str| keys.iter().any(|key| key.name == name);
-    let synonym = || {
-        let meaning = synonyms::meaning(&word)?;
-        let (table, name) = meaning.split_once('.').map_or(("", meaning), |(table, name)| (table, name));
-        match table {
-            "" if here(name) => Some(format!("did you mean `{name}`?")),
-            "" => None,
-            _ if here(table) => Some(format!("did you mean `{name}` in the table [{table}]?")),
-            _ => here(name).then(|| format!("did you mean `{name}`?")),
-        }
+    let meaning = synonyms::meaning(&word).map(|key| key.split_once('.').unwrap_or(("", key)));
+    let synonym = || match meaning? {
+        (_, name) if here(name) => Some(format!("did you mean `{name}`?")),
+        (table, name) if here(table) => Some(format!("did you mean `{name}` in the table [{table}]?")),
+        _ => None,
+    };
+    let synonym_elsewhere = || match meaning? {
+        ("", name) => Some(format!("did you mean `{name}`, above the first [table]?")),
+        (table, name) => Some(format!("did you mean `{name}` in the table [{table}]?")),
     };
     let close = || closest(&word, keys.iter().flat_map(Key::spellings)).map(|close| format!("did you mean `{close}`?"));
-    let help = synonym().or_else(close).or_else(elsewhere).unwrap_or_else(|| known(keys));
+    let help = synonym().or_else(close).or_else(elsewhere).or_else(synonym_elsewhere).unwrap_or_else(|| known(keys));
     cx.push(cx.error(key.span().into(), format!("unknown key `{written}`")).help(help));
 }
 

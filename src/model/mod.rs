@@ -2,15 +2,17 @@
 
 mod exit;
 mod id;
+mod process;
 mod signal;
 mod spec;
 mod time;
 
 pub use exit::Exit;
 pub use id::{ProbeId, RunId, ServiceId};
+pub use process::{CapSet, Capabilities, IdOrName, Limit, Process};
 pub use signal::Signal;
 pub use spec::{
-    Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, IdOrName, Kind, Origin, Output,
-    Plan, Probe, Process, Readiness, Restart, RestartStrategy, ServiceSpec, Settings, Termination,
+    Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, Kind, Origin, Output, Plan, Probe,
+    Readiness, Restart, RestartStrategy, ServiceSpec, Settings, Termination,
 };
 pub use time::Mono;

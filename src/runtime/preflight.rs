@@ -4,8 +4,8 @@
 use super::environment::Base;
 use crate::config;
 use crate::model::{Command, Environment, IdOrName, ServiceSpec};
-use crate::sys::program;
 use crate::sys::users::{self, UserRef};
+use crate::sys::{SysError, program};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::Path;
@@ -13,14 +13,14 @@ use std::path::Path;
 /// This machine.
 pub struct Machine {
     base: Base,
-    /// What was found about users: each answer reads the whole database.
-    users: RefCell<HashMap<String, Option<String>>>,
+    /// What was found about users and groups: each answer reads the whole database.
+    accounts: RefCell<HashMap<(&'static str, String), Option<String>>>,
 }
 
 impl Machine {
     /// Reads Horust's environment.
     pub fn new() -> Machine {
-        Machine { base: Base::read(), users: RefCell::default() }
+        Machine { base: Base::read(), accounts: RefCell::default() }
     }
 }
 
@@ -55,13 +55,28 @@ impl config::Machine for Machine {
     }
 
     fn user(&self, user: &IdOrName) -> Option<String> {
+        self.account("user", user, |name| Ok(users::find(&UserRef::Name(name.to_owned()))?.is_some()))
+    }
+
+    fn group(&self, group: &IdOrName) -> Option<String> {
+        self.account("group", group, |name| Ok(users::find_group(name)?.is_some()))
+    }
+}
+
+impl Machine {
+    fn account(
+        &self,
+        kind: &'static str,
+        account: &IdOrName,
+        is_there: impl Fn(&str) -> Result<bool, SysError>,
+    ) -> Option<String> {
         // A number needs no entry.
-        let IdOrName::Name(name) = user else { return None };
-        let look = || match users::find(&UserRef::Name(name.clone())) {
-            Ok(Some(_)) => None,
-            Ok(None) => Some(format!("there is no user `{name}` on this machine")),
+        let IdOrName::Name(name) = account else { return None };
+        let look = || match is_there(name) {
+            Ok(true) => None,
+            Ok(false) => Some(format!("there is no {kind} `{name}` on this machine")),
             Err(error) => Some(error.to_string()),
         };
-        self.users.borrow_mut().entry(name.clone()).or_insert_with(look).clone()
+        self.accounts.borrow_mut().entry((kind, name.clone())).or_insert_with(look).clone()
     }
 }

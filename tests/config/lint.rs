@@ -25,6 +25,11 @@ impl Machine for MadeUp {
     fn user(&self, user: &IdOrName) -> Option<String> {
         (*user == IdOrName::Name("missing".to_owned())).then(|| "there is no user `missing` on this machine".to_owned())
     }
+
+    fn group(&self, group: &IdOrName) -> Option<String> {
+        (*group == IdOrName::Name("missing".to_owned()))
+            .then(|| "there is no group `missing` on this machine".to_owned())
+    }
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub trait Machine {
     fn environment(&self, spec: &ServiceSpec) -> Option<String>;
     /// Whether there is such a user.
     fn user(&self, user: &IdOrName) -> Option<String>;
+    /// Whether there is such a group.
+    fn group(&self, group: &IdOrName) -> Option<String>;
 }
 
 /// What a shell does by itself, and no program.
@@ -25,11 +27,7 @@ const BUILTINS: &[&str] = &["cd", "exec", "export", "source", ".", "ulimit", "um
 
 pub fn check(service: &Service<'_>, machine: &dyn Machine, prepared: bool, out: &mut Vec<Diagnostic>) {
     programs(service, machine, out);
-    if let (Some(user), at) = (service.spec.user(), service.written.user.as_ref())
-        && let Some(why) = machine.user(user)
-    {
-        out.push(service.warning(at, why).help("make it in the image, or give its number"));
-    }
+    accounts(service, machine, out);
     if prepared {
         return;
     }
@@ -59,6 +57,19 @@ pub fn check(service: &Service<'_>, machine: &dyn Machine, prepared: bool, out: 
     {
         let help = "unless the service makes it, the file can't be made either, and the check never passes";
         out.push(service.warning(Some(path), why).help(help));
+    }
+}
+
+fn accounts(service: &Service<'_>, machine: &dyn Machine, out: &mut Vec<Diagnostic>) {
+    let written = service.written;
+    let mut missing = Vec::new();
+    missing.extend(written.user.as_ref().and_then(|at| Some((machine.user(&at.value)?, at.unit()))));
+    missing.extend(written.group.as_ref().and_then(|at| Some((machine.group(&at.value)?, at.unit()))));
+    if let Some(at) = &written.supplementary_groups {
+        missing.extend(at.value.0.iter().filter_map(|group| Some((machine.group(group)?, at.unit()))));
+    }
+    for (why, at) in missing {
+        out.push(service.warning(Some(&at), why).help("make it in the image, or give its number"));
     }
 }
 
