@@ -1,5 +1,5 @@
 //! Configuration: what loads, what is refused, and what the user reads about it.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // also in the helpers of tests
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)] // also in helpers
 
 #[path = "config/broken.rs"]
 mod broken;
