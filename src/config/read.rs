@@ -1,8 +1,9 @@
 //! One file: its bytes, its text, its TOML, its variables. It never hangs on what is no regular file, and never reads
 //! more than a service file can be. What the keys mean is none of its business.
 
-use super::diagnostic::{Diagnostic, Source, Span};
+use super::diagnostic::{Diagnostic, Layer, Place, Source, Span};
 use super::template::{self, Env, Problem};
+use super::values::Cx;
 use crate::limits;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
@@ -13,17 +14,17 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// The text of a file, or what is wrong with it.
-pub fn source(path: &Path) -> Result<Arc<Source>, Diagnostic> {
+pub fn source(path: &Path, layer: Layer) -> Result<Arc<Source>, Diagnostic> {
     let cannot = |why: String| Diagnostic::error(format!("cannot read `{}`: {why}", path.display()));
     let bytes = bytes(path).map_err(cannot)?;
     match String::from_utf8(bytes) {
-        Ok(text) => Ok(Arc::new(Source { path: path.to_owned(), text })),
+        Ok(text) => Ok(Arc::new(Source { path: path.to_owned(), text, layer })),
         Err(error) => {
             let at = error.utf8_error().valid_up_to();
             let bytes = error.into_bytes();
             let byte = bytes.get(at).copied().unwrap_or_default();
             let text = String::from_utf8_lossy(&bytes).into_owned();
-            let source = Arc::new(Source { path: path.to_owned(), text });
+            let source = Arc::new(Source { path: path.to_owned(), text, layer });
             let message = format!("`{}` is not UTF-8: byte 0x{byte:02x} at offset {at}", path.display());
             Err(Diagnostic::error(message).at(&source, Span::from(at..at + char::REPLACEMENT_CHARACTER.len_utf8())))
         }
@@ -59,22 +60,27 @@ pub fn reason(error: &io::Error) -> String {
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
-/// Parses a file's text and hands its expanded table to `then`, which gets the source that the spans refer to. All
-/// syntax errors are reported; a table that has any is not handed on.
+/// What was read from one file.
+pub struct Parsed<T> {
+    /// Its keys.
+    pub value: T,
+    /// The text that all spans refer to.
+    pub source: Arc<Source>,
+    /// Values that could not be expanded. This has been said, and nothing further is to be said about them.
+    pub failed: Vec<Place>,
+}
+
+/// Parses a file's text and hands its expanded table to `then`. All syntax errors are reported; a table that has any is
+/// not handed on.
 pub fn table<T>(
     source: Arc<Source>,
     env: Env<'_>,
     diagnostics: &mut Vec<Diagnostic>,
-    then: impl FnOnce(DeTable<'_>, &Arc<Source>, &mut Vec<Diagnostic>) -> Option<T>,
-) -> Option<T> {
-    if source.text.trim().is_empty() {
-        let error = Diagnostic::error(format!("`{}` is empty", source.path.display()));
-        diagnostics.push(error.help("a service needs a `command`"));
-        return None;
-    }
+    then: impl FnOnce(DeTable<'_>, &mut Cx<'_>) -> T,
+) -> Option<Parsed<T>> {
     // A variable outside a string makes a file invalid TOML, so a valid one needs no second look.
     if let Ok(table) = DeTable::parse(&source.text) {
-        return expand(table.into_inner(), &source, env, diagnostics, then);
+        return Some(expand(table.into_inner(), source.clone(), env, diagnostics, then));
     }
     let mut problems = Vec::new();
     let text = template::expand_bare(&source.text, env, &mut problems);
@@ -86,12 +92,12 @@ pub fn table<T>(
         return None;
     }
     let source = match text {
-        Some(text) => Arc::new(Source { path: source.path.clone(), text }),
+        Some(text) => Arc::new(Source { path: source.path.clone(), text, layer: source.layer }),
         None => source,
     };
     let (table, errors) = DeTable::parse_recoverable(&source.text);
     if errors.is_empty() {
-        return expand(table.into_inner(), &source, env, diagnostics, then);
+        return Some(expand(table.into_inner(), source.clone(), env, diagnostics, then));
     }
     let mut line = 0;
     for error in errors {
@@ -108,34 +114,33 @@ fn of_variable(problem: Problem, source: &Arc<Source>, span: Span) -> Diagnostic
     Diagnostic::error(problem.message).at(source, span).help(problem.help)
 }
 
-/// Expands all string values (keys and comments stay) and hands the table on. What could not be expanded is reported
-/// once, and nothing else about those values.
+/// Expands all string values (keys and comments stay) and hands the table on.
 fn expand<T>(
     mut table: DeTable<'_>,
-    source: &Arc<Source>,
+    source: Arc<Source>,
     env: Env<'_>,
     diagnostics: &mut Vec<Diagnostic>,
-    then: impl FnOnce(DeTable<'_>, &Arc<Source>, &mut Vec<Diagnostic>) -> Option<T>,
-) -> Option<T> {
-    let mut failed: Vec<Span> = Vec::new();
+    then: impl FnOnce(DeTable<'_>, &mut Cx<'_>) -> T,
+) -> Parsed<T> {
+    let mut failed: Vec<Place> = Vec::new();
     // A NUL can only come from an escape: the environment holds none.
     if source.text.contains(['$', '\\']) {
         for (_, value) in table.iter_mut() {
-            expand_value(value, source, env, &mut failed, diagnostics);
+            expand_value(value, &source, env, &mut failed, diagnostics);
         }
     }
     let mut further = Vec::new();
-    let result = then(table, source, &mut further);
-    further.retain(|d| d.place.as_ref().is_none_or(|place| !failed.contains(&place.span)));
+    let value = then(table, &mut Cx { source: &source, diagnostics: &mut further, key: "" });
+    further.retain(|d| d.place.as_ref().is_none_or(|place| !failed.contains(place)));
     diagnostics.append(&mut further);
-    result.filter(|_| failed.is_empty())
+    Parsed { value, source, failed }
 }
 
 fn expand_value(
     value: &mut Spanned<DeValue<'_>>,
     source: &Arc<Source>,
     env: Env<'_>,
-    failed: &mut Vec<Span>,
+    failed: &mut Vec<Place>,
     out: &mut Vec<Diagnostic>,
 ) {
     let span = Span::from(value.span());
@@ -143,7 +148,9 @@ fn expand_value(
         DeValue::String(text) => {
             let mut problems = Vec::new();
             let expanded = template::expand(text, env, &mut problems);
-            failed.extend((!problems.is_empty()).then_some(span));
+            if !problems.is_empty() {
+                failed.push(Place { source: source.clone(), span });
+            }
             for problem in problems {
                 let reference = text.get(problem.at.clone()).unwrap_or("");
                 let place = locate(reference, problem.at.start, source, span);
@@ -155,7 +162,7 @@ fn expand_value(
             if text.contains('\0') {
                 let message = "a string holds a NUL, which no path, argument or variable can hold";
                 out.push(Diagnostic::error(message).at(source, span));
-                failed.push(span);
+                failed.push(Place { source: source.clone(), span });
             }
         }
         DeValue::Array(items) => items.iter_mut().for_each(|item| expand_value(item, source, env, failed, out)),

@@ -38,14 +38,6 @@ error: invalid TOML: unclosed table, expected `]`
             ("c.toml", "command = \"/bin/c\"\nstart-after = \"d\"\n"),
         ],
         r#"
-error: there is no `command`, so nothing to run
- --> a.toml:1:1
-  |
-1 | comand = "/bin/a"
-  | ^
-  |
-  = help: add `command = "..."` above the first [table]
-
 error: unknown key `comand`
  --> a.toml:1:1
   |
@@ -53,6 +45,14 @@ error: unknown key `comand`
   | ^^^^^^
   |
   = help: did you mean `command`?
+
+error: there is no `command`, so nothing to run
+ --> a.toml:1:1
+  |
+1 | comand = "/bin/a"
+  | ^
+  |
+  = help: add `command = "..."` above the first [table]
 
 error: `attempts` must be a whole number, 0 or more, not a string
  --> b.toml:3:12
@@ -925,16 +925,11 @@ warning: `memory` has no effect yet
     ),
     (
         "what has no effect yet",
-        &[
-            (
-                "a.toml",
-                "command = \"/bin/a\"\nstdout-rotate-size = \"50 KB\"\nstderr_rotate_size = 100\nstdout_should_append_timestamp_to_filename = true\n[resource-limit]\ncpu = 1\n",
-            ),
-            ("_defaults.toml", "x = 1\n"),
-        ],
+        &[(
+            "a.toml",
+            "command = \"/bin/a\"\nstdout-rotate-size = \"50 KB\"\nstderr_rotate_size = 100\nstdout_should_append_timestamp_to_filename = true\n[resource-limit]\ncpu = 1\n",
+        )],
         r#"
-warning: `_defaults.toml` is not supported yet: it has no effect
-
 warning: `stdout-rotate-size` has no effect yet
  --> a.toml:2:1
   |
@@ -959,7 +954,7 @@ warning: `cpu` has no effect yet
 6 | cpu = 1
   | ^^^
 
-5 warnings
+4 warnings
 "#,
     ),
     (
