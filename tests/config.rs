@@ -5,6 +5,8 @@
 mod broken;
 #[path = "config/cases.rs"]
 mod cases;
+#[path = "config/compose.rs"]
+mod compose;
 #[path = "config/files.rs"]
 mod files;
 #[path = "config/support.rs"]

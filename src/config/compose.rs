@@ -59,7 +59,6 @@ impl<'a> Composer<'a> {
         }
         let inherited = self.inherited(&file.path, diagnostics);
         let draft = own.ok_or(None).and_then(|own| merge(own, drop_ins, inherited, wait, &mut found));
-        let place = |d: &Diagnostic| d.place.as_ref().map(|place| (place.source.layer, place.span.start));
         found.sort_by_key(place);
         let broken = match &inherited.broken {
             _ if errors(&found) > 0 => Some("its file has errors".to_owned()),
@@ -79,18 +78,26 @@ impl<'a> Composer<'a> {
     }
 }
 
+/// Findings are told in the order of the files, from the weakest, and within a file from its top.
+fn place(diagnostic: &Diagnostic) -> Option<(Layer, u32)> {
+    diagnostic.place.as_ref().map(|place| (place.source.layer, place.span.start))
+}
+
 /// Reads the defaults of a directory, and fills them up from those for all directories.
 fn defaults(directory: &Path, everywhere: &Main, env: Env<'_>, diagnostics: &mut Vec<Diagnostic>) -> Inherited {
     let path = directory.join(DEFAULTS);
     if path.symlink_metadata().is_err() {
         return Inherited { main: everywhere.clone(), broken: None };
     }
-    let before = errors(diagnostics);
-    let read = |source| read::table(source, env, diagnostics, Main::defaults);
-    let read = read::source(&path, Layer::Defaults).map(read).map_err(|error| diagnostics.push(error));
-    let mut main = read.ok().flatten().map(|parsed| parsed.value.0).unwrap_or_default();
+    let mut found = Vec::new();
+    let source = read::source(&path, Layer::Defaults).map_err(|error| found.push(error)).ok();
+    let read = source.and_then(|source| read::table(source, env, &mut found, Main::defaults));
+    let mut main = read.map(|parsed| parsed.value.0).unwrap_or_default();
     main.inherit(everywhere);
-    Inherited { main, broken: (errors(diagnostics) > before).then_some(path) }
+    found.sort_by_key(place);
+    let broken = (errors(&found) > 0).then_some(path);
+    diagnostics.append(&mut found);
+    Inherited { main, broken }
 }
 
 /// Reads the keys of a service's file, or of a drop-in.

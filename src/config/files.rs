@@ -97,9 +97,9 @@ fn orphan(directory: &Path, name: &OsStr, services: &[OsString]) -> Diagnostic {
         return Diagnostic::warning(message).help(format!("write these keys into `{DEFAULTS}`"));
     }
     let message = format!("`{}` has no effect: there is no `{service}` beside it", shown.display());
-    let services: Vec<_> = services.iter().map(|name| name.to_string_lossy()).collect();
-    match closest(service, services.iter().map(AsRef::as_ref)) {
-        Some(close) => Diagnostic::warning(message).help(format!("did you mean `{close}.d`?")),
+    let stem = service.trim_end_matches(".toml");
+    match closest(stem, services.iter().filter_map(|name| name.to_str()?.strip_suffix(".toml"))) {
+        Some(close) => Diagnostic::warning(message).help(format!("did you mean `{close}.toml.d`?")),
         None => Diagnostic::warning(message),
     }
 }

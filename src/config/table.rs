@@ -177,21 +177,26 @@ fn find(key: &str, keys: &'static [Key]) -> Option<&'static Key> {
     keys.iter().find(|k| k.name == key || k.aliases.contains(&key) || k.old.contains(&key))
 }
 
+/// Whether these are the keys of the same table. The addresses of constants don't tell.
+fn is(one: &[Key], other: &[Key]) -> bool {
+    one.iter().map(|key| key.name).eq(other.iter().map(|key| key.name))
+}
+
 /// Reports a key that no table `keys` has, with the likeliest intention.
 pub fn unknown(key: &Spanned<DeString<'_>>, keys: &'static [Key], cx: &mut Cx<'_>) {
     let written = key.get_ref();
     let word = normal(written).to_ascii_lowercase();
     let elsewhere = || {
-        if std::ptr::eq(keys, <HorustToml as Table>::KEYS) && find(&word, Main::KEYS).is_some() {
+        if is(keys, <HorustToml as Table>::KEYS) && find(&word, Main::KEYS).is_some() {
             return Some(format!(
                 "`{written}` belongs to services: write it below [defaults] to give it to all of them"
             ));
         }
-        if find(&word, Main::KEYS).is_some() && !std::ptr::eq(keys, Main::KEYS) {
+        if find(&word, Main::KEYS).is_some() && !is(keys, Main::KEYS) {
             return Some(format!("`{written}` belongs to the service itself: move it above the first [table]"));
         }
         let table = Main::KEYS.iter().find(|table| find(&word, table.keys).is_some())?;
-        (!std::ptr::eq(table.keys, keys)).then(|| format!("`{written}` belongs in the table [{}]", table.name))
+        (!is(table.keys, keys)).then(|| format!("`{written}` belongs in the table [{}]", table.name))
     };
     let help = match closest(&word, keys.iter().flat_map(Key::spellings)) {
         Some(close) => format!("did you mean `{close}`?"),
