@@ -17,6 +17,7 @@ mod values;
 
 pub use diagnostic::{Diagnostic, Place, Severity, Source, Span, render};
 pub use kinds::split_command;
+pub use read::{reason, regular_file};
 pub use sample::sample_service;
 pub use template::Env;
 

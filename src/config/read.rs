@@ -5,7 +5,7 @@ use super::diagnostic::{Diagnostic, Layer, Place, Source, Span};
 use super::template::{self, Env, Problem};
 use super::values::Cx;
 use crate::limits;
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -16,7 +16,7 @@ use toml::de::{DeTable, DeValue};
 /// The text of a file, or what is wrong with it.
 pub fn source(path: &Path, layer: Layer) -> Result<Arc<Source>, Diagnostic> {
     let cannot = |why: String| Diagnostic::error(format!("cannot read `{}`: {why}", path.display()));
-    let bytes = bytes(path).map_err(cannot)?;
+    let bytes = regular_file(path, limits::SERVICE_FILE_BYTES).map_err(|error| cannot(reason(&error)))?;
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Arc::new(Source { path: path.to_owned(), text, layer })),
         Err(error) => {
@@ -31,25 +31,23 @@ pub fn source(path: &Path, layer: Layer) -> Result<Arc<Source>, Diagnostic> {
     }
 }
 
-fn bytes(path: &Path) -> Result<Vec<u8>, String> {
+/// The bytes of a regular file that holds at most `bound` of them. It waits for nobody: anything else in the file's place
+/// is an error.
+pub fn regular_file(path: &Path, bound: u64) -> io::Result<Vec<u8>> {
     // Without O_NONBLOCK, opening a FIFO waits for a writer: fifo(7).
-    let open = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
-    let file = open.map_err(|error| reason(&error))?;
-    let metadata = file.metadata().map_err(|error| reason(&error))?;
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    let metadata = file.metadata()?;
     if !metadata.is_file() {
-        return Err(if metadata.is_dir() { "it is a directory" } else { "it is no regular file" }.to_owned());
+        let what = if metadata.is_dir() { "it is a directory" } else { "it is no regular file" };
+        return Err(io::Error::other(what));
     }
-    read_bounded(&file, metadata.len())
-}
-
-fn read_bounded(file: &File, size: u64) -> Result<Vec<u8>, String> {
-    let bound = limits::SERVICE_FILE_BYTES;
+    let size = metadata.len();
     let mut bytes = Vec::with_capacity(usize::try_from(size.min(bound)).unwrap_or(0).saturating_add(1));
     if size <= bound {
-        file.take(bound.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| reason(&error))?;
+        file.take(bound.saturating_add(1)).read_to_end(&mut bytes)?;
     }
     if size > bound || bytes.len() as u64 > bound {
-        return Err(format!("it is larger than {bound} bytes, so it is no service file"));
+        return Err(io::Error::other(format!("it is larger than {bound} bytes")));
     }
     Ok(bytes)
 }
