@@ -122,7 +122,7 @@ fn expand<T>(
 ) -> Parsed<T> {
     let mut failed: Vec<Place> = Vec::new();
     // A NUL can only come from an escape: the environment holds none.
-    if source.text.contains(['$', '\\']) {
+    if source.text.contains('$') || source.text.contains('\\') {
         for (_, value) in table.iter_mut() {
             expand_value(value, &source, env, &mut failed, diagnostics);
         }
