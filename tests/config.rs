@@ -3,12 +3,14 @@
 
 #[path = "config/broken.rs"]
 mod broken;
-#[path = "config/cases.rs"]
-mod cases;
 #[path = "config/compose.rs"]
 mod compose;
+#[path = "config/effective.rs"]
+mod effective;
 #[path = "config/files.rs"]
 mod files;
+#[path = "config/schemas.rs"]
+mod schemas;
 #[path = "config/support.rs"]
 mod support;
 #[path = "config/valid.rs"]

@@ -433,17 +433,17 @@ fn an_error_points_into_the_file_that_it_is_in_and_is_said_once() {
             ("b.toml", "command = \"x\"\n"),
         ],
         r#"
-warning: `restart-strategy` is an old spelling of `strategy` in the table [restart]
- --> _defaults.toml:3:1
-  |
-3 | restart-strategy = "always"
-  | ^^^^^^^^^^^^^^^^ write `strategy` below [restart]
-
 error: `jitter` must be between 0 and 1
  --> settings:2:18
   |
 2 | restart.jitter = 2
   |                  ^
+
+warning: `restart-strategy` is an old spelling of `strategy` in the table [restart]
+ --> _defaults.toml:3:1
+  |
+3 | restart-strategy = "always"
+  | ^^^^^^^^^^^^^^^^ write `strategy` below [restart]
 
 error: with a `timeout` of zero no check can pass
  --> _defaults.toml:2:23
