@@ -60,6 +60,8 @@ table! {
         failure: Failure = "failure", default "", sample "";
         /// Its environment. USER, HOME, HOSTNAME, PATH and TERM are always set.
         /// Further keys are variables: `DATABASE_NAME = "my_db"`.
+        /// If several set the same variable, the last one of these does: `keep-env`, what is always set, `re-export`,
+        /// `load` in its order, `secrets`, `additional`, further keys.
         environment: EnvironmentTable = "environment", default "", sample "";
         /// How it is stopped.
         termination: Termination = "termination", default "", sample "";
@@ -136,9 +138,10 @@ table! {
         clear: bool = "clear", default "true", sample "true";
         /// Pass on these of Horust's variables.
         re_export: Names = "re-export", default "none", sample r#"["TZ", "LANG"]"#;
-        /// Files with lines NAME=value, read at each start. With a leading `-` a file may be missing.
+        /// Files with lines NAME=value, read at each start. With a leading `-` a file may be missing. A relative path
+        /// starts at Horust's own directory. A `$` in them is a dollar sign.
         load: Names = "load" | "env-file", default "none", sample r#"["-/etc/default/sample"]"#;
-        /// Variables whose values stand in files, read at each start. Horust never shows them.
+        /// Variables whose values stand in files, read by Horust at each start, without the line end. It never shows them.
         secrets: Secrets = "secrets", default "none", sample r#"{ DB_PASSWORD = "/run/secrets/db" }"#;
         /// More variables.
         additional: Variables = "additional", default "none", sample r#"{ RUST_LOG = "info" }"#;
