@@ -3,7 +3,7 @@
 //! read by itself, so that aliases are settled and all errors found where they stand; then the strongest is filled up
 //! from the weaker ones.
 
-use super::diagnostic::{Diagnostic, Layer, Source, Span};
+use super::diagnostic::{Diagnostic, Layer, Severity, Source, Span};
 use super::errors;
 use super::files::{DEFAULTS, ServiceFile};
 use super::lower::{self, Draft};
@@ -60,10 +60,13 @@ impl<'a> Composer<'a> {
         let inherited = self.inherited(&file.path, diagnostics);
         let draft = own.ok_or(None).and_then(|own| merge(own, drop_ins, inherited, wait, &mut found));
         found.sort_by_key(place);
-        let broken = match &inherited.broken {
-            _ if errors(&found) > 0 => Some("its file has errors".to_owned()),
-            Some(path) => Some(format!("`{}`, from which it inherits, has errors", path.display())),
-            None => None,
+        let inherits = |path: &Path| Some(format!("`{}`, from which it inherits, has errors", path.display()));
+        let error = found.iter().find(|d| d.severity == Severity::Error).map(|d| &d.place);
+        let broken = match (error, &inherited.broken) {
+            (Some(Some(place)), _) if place.is_inherited() => inherits(&place.source.path),
+            (Some(_), _) => Some("its file has errors".to_owned()),
+            (None, Some(path)) => inherits(path),
+            (None, None) => None,
         };
         diagnostics.append(&mut found);
         let stem = || lower::stem(&Source { path: file.path.clone(), ..Source::default() });

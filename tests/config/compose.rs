@@ -308,16 +308,19 @@ fn skip_invalid_leaves_out_who_inherits_errors() {
     let set = Set::new(&[
         ("sick/_defaults.toml", "start-dealy = \"1s\""),
         ("sick/a.toml", "command = \"x\""),
+        ("pale/_defaults.toml", "healthiness.timeout = \"0s\""),
+        ("pale/d.toml", "command = \"x\""),
         ("well/b.toml", "command = \"x\""),
         ("well/c.toml", "command = \"x\""),
         ("well/c.toml.d/a.toml", "nonsense"),
     ]);
-    let loaded = set.load_with(&[set.path("sick"), set.path("well")], None, true);
+    let loaded = set.load_with(&[set.path("sick"), set.path("pale"), set.path("well")], None, true);
     assert!(!loaded.refused);
     let names: Vec<_> = loaded.plan.services.iter().map(|service| service.name.as_str()).collect();
     assert_eq!(names, ["b"]);
     let said = set.shown(&loaded);
     assert!(said.contains("`a` is left out: `sick/_defaults.toml`, from which it inherits, has errors"), "{said}");
+    assert!(said.contains("`d` is left out: `pale/_defaults.toml`, from which it inherits, has errors"), "{said}");
     assert!(said.contains("`c` is left out: its file has errors"), "{said}");
 }
 
