@@ -10,6 +10,7 @@ mod support;
 mod bad_input;
 mod command_mode;
 mod dependencies;
+mod environment;
 mod field_bugs;
 mod lifecycle;
 mod pid1;
