@@ -1,7 +1,7 @@
 //! What is wrong with a file that is no TOML, in words that tell how to mend it. The parser's own words say what it
 //! expected; what was probably meant is told from the text around.
 
-use super::diagnostic::{Diagnostic, Source, Span};
+use super::diagnostic::{Diagnostic, Place, Source, Span};
 use std::sync::Arc;
 
 /// Explains one syntax error: the parser's words, and where.
@@ -112,7 +112,7 @@ fn twice(source: &Arc<Source>, span: Span) -> Diagnostic {
         }
     });
     match first {
-        Some(first) => error.note(source, first, "first here"),
+        Some(first) => error.note(&Place { source: source.clone(), span: first }, "first here"),
         None => error,
     }
 }

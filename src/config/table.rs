@@ -50,6 +50,8 @@ pub trait Table: Default {
     const KEYS: &'static [Key];
     /// Reads the value of the key of this canonical name; the span of an earlier value if there is one.
     fn put(&mut self, name: &'static str, value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Span>;
+    /// Takes over the keys that it lacks from a `weaker` file's table.
+    fn inherit(&mut self, weaker: &Self);
 }
 
 /// Declares a table: the struct of what was read and the list of what can be.
@@ -82,6 +84,10 @@ macro_rules! table {
                     _ => None,
                 }
             }
+
+            fn inherit(&mut self, weaker: &Self) {
+                $( fill(&mut self.$field, &weaker.$field); )+
+            }
         }
     };
 }
@@ -102,6 +108,9 @@ macro_rules! read_tables {
                 }
                 Some(table)
             }
+            fn fill(&mut self, weaker: &Self) {
+                self.inherit(weaker);
+            }
         }
     )+ };
 }
@@ -113,10 +122,18 @@ pub(super) fn store<T: Read>(
     cx: &mut Cx<'_>,
 ) -> Option<Span> {
     if let Some(earlier) = field {
-        return Some(earlier.span);
+        return Some(earlier.place.span);
     }
-    *field = T::read(value, span, cx).map(|value| At { value, span });
+    *field = T::read(value, span, cx).map(|value| cx.at(value, span));
     None
+}
+
+pub(super) fn fill<T: Read>(field: &mut Option<At<T>>, weaker: &Option<At<T>>) {
+    match (field, weaker) {
+        (Some(own), Some(weaker)) => own.value.fill(&weaker.value),
+        (missing, Some(weaker)) => *missing = Some(weaker.clone()),
+        (_, None) => {}
+    }
 }
 
 /// The entries of a value that should be a table.
@@ -151,7 +168,7 @@ pub fn put<'v, T: Table>(
     if let Some(earlier) = table.put(name, value.into_inner(), span, cx) {
         let (first, second) = if earlier < at { (earlier, at) } else { (at, earlier) };
         let error = cx.error(second, format!("`{name}` is given twice")).label("again here");
-        cx.push(error.note(cx.source, first, "first here"));
+        cx.push(error.note(&cx.place(first), "first here"));
     }
     Ok(())
 }
@@ -167,21 +184,31 @@ fn find(key: &str, keys: &'static [Key]) -> Option<&'static Key> {
     keys.iter().find(|k| k.name == key || k.aliases.contains(&key) || k.old.contains(&key))
 }
 
+/// Whether these are the keys of the same table. The addresses of constants don't tell.
+pub fn is(one: &[Key], other: &[Key]) -> bool {
+    one.iter().map(|key| key.name).eq(other.iter().map(|key| key.name))
+}
+
 /// Reports a key that no table `keys` has, with the likeliest intention.
 pub fn unknown(key: &Spanned<DeString<'_>>, keys: &'static [Key], cx: &mut Cx<'_>) {
     let written = key.get_ref();
     let word = normal(written).to_ascii_lowercase();
     let elsewhere = || {
-        if find(&word, Main::KEYS).is_some() && !same(keys, Main::KEYS) {
+        if is(keys, <HorustToml as Table>::KEYS) && find(&word, Main::KEYS).is_some() {
+            return Some(format!(
+                "`{written}` belongs to services: write it below [defaults] to give it to all of them"
+            ));
+        }
+        if find(&word, Main::KEYS).is_some() && !is(keys, Main::KEYS) {
             return Some(format!("`{written}` belongs to the service itself: move it above the first [table]"));
         }
-        if find(&word, HorustToml::KEYS).is_some() && !same(keys, HorustToml::KEYS) {
+        if find(&word, HorustToml::KEYS).is_some() && !is(keys, HorustToml::KEYS) {
             return Some(format!(
                 "`{written}` is a setting of Horust itself: `horust.toml`, given with `--config-path`"
             ));
         }
         let table = Main::KEYS.iter().find(|table| find(&word, table.keys()).is_some())?;
-        (!same(table.keys(), keys)).then(|| format!("`{written}` belongs in the table [{}]", table.name))
+        (!is(table.keys(), keys)).then(|| format!("`{written}` belongs in the table [{}]", table.name))
     };
     let here = |name: &str| keys.iter().any(|key| key.name == name);
     let meaning = synonyms::meaning(&word).map(|key| key.split_once('.').unwrap_or(("", key)));
@@ -199,14 +226,9 @@ pub fn unknown(key: &Spanned<DeString<'_>>, keys: &'static [Key], cx: &mut Cx<'_
     cx.push(cx.error(key.span().into(), format!("unknown key `{written}`")).help(help));
 }
 
-/// Whether these are the keys of one table. Constants have no address of their own to compare.
-pub(super) fn same(one: &[Key], other: &[Key]) -> bool {
-    one.iter().map(|key| key.name).eq(other.iter().map(|key| key.name))
-}
-
 /// What there is to choose from.
 fn known(keys: &'static [Key]) -> String {
-    if same(keys, Main::KEYS) {
+    if is(keys, Main::KEYS) {
         return "`horust --sample-service` shows all keys".to_owned();
     }
     let names: Vec<String> = keys.iter().map(|key| format!("`{}`", key.name)).collect();

@@ -5,7 +5,7 @@ use horust::config::Loaded;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-/// One file below `cases/` or `checks/`: service files, each after a line `==== NAME`, and after `==== page` what the user reads.
+/// One file below `cases/` or `checks/`: service files and `settings`, which is `horust.toml`, each after a line `==== NAME`, and after `==== page` what the user reads.
 /// A file whose line ends in `: bad shape` is one that the JSON Schema refuses too.
 pub struct Case {
     /// The file of the case.
@@ -57,11 +57,12 @@ impl Case {
 }
 
 /// Compares all pages. Read the difference, then take over what is right with `UPDATE_DOCS=1`.
-pub fn assert_pages(directory: &str, load: impl Fn(&Set) -> Loaded) {
+pub fn assert_pages(directory: &str, load: impl Fn(&Set, Option<&Path>) -> Loaded) {
     let mut wrong = String::new();
     for case in cases(directory) {
         let set = case.set();
-        let loaded = load(&set);
+        let settings = set.path("settings");
+        let loaded = load(&set, settings.exists().then_some(settings.as_path()));
         let seen = set.shown(&loaded);
         if seen != case.page {
             if std::env::var_os("UPDATE_DOCS").is_some() {
@@ -79,5 +80,5 @@ pub fn assert_pages(directory: &str, load: impl Fn(&Set) -> Loaded) {
 #[test]
 fn broken_input_is_explained_word_for_word() {
     assert!(cases("cases").len() >= 47);
-    assert_pages("cases", Set::load);
+    assert_pages("cases", |set, config| set.load_with(&[set.dir.path().to_owned()], config, false));
 }

@@ -34,9 +34,9 @@ impl Machine for MadeUp {
 
 #[test]
 fn check_warns_word_for_word() {
-    assert_pages("checks", |set| {
+    assert_pages("checks", |set, config| {
         let services = [set.dir.path().to_owned()];
-        let options = Options { services: &services, config: None, skip_invalid: false, env: &environment };
+        let options = Options { services: &services, config, skip_invalid: false, env: &environment };
         check(&options, &Lint { machine: &MadeUp, stop_timeout: Duration::from_secs(10) })
     });
 }

@@ -31,12 +31,18 @@ fn accepts(validator: &Validator, text: &str, what: &str) {
 
 #[test]
 fn the_schema_tells_good_shapes_from_bad_ones() {
-    let validator = validator(FileKind::Service);
+    let [service, part, settings] = [FileKind::Service, FileKind::Part, FileKind::Settings].map(validator);
     let (mut bad, mut wrong) = (0, String::new());
-    for case in cases("cases") {
+    for case in cases("cases").into_iter().chain(cases("checks")) {
         for (name, text, bad_shape) in &case.files {
-            let Some(value) = json(text).filter(|_| name != "_defaults.toml") else { continue };
-            let errors = errors(&validator, &value);
+            let validator = match name.as_str() {
+                "settings" => &settings,
+                name if name == "_defaults.toml" || name.contains(".toml.d/") => &part,
+                name if name.ends_with(".toml") => &service,
+                _ => continue,
+            };
+            let Some(value) = json(text) else { continue };
+            let errors = errors(validator, &value);
             if *bad_shape == errors.is_empty() {
                 let _ = writeln!(wrong, "{} {name}, bad shape: {bad_shape}\n{text}{errors:#?}", case.path.display());
             }
@@ -192,4 +198,15 @@ fn the_schema_accepts_what_loads_of_the_corpus() {
         seen += 1;
     }
     assert_eq!(seen, 88);
+}
+#[test]
+fn defaults_and_drop_ins_have_schemas_too() {
+    let part = "restart_strategy = \"always\"\n[service]\nuser = 1\n[environment]\nkeep_env = true\nsecrets = { A = \"/a\" }\n";
+    accepts(&validator(FileKind::Part), part, "a drop-in");
+    let settings = validator(FileKind::Settings);
+    let defaults = "[defaults]\nrestart_strategy = \"always\"\nservice.user = 1\nenvironment = { keep_env = true, secrets.A = \"/a\" }\n";
+    accepts(&settings, defaults, "[defaults]");
+    for bad in ["[defaults]\nuser = true", "[defaults]\nno-key = 1", "[defaults.environment.secrets]\nA = \"\""] {
+        assert!(!errors(&settings, &json(bad).unwrap()).is_empty(), "{bad}");
+    }
 }

@@ -111,6 +111,7 @@ strategy = "kill-dependents"
 keep-env = true
 re-export = ["TZ"]
 load = ["/etc/env", "-/etc/maybe"]
+secrets = { DB_PASS = "/run/secrets/db" }
 additional = { A = "1" }
 DATABASE_NAME = "db"
 http_proxy = "x"
@@ -161,6 +162,7 @@ wait = "0s"
             keep: true,
             re_export: vec!["TZ".into()],
             load: vec![("/etc/env".into(), false), ("/etc/maybe".into(), true)],
+            secrets: vec![("DB_PASS".into(), "/run/secrets/db".into())],
             additional: [("A", "1"), ("DATABASE_NAME", "db"), ("http_proxy", "x")]
                 .map(|(k, v)| (k.into(), v.into()))
                 .into(),
@@ -379,7 +381,10 @@ fn the_corpus_loads_or_is_refused_for_the_known_reason() {
         match wanted.as_str() {
             "load" => assert!(!loaded.refused, "{said}"),
             wanted if wanted.starts_with("refuse: no command") => {
-                assert!(said.contains("there is no `command`"), "{said}")
+                assert!(said.contains("there is no `command`"), "{said}");
+                let set = Set::new(&[("_defaults.toml", &text), ("a.toml", "command = \"x\"")]);
+                let service = &set.services()[0];
+                assert_eq!(service.restart.backoff, Duration::from_secs(5));
             }
             wanted => {
                 let word =

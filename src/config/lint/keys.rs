@@ -20,7 +20,7 @@ pub fn check(service: &Service<'_>, stop_timeout: Duration, out: &mut Vec<Diagno
 fn shell(service: &Service<'_>, out: &mut Vec<Diagnostic>) {
     const SIGNS: &[&str] = &["&&", "||", "|", ";", "&", ">", ">>", "<", "2>&1", "2>", "&>"];
     let Some(at) = &service.written.command else { return };
-    let place = service.place(at);
+    let place = &at.place;
     let [program, arguments @ ..] = at.value.0.as_slice() else { return };
     // An array says exactly what is passed on; find(1) and others want a `;`.
     if place.source.slice(place.span).starts_with('[') || program.ends_with("find") {
@@ -116,7 +116,7 @@ fn termination(service: &Service<'_>, stop_timeout: Duration, out: &mut Vec<Diag
 
 fn rewrite(service: &Service<'_>, out: &mut Vec<Diagnostic>) {
     let Some(at) = &service.written.signal_rewrite else { return };
-    for (from, _) in &at.value.0 {
+    for (from, _) in &at.value.pairs {
         if [Some(Signal::KILL), Signal::parse("STOP")].contains(&Some(*from)) {
             let message = format!("{from} can't be rewritten: no process ever gets to see it");
             out.push(service.warning(Some(at), message));

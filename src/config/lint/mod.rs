@@ -7,7 +7,7 @@ mod set;
 
 pub use machine::Machine;
 
-use super::diagnostic::{Diagnostic, Place};
+use super::diagnostic::Diagnostic;
 use super::lower::Draft;
 use super::schema::Main;
 use super::values::At;
@@ -30,26 +30,16 @@ struct Service<'a> {
 }
 
 impl Service<'_> {
-    fn place<T>(&self, at: &At<T>) -> Place {
-        Place { source: self.draft.source.clone(), span: at.span }
-    }
-
     /// A warning about a value, or about the whole service if nobody wrote it.
     fn warning<T>(&self, at: Option<&At<T>>, message: impl Into<String>) -> Diagnostic {
-        let warning = Diagnostic::warning(message);
-        match at {
-            Some(at) => {
-                let place = self.place(at);
-                warning.at(&place.source, place.span)
-            }
-            None => warning.at(&self.draft.source, self.draft.name_span),
-        }
+        let place = at.map_or(&self.draft.name_place, |at| &at.place);
+        Diagnostic::warning(message).at(&place.source, place.span)
     }
 }
 
 /// Looks at all services that have no errors.
 pub fn all(drafts: &[Draft], lint: &Lint<'_>, diagnostics: &mut Vec<Diagnostic>) {
-    let services = drafts.iter().filter(|draft| !draft.broken).filter_map(|draft| {
+    let services = drafts.iter().filter(|draft| draft.broken.is_none()).filter_map(|draft| {
         let written = draft.written.as_deref()?;
         Some(Service { draft, spec: &draft.spec, written })
     });

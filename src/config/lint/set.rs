@@ -58,15 +58,15 @@ impl<'a> Seen<'a> {
         help: &str,
         out: &mut Vec<Diagnostic>,
     ) {
-        let place = at.map(|at| service.place(at));
+        let place = at.map(|at| at.place.clone());
         let name = service.spec.name.as_str();
         match self.0.get(&what) {
-            // What both inherit can only be told once it is known that they do.
             Some((first, _)) if *first == name => {}
             Some((first, at_first)) => {
                 let mut warning = service.warning(at, message(first, name)).label("here").help(help);
-                if let Some(place) = at_first {
-                    warning = warning.note(&place.source, place.span, "first here");
+                // What both inherit stands in one place.
+                if let Some(first) = at_first.as_ref().filter(|first| place.as_ref() != Some(*first)) {
+                    warning = warning.note(first, "first here");
                 }
                 out.push(warning);
             }
