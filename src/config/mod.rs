@@ -84,7 +84,7 @@ fn load_and(options: &Options<'_>, lint: Option<&Lint<'_>>) -> Loaded {
     let settings = settings::load(options.config, options.env, &mut diagnostics);
     let files = files::discover(options.services, &mut diagnostics);
     let mut refused = errors(&diagnostics) > 0;
-    let wait = settings.timeout_before_sigkill.map_or(Duration::from_secs(5), |at| at.value);
+    let wait = settings.timeout_before_sigkill.as_ref().map_or(Duration::from_secs(5), |at| at.value);
     let everywhere = settings.defaults.map(|at| at.value).unwrap_or_default();
     let mut composer = compose::Composer::new(everywhere, wait, options.env, lint.is_some());
     let mut drafts = Vec::with_capacity(files.len());
@@ -99,6 +99,7 @@ fn load_and(options: &Options<'_>, lint: Option<&Lint<'_>>) -> Loaded {
     }
     let unusable = graph::link(&mut drafts, &invalid, &mut diagnostics);
     if let Some(lint) = lint {
+        lint::settings(settings.timeout_before_sigkill.as_ref(), lint, &mut diagnostics);
         lint::all(&drafts, lint, &mut diagnostics);
     }
     say_once(&mut diagnostics);

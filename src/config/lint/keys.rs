@@ -100,18 +100,21 @@ fn written<'a>(service: &'a Service<'_>) -> Option<&'a schema::Restart> {
 
 fn termination(service: &Service<'_>, stop_timeout: Duration, out: &mut Vec<Diagnostic>) {
     let Some(table) = service.written.termination.as_ref().map(|at| &at.value) else { return };
-    if let Some(wait) = table.wait.as_ref().filter(|at| at.value > stop_timeout) {
-        let most = format_duration(stop_timeout);
-        let message = format!("a container runtime that waits {most} kills everything before this `wait` is over");
-        let help = "have it wait longer (docker: `--stop-timeout`, compose: `stop_grace_period`, Kubernetes: \
-                    `terminationGracePeriodSeconds`) and tell `horust check --stop-timeout`";
-        out.push(service.warning(Some(wait), message).help(help));
-    }
+    out.extend(table.wait.as_ref().and_then(|wait| too_long(wait, stop_timeout)));
     let stops = ["STOP", "TSTP", "TTIN", "TTOU"].into_iter().filter_map(Signal::parse);
     if let Some(signal) = table.signal.as_ref().filter(|at| stops.clone().any(|stop| stop == at.value)) {
         let message = format!("{} suspends a process: it does not end, and is killed after `wait`", signal.value);
         out.push(service.warning(Some(signal), message));
     }
+}
+
+/// A wait that is longer than the container runtime's.
+pub fn too_long(wait: &At<Duration>, stop_timeout: Duration) -> Option<Diagnostic> {
+    let most = format_duration(stop_timeout);
+    let message = format!("a container runtime that waits {most} kills everything before this time is over");
+    let help = "have it wait longer (docker: `--stop-timeout`, compose: `stop_grace_period`, Kubernetes: \
+                `terminationGracePeriodSeconds`) and tell `horust check --stop-timeout`";
+    (wait.value > stop_timeout).then(|| wait.warning(message).help(help))
 }
 
 fn rewrite(service: &Service<'_>, out: &mut Vec<Diagnostic>) {

@@ -37,6 +37,11 @@ impl Service<'_> {
     }
 }
 
+/// Looks at the settings: the default of all waits.
+pub fn settings(wait: Option<&At<Duration>>, lint: &Lint<'_>, diagnostics: &mut Vec<Diagnostic>) {
+    diagnostics.extend(wait.and_then(|wait| keys::too_long(wait, lint.stop_timeout)));
+}
+
 /// Looks at all services that have no errors.
 pub fn all(drafts: &[Draft], lint: &Lint<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let services = drafts.iter().filter(|draft| draft.broken.is_none()).filter_map(|draft| {
