@@ -153,7 +153,7 @@ fn merge(
     if !keys.has_command {
         cx.push(no_command(&source));
     }
-    let name = keys.main.name.as_ref().map(|at| at.value.clone());
+    let name = keys.main.name.as_ref().map(|at| at.value.0.clone());
     let said = cx.diagnostics.len();
     let written = lowering.keep_written.then(|| Box::new(keys.main.clone()));
     let draft = Draft { written, ..lower::lower(keys.main, lowering.wait, &mut cx) };

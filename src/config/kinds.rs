@@ -192,6 +192,18 @@ impl Read for Rewrite {
     }
 }
 
+/// A service's name. Whether it is allowed is told in `lower`, where names that come from files are looked at too.
+#[derive(Clone, Debug)]
+pub struct ServiceName(pub String);
+
+impl Read for ServiceName {
+    const TYPE: &'static str = String::TYPE;
+    const SHAPE: Shape = Shape::Pattern("[A-Za-z0-9._@-]+");
+    fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
+        String::read(value, span, cx).map(ServiceName)
+    }
+}
+
 /// A URL that an HTTP probe can ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint(pub String);

@@ -2,7 +2,7 @@
 //! References to other services stay names here; `graph` resolves them.
 
 use super::diagnostic::{Diagnostic, Place, Source, Span};
-use super::kinds::ReadyWhen;
+use super::kinds::{ReadyWhen, ServiceName};
 use super::process;
 use super::schema::{self, Main};
 use super::values::{At, Codes, Cx, Names};
@@ -109,9 +109,12 @@ fn stronger<A, B>(one: &mut Option<At<A>>, other: &mut Option<At<B>>) {
     }
 }
 
-fn name(field: Option<At<String>>, cx: &mut Cx<'_>) -> At<String> {
+fn name(field: Option<At<ServiceName>>, cx: &mut Cx<'_>) -> At<String> {
     let written = field.is_some();
-    let at = field.unwrap_or_else(|| cx.at(stem(cx.source), Span::default()));
+    let at = match field {
+        Some(At { value: ServiceName(value), place }) => At { value, place },
+        None => cx.at(stem(cx.source), Span::default()),
+    };
     let name = &at.value;
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._@-".contains(&b);
     if name.is_empty() || !name.bytes().all(allowed) {

@@ -2,7 +2,7 @@
 //! page and all further documentation come from here. What a key does is decided in `lower`, not here.
 
 use super::diagnostic::Span;
-use super::kinds::{Endpoint, ReadyWhen, Rewrite, WebServer};
+use super::kinds::{Endpoint, ReadyWhen, Rewrite, ServiceName, WebServer};
 use super::process::{Accounts, Bytes, CapabilitySets, Count, LimitIn, Microseconds, Nice, OomScore, Seconds, Umask};
 use super::shape::Shape;
 use super::table::{Key, Table, entries, fill, normal, put, read_tables, store, table, unknown};
@@ -23,7 +23,7 @@ table! {
         command: Command = "command" | "path",
             default "required", sample r#""/bin/sleep infinity""#;
         /// The service's name. Others refer to it by this, with or without `.toml`.
-        name: String = "name", default "the file's name without .toml", sample r#""sample""#;
+        name: ServiceName = "name", default "the file's name without .toml", sample r#""sample""#;
         /// A daemon keeps running and is ready once its checks pass. A oneshot is ready once it has exited successfully.
         kind: Kind = "kind", default "daemon", sample r#""daemon""#;
         /// Start it together with Horust. If false, it starts only when asked to.
