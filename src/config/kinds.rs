@@ -26,7 +26,8 @@ impl Read for Command {
                 // Scripts around Horust 0.1 look for these words.
                 let written = cx.source.slice(span);
                 let message = format!("Failed spawning the process: Invalid command: {written}: {why}");
-                cx.push(cx.error(span, message));
+                let help = if why == BLANK && written.contains('$') { "its variables may be empty" } else { "" };
+                cx.push(cx.error(span, message).help(help));
                 None
             }
         }

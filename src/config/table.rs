@@ -168,7 +168,7 @@ pub fn put<'v, T: Table>(
     if let Some(earlier) = table.put(name, value.into_inner(), span, cx) {
         let (first, second) = if earlier < at { (earlier, at) } else { (at, earlier) };
         let error = cx.error(second, format!("`{name}` is given twice")).label("again here");
-        cx.push(error.note(&cx.place(first), "first here"));
+        cx.push(error.note(&cx.place(first), "first here").help("keep one of them"));
     }
     Ok(())
 }

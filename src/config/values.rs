@@ -339,9 +339,12 @@ impl Read for Size {
             DeValue::Integer(n) => n.to_string(),
             other => return cx.refuse(other, span),
         };
-        size(&text)
-            .map(Size)
-            .or_else(|| cx.invalid(span, format_args!("\"{text}\" is no size; write \"500KB\" or \"10 MiB\", say")))
+        size(&text).map(Size).or_else(|| {
+            cx.invalid(
+                span,
+                format_args!("\"{text}\" is no size that Horust knows; write \"500KB\" or \"10 MiB\", say"),
+            )
+        })
     }
 }
 
