@@ -7,11 +7,14 @@ use super::schema::{self, Main};
 use super::values::{At, Codes, Cx, Names};
 use crate::model::{
     Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, Kind, Origin, Output, Probe, Process,
-    Readiness, Restart, RestartStrategy, ServiceSpec, Signal, Termination,
+    Readiness, ResourceLimit, Restart, RestartStrategy, ServiceSpec, Signal, Termination,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// A `memory` of fewer bytes is a number whose unit was forgotten.
+const LEAST_MEMORY: u64 = 1 << 20;
 
 /// A service whose references are still names.
 #[derive(Debug)]
@@ -48,7 +51,8 @@ pub fn lower(main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
     let failure = failure(main.failure.map(|at| at.value).unwrap_or_default(), cx);
     let termination = main.termination.map(|at| at.value).unwrap_or_default();
     let line = main.command.as_ref().map_or(1, |at| cx.source.line(at.span));
-    let process = Process { user: main.user.map(|at| at.value) };
+    let resources = main.resource_limit.and_then(|at| resource_limit(at, cx));
+    let process = Process { user: main.user.map(|at| at.value), resources };
     let spec = ServiceSpec {
         name,
         origin: Origin { file: cx.source.path.clone(), line },
@@ -193,6 +197,37 @@ fn failure(table: schema::Failure, cx: &mut Cx<'_>) -> FailurePolicy {
         (None, None) => ExitCodes::Successful(vec![0]),
     };
     FailurePolicy { codes, strategy: or(table.strategy, FailureStrategy::Ignore) }
+}
+
+fn resource_limit(At { value: table, span }: At<schema::ResourceLimit>, cx: &mut Cx<'_>) -> Option<ResourceLimit> {
+    let cpu = table.cpu.and_then(|at| {
+        let thousandths = (f64::from(at.value.0) * 1000.0).round();
+        if !(10.0..=1e9).contains(&thousandths) {
+            cx.push(cx.error(at.span, "`cpu` must be 0.01 or more: it is a number of processors"));
+            return None;
+        }
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 10 and 1e9")]
+        Some(thousandths as u32)
+    });
+    let memory = table.memory.map(|at| {
+        if at.value.0 < LEAST_MEMORY {
+            let error = cx.error(at.span, "no program can run in less than 1 MiB of memory");
+            cx.push(error.help("give it a unit: \"100MiB\", say"));
+        }
+        at.value.0
+    });
+    let pids_max = table.pids_max.map(|at| {
+        if at.value == 0 {
+            cx.push(cx.error(at.span, "`pids-max` must be 1 or more: the service itself is a process"));
+        }
+        at.value
+    });
+    let limit = ResourceLimit { cpu, memory, pids_max, strict: or(table.strict, false) };
+    if limit.is_empty() && !cx.has_errors() {
+        let warning = cx.warning(span, "[resource-limit] holds no limit, so nothing is limited");
+        cx.push(warning.help("add `cpu`, `memory` or `pids-max`"));
+    }
+    (!limit.is_empty()).then_some(limit)
 }
 
 fn environment(At { value: table, .. }: At<schema::EnvironmentTable>, cx: &mut Cx<'_>) -> Environment {

@@ -153,14 +153,18 @@ table! {
 }
 
 table! {
-    /// `[resource-limit]`
+    /// `[resource-limit]`: for the service and all that it starts, together.
     ResourceLimit {
-        /// How many processors.
-        cpu: Number = "cpu", default "no limit", sample "0.5", without_effect;
-        /// How much memory.
-        memory: Size = "memory", default "no limit", sample r#""100MiB""#, without_effect;
-        /// How many processes and threads.
-        pids_max: u32 = "pids-max", default "no limit", sample "100", without_effect;
+        /// How much processor time it gets, in processors: 0.5 is half of one, 2 is two.
+        cpu: Number = "cpu", default "no limit", sample "0.5";
+        /// How much memory it may use. If it needs more, all of it is killed, and reported as out of memory. Swap is
+        /// not given to it.
+        memory: Size = "memory", default "no limit", sample r#""100MiB""#;
+        /// How many processes and threads it may have at once.
+        pids_max: u32 = "pids-max", default "no limit", sample "100";
+        /// Where there is no cgroup v2 that Horust may write to, do not start it. Otherwise Horust looks at its memory
+        /// every second, does not enforce the other two, and says so when it starts.
+        strict: bool = "strict", default "false", sample "false";
     }
 }
 

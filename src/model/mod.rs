@@ -2,12 +2,14 @@
 
 mod exit;
 mod id;
+mod resource;
 mod signal;
 mod spec;
 mod time;
 
-pub use exit::Exit;
+pub use exit::{Exit, Oom};
 pub use id::{ProbeId, RunId, ServiceId};
+pub use resource::ResourceLimit;
 pub use signal::Signal;
 pub use spec::{
     Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, IdOrName, Kind, Origin, Output,

@@ -1,6 +1,6 @@
 //! What the user wants, resolved: names are ids, durations are durations, defaults are filled in.
 
-use super::{ServiceId, Signal};
+use super::{ResourceLimit, ServiceId, Signal};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -120,6 +120,8 @@ pub enum Output {
 pub struct Process {
     /// Whose rights it runs with; Horust's own if none.
     pub user: Option<IdOrName>,
+    /// What it and all its descendants may use together.
+    pub resources: Option<ResourceLimit>,
 }
 
 /// A user: by number (which need not be in the user database) or by name (looked up at each start).
@@ -308,6 +310,11 @@ impl ServiceSpec {
     /// Whose rights it runs with; Horust's own if none.
     pub fn user(&self) -> Option<&IdOrName> {
         self.process.as_ref().and_then(|process| process.user.as_ref())
+    }
+
+    /// What it may use of the machine.
+    pub fn resources(&self) -> Option<&ResourceLimit> {
+        self.process.as_ref().and_then(|process| process.resources.as_ref())
     }
 
     /// The probes that matter to it: for staying healthy once it is ready, or for becoming so.

@@ -154,7 +154,7 @@ impl<'a> MainLoop<'a> {
                 let _ = process::kill_group(pid, libc::SIGKILL);
                 let answer = match exit {
                     Exit::Code(0) => Ok(()),
-                    Exit::Code(_) | Exit::Signal(_) => Err(format!("the health command {exit}")),
+                    Exit::Code(_) | Exit::Signal(_) | Exit::OutOfMemory(_) => Err(format!("the health command {exit}")),
                 };
                 self.outbox.push(Event::Probed(id, answer));
             }

@@ -1,6 +1,7 @@
 //! Linux, and nothing of ours: this folder knows processes, signals, file descriptors and users, never services. It
 //! imports nothing from the crate, so bounds come in as arguments, and the only `unsafe` of the program is in `raw`.
 
+pub mod cgroup;
 pub mod exe;
 pub mod fds;
 pub mod poll;
@@ -12,6 +13,7 @@ pub mod signals;
 pub mod spawn;
 pub mod stage;
 pub mod status;
+pub mod subtree;
 pub mod tree;
 pub mod users;
 pub mod wake;

@@ -4,7 +4,7 @@
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -72,6 +72,8 @@ pub struct Request<'a> {
 /// What a child has to become before its exec. Nothing by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Setup {
+    /// Join this cgroup, before anything else.
+    pub cgroup: Option<PathBuf>,
     /// Change to this user, its primary group and its supplementary groups.
     pub user: Option<UserRef>,
     /// Set USER to that user's name, whatever it was.

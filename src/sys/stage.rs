@@ -1,12 +1,12 @@
 //! The exec stage: our own image in a hidden mode, as a fresh single-threaded process that becomes what a service asks
 //! for and then executes the service's program in its place. It may allocate and fail in words, which a forked child of
-//! a threaded process may not. The order is what permissions dictate: terminal → limits → groups → gid → uid → working
+//! a threaded process may not. The order is what permissions dictate: cgroup → terminal → limits → groups → gid → uid → working
 //! directory → program. (Session, signals and streams are posix_spawn's work, done before.)
 
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::{AsFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -14,6 +14,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid, chdir, execve, getpgrp, initgroups, setgroups, setresgid, setresuid, tcsetpgrp};
 
+use super::cgroup::Group;
 use super::program::{as_path, explain, find_program};
 use super::raw::{self, Disposition};
 use super::spawn::{Request, SHELL, Setup, shell_argv};
@@ -41,6 +42,7 @@ struct Failure {
 #[derive(Default)]
 struct Order {
     status: RawFd,
+    cgroup: Option<PathBuf>,
     user: Option<UserRef>,
     set_user: bool,
     set_home: bool,
@@ -54,6 +56,9 @@ struct Order {
 /// The argument vector that asks our image for this. The environment is passed as it is.
 pub(super) fn encode(request: &Request<'_>, setup: &Setup, status: RawFd) -> Vec<CString> {
     let mut words: Vec<Vec<u8>> = vec![b"horust".to_vec(), MODE.into(), status.to_string().into_bytes()];
+    if let Some(cgroup) = &setup.cgroup {
+        words.push([b"cgroup=", cgroup.as_os_str().as_bytes()].concat());
+    }
     match &setup.user {
         Some(UserRef::Id(id)) => words.push(format!("uid={id}").into_bytes()),
         Some(UserRef::Name(name)) => words.push(format!("user={name}").into_bytes()),
@@ -102,6 +107,7 @@ fn decode(mut args: impl Iterator<Item = OsString>) -> Option<Order> {
         };
         let text = || std::str::from_utf8(value).ok();
         match key {
+            b"cgroup" => order.cgroup = Some(PathBuf::from(OsStr::from_bytes(value))),
             b"uid" => order.user = Some(UserRef::Id(text()?.parse().ok()?)),
             b"user" => order.user = Some(UserRef::Name(text()?.to_owned())),
             b"set-user" => order.set_user = true,
@@ -127,6 +133,14 @@ fn become_program(order: &Order) -> Failure {
 
 /// Everything but the exec; the environment it gets.
 fn set_up(order: &Order) -> Result<Vec<(OsString, OsString)>, Failure> {
+    if let Some(cgroup) = &order.cgroup {
+        // 0 is the process that writes.
+        Group::at(cgroup).set("cgroup.procs", "0").map_err(|error| Failure {
+            stage: "cgroup",
+            errno: error.errno as i32,
+            message: format!("cannot join its cgroup: {error}"),
+        })?;
+    }
     // Rust's runtime ignores it at the start of every program, and an ignored signal stays so across an exec.
     raw::set_disposition(libc::SIGPIPE, Disposition::Default).map_err(failing("signals", "cannot reset SIGPIPE"))?;
     if order.foreground_tty {

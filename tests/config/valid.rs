@@ -127,7 +127,7 @@ wait = "0s"
         start_delay: 90 * SECOND,
         stdout: Output::File("logs/a.log".into()),
         stderr: Output::Null,
-        process: Some(Box::new(Process { user: Some(IdOrName::Id(1000)) })),
+        process: Some(Box::new(Process { user: Some(IdOrName::Id(1000)), ..Process::default() })),
         signal_rewrite: vec![(Signal::HUP, None), (Signal::TERM, Some(Signal::QUIT))],
         required: true,
         restart: Restart {
