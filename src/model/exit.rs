@@ -58,7 +58,10 @@ impl fmt::Display for Exit {
 fn size(bytes: u64) -> String {
     let units = [(1 << 30, "GiB"), (1_000_000_000, "GB"), (1 << 20, "MiB"), (1_000_000, "MB"), (1 << 10, "KiB")];
     let whole = units.into_iter().find(|(unit, _)| bytes > 0 && bytes.is_multiple_of(*unit));
-    whole.map_or_else(|| format!("{bytes} bytes"), |(unit, name)| format!("{} {name}", bytes.checked_div(unit).unwrap_or(0)))
+    whole.map_or_else(
+        || format!("{bytes} bytes"),
+        |(unit, name)| format!("{} {name}", bytes.checked_div(unit).unwrap_or(0)),
+    )
 }
 
 #[cfg(test)]

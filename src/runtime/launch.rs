@@ -36,6 +36,7 @@ struct Job<'a> {
     spec: &'a ServiceSpec,
     command: &'a Command,
     stdio: [Stdio<'a>; 3],
+    cgroup: Option<&'a Path>,
 }
 
 impl Launcher {
@@ -44,8 +45,8 @@ impl Launcher {
         Ok(Launcher { spawner: Spawner::new(image)?, base: Base::read() })
     }
 
-    /// Starts the service.
-    pub fn service(&self, spec: &ServiceSpec) -> Result<Started, SpawnError> {
+    /// Starts the service, in this cgroup.
+    pub fn service(&self, spec: &ServiceSpec, cgroup: Option<&Path>) -> Result<Started, SpawnError> {
         for path in probe_files(spec) {
             // A file left from the last run must not make this one look ready. If it can't be removed, probes say so.
             let _ = std::fs::remove_file(path);
@@ -57,12 +58,12 @@ impl Launcher {
         };
         let out = stream(&spec.stdout, stdout.as_ref());
         let err = stream(&spec.stderr, stderr.as_ref().or(stdout.as_ref()));
-        self.start(&Job { spec, command: &spec.command, stdio: [Stdio::Null, out?, err?] })
+        self.start(&Job { spec, command: &spec.command, stdio: [Stdio::Null, out?, err?], cgroup })
     }
 
     /// Starts a command probe of the service: its user, directory and environment, but no output.
     pub fn probe(&self, spec: &ServiceSpec, command: &Command) -> Result<Started, SpawnError> {
-        self.start(&Job { spec, command, stdio: [Stdio::Null; 3] })
+        self.start(&Job { spec, command, stdio: [Stdio::Null; 3], cgroup: None })
     }
 
     fn start(&self, job: &Job<'_>) -> Result<Started, SpawnError> {
@@ -75,14 +76,15 @@ impl Launcher {
         let name = OsStr::new(job.command.program());
         let mut program = Program { path: c_word(name).map_err(cannot)?, argv, env: env.to_c().map_err(cannot)? };
         let request = |program| Request { program, stdio: job.stdio, cwd: cwd_c.as_deref(), session: Session::New };
-        match spec.user() {
-            Some(user) => {
-                let user = match user {
-                    IdOrName::Id(id) => UserRef::Id(*id),
-                    IdOrName::Name(name) => UserRef::Name(name.clone()),
-                };
+        let user = spec.user().map(|user| match user {
+            IdOrName::Id(id) => UserRef::Id(*id),
+            IdOrName::Name(name) => UserRef::Name(name.clone()),
+        });
+        match user.is_some() || job.cgroup.is_some() {
+            true => {
                 let setup = Setup {
-                    user: Some(user),
+                    cgroup: job.cgroup.map(Path::to_owned),
+                    user,
                     set_user: !env.user_given,
                     set_home: !env.home_given,
                     ..Setup::default()
@@ -92,7 +94,7 @@ impl Launcher {
                     Err(error) => Err(cannot(error.to_string())),
                 }
             }
-            None => {
+            false => {
                 program.path = find_program(name, env.path(), cwd)
                     .map_err(|e| failed(if e.denied.is_some() { CANNOT_RUN } else { NOT_FOUND }, e.to_string()))?;
                 match self.spawner.spawn(&request(&program)) {
@@ -117,7 +119,8 @@ pub fn code(errno: Errno) -> u8 {
     if errno == Errno::ENOENT { NOT_FOUND } else { CANNOT_RUN }
 }
 
-fn cannot(why: String) -> SpawnError {
+/// A start that failed before there was a process.
+pub fn cannot(why: String) -> SpawnError {
     failed(CANNOT_RUN, why)
 }
 

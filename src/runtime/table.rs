@@ -2,12 +2,15 @@
 //! outlive its main process. Only the main thread has it. A pid in this table has not been waited for, so the kernel
 //! can't have given its number to anybody else: signals by pid are safe (wait(2)).
 
+use super::cgroups::Leaf;
 use crate::limits;
-use crate::model::{Exit, ProbeId, RunId, ServiceId};
+use crate::model::{Exit, Oom, ProbeId, RunId, ServiceId, Signal};
+use crate::supervisor::Target;
 use crate::sys::process;
 use crate::sys::spawn::StatusPipe;
 use crate::sys::tree::{self, ProcId, Stat};
 use std::collections::HashMap;
+use std::os::fd::BorrowedFd;
 
 /// What a child of ours is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +35,10 @@ pub struct Run {
     pub strays: Vec<ProcId>,
     /// Whatever is found of it gets SIGKILL.
     pub killing: bool,
+    /// Its cgroup, if it has one: then that tells what belongs to it.
+    pub leaf: Option<Leaf>,
+    /// It was killed because it had more memory than this.
+    pub over: Option<u64>,
 }
 
 /// All of them.
@@ -48,12 +55,12 @@ pub struct Table {
 
 impl Table {
     /// A run has begun.
-    pub fn add_run(&mut self, id: RunId, pid: u32, stage: Option<StatusPipe>) {
+    pub fn add_run(&mut self, id: RunId, pid: u32, stage: Option<StatusPipe>, leaf: Option<Leaf>) {
         self.children.insert(pid, Child::Leader(id));
         if stage.is_some() {
             self.staged.push(id);
         }
-        let run = Run { id, pid, stage, exit: None, strays: Vec::new(), killing: false };
+        let run = Run { id, pid, stage, exit: None, strays: Vec::new(), killing: false, leaf, over: None };
         self.runs.insert(id.service, run);
     }
 
@@ -82,13 +89,12 @@ impl Table {
         self.runs.get_mut(&id.service).filter(|run| run.id == id)
     }
 
-    /// The run is over.
-    pub fn end_run(&mut self, id: RunId) {
+    /// The run is over. Its cgroup is handed back.
+    pub fn end_run(&mut self, id: RunId) -> Option<Leaf> {
         self.unstage(id);
         self.bereft.retain(|other| *other != id);
-        if self.run(id).is_some() {
-            self.runs.remove(&id.service);
-        }
+        self.run(id)?;
+        self.runs.remove(&id.service)?.leaf
     }
 
     /// Its exec has taken place.
@@ -102,7 +108,7 @@ impl Table {
     /// Its main process has ended.
     pub fn lose_leader(&mut self, id: RunId, exit: Exit) -> bool {
         let Some(run) = self.run(id) else { return false };
-        run.exit = Some(exit);
+        run.exit = Some(run.explain(exit));
         self.bereft.push(id);
         true
     }
@@ -122,9 +128,48 @@ impl Table {
         self.staged.iter().filter_map(|id| self.runs.get(&id.service)?.stage.as_ref())
     }
 
+    /// What tells that nobody is left of such a run.
+    pub fn emptying(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.bereft.iter().filter_map(|id| self.runs.get(&id.service)?.leaf.as_ref()?.emptiness())
+    }
+
     /// Runs whose main process has ended while others may be left.
     pub fn bereft(&self) -> &[RunId] {
         &self.bereft
+    }
+}
+
+impl Run {
+    /// Sends a signal to processes of a run that has a cgroup.
+    pub fn signal_in_cgroup(&mut self, signal: i32, to: Target) {
+        let Some(leaf) = &self.leaf else { return };
+        if to == Target::Leader && self.exit.is_none() {
+            let _ = process::kill_pid(self.pid, signal);
+        }
+        if matches!(to, Target::Group | Target::Tree) {
+            // Also the exec stage that has not joined the cgroup yet.
+            let _ = process::kill_group(self.pid, signal);
+        }
+        if to == Target::Tree && signal == libc::SIGKILL {
+            self.killing = true;
+            return leaf.kill();
+        }
+        if matches!(to, Target::Strays | Target::Tree) {
+            for id in leaf.outside(self.pid) {
+                let _ = tree::signal(id, signal);
+            }
+        }
+    }
+
+    /// Tells a kill for want of memory from others.
+    fn explain(&self, exit: Exit) -> Exit {
+        let oom = match self.over {
+            _ if exit != Exit::Signal(Signal::KILL) => None,
+            Some(limit) => Some(Oom::Watched(limit)),
+            None if self.killing => None,
+            None => self.leaf.as_ref().and_then(Leaf::oom),
+        };
+        oom.map_or(exit, Exit::OutOfMemory)
     }
 }
 
@@ -151,12 +196,18 @@ impl Orphans {
     }
 
     /// Whether anything of this run is left.
-    pub fn any_of(&self, run: &Run) -> bool {
-        self.of(run).next().is_some() || (self.blind && process::group_exists(run.pid))
+    pub fn any_of(&self, run: &mut Run) -> bool {
+        run.leaf.as_mut().is_some_and(Leaf::is_alive)
+            || self.of(run).next().is_some()
+            || (self.blind && process::group_exists(run.pid))
     }
 
-    /// Sends a signal to all that is left of this run.
-    pub fn signal(&self, run: &Run, signal: i32) {
+    /// Kills all that is left of this run.
+    pub fn kill(&self, run: &Run) {
+        let signal = libc::SIGKILL;
+        if let Some(leaf) = &run.leaf {
+            leaf.kill();
+        }
         let _ = process::kill_group(run.pid, signal);
         self.signal_strays(run, signal);
     }

@@ -172,9 +172,9 @@ impl Group {
     pub fn set(&self, file: &str, value: &str) -> Result<(), SysError> {
         let path = self.path.join(file);
         let write = || File::options().write(true).open(&path).and_then(|file| file.write_at(value.as_bytes(), 0));
-        write().map(drop).map_err(|error| {
-            SysError::new("write", format!("{value:?} to {}", path.display()), errno(&error))
-        })
+        write()
+            .map(drop)
+            .map_err(|error| SysError::new("write", format!("{value:?} to {}", path.display()), errno(&error)))
     }
 
     /// The words of one of its files; none if it can't be read.
@@ -221,7 +221,8 @@ impl Group {
             for pid in self.members(usize::MAX) {
                 // Between the list and the signal it could have been reaped by its parent and its pid given out again,
                 // if all of the pid space was used in this moment.
-                found |= pid != 0 && tree::stat(pid).is_some_and(|s| !s.is_dead()) && kill_pid(pid, libc::SIGKILL).is_ok();
+                found |=
+                    pid != 0 && tree::stat(pid).is_some_and(|s| !s.is_dead()) && kill_pid(pid, libc::SIGKILL).is_ok();
             }
             if !found {
                 return;

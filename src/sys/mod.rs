@@ -4,6 +4,7 @@
 pub mod cgroup;
 pub mod exe;
 pub mod fds;
+pub mod memory;
 pub mod poll;
 pub mod process;
 pub mod program;

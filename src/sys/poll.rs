@@ -28,11 +28,7 @@ pub fn wait_changes(
     poll(fds, changing, timeout)
 }
 
-fn poll(
-    fds: &[BorrowedFd<'_>],
-    changing: &[BorrowedFd<'_>],
-    timeout: Option<Duration>,
-) -> Result<Vec<bool>, SysError> {
+fn poll(fds: &[BorrowedFd<'_>], changing: &[BorrowedFd<'_>], timeout: Option<Duration>) -> Result<Vec<bool>, SysError> {
     let readable = fds.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN));
     let changing = changing.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLPRI));
     let mut polled: Vec<PollFd<'_>> = readable.chain(changing).collect();

@@ -214,9 +214,7 @@ fn is_named(group: &Group, name: &str) -> bool {
 
 /// Whether this group, which bears our name, is of our making: what is in another is not ours to kill.
 fn is_like_ours(top: &Group, name: &str) -> bool {
-    let known = |group: &Group| {
-        file_name(group) == INIT || file_name(group).ends_with(SUFFIX) || is_named(group, name)
-    };
+    let known = |group: &Group| file_name(group) == INIT || file_name(group).ends_with(SUFFIX) || is_named(group, name);
     top.processes().is_ok_and(|pids| pids.is_empty()) && top.children().iter().all(known)
 }
 
