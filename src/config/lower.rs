@@ -51,7 +51,7 @@ pub fn lower(main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
     let failure = failure(main.failure.map(|at| at.value).unwrap_or_default(), cx);
     let termination = main.termination.map(|at| at.value).unwrap_or_default();
     let line = main.command.as_ref().map_or(1, |at| cx.source.line(at.span));
-    let resources = main.resource_limit.and_then(|at| resource_limit(at, cx));
+    let resources = main.resource_limit.and_then(|at| resource_limit(at.value, cx));
     let process = Process { user: main.user.map(|at| at.value), resources };
     let spec = ServiceSpec {
         name,
@@ -199,7 +199,7 @@ fn failure(table: schema::Failure, cx: &mut Cx<'_>) -> FailurePolicy {
     FailurePolicy { codes, strategy: or(table.strategy, FailureStrategy::Ignore) }
 }
 
-fn resource_limit(At { value: table, span }: At<schema::ResourceLimit>, cx: &mut Cx<'_>) -> Option<ResourceLimit> {
+fn resource_limit(table: schema::ResourceLimit, cx: &mut Cx<'_>) -> Option<ResourceLimit> {
     let cpu = table.cpu.and_then(|at| {
         let thousandths = (f64::from(at.value.0) * 1000.0).round();
         if !(10.0..=1e9).contains(&thousandths) {
@@ -222,9 +222,10 @@ fn resource_limit(At { value: table, span }: At<schema::ResourceLimit>, cx: &mut
         }
         at.value
     });
-    let limit = ResourceLimit { cpu, memory, pids_max, strict: or(table.strict, false) };
-    if limit.is_empty() && !cx.has_errors() {
-        let warning = cx.warning(span, "[resource-limit] holds no limit, so nothing is limited");
+    let strict = table.strict.as_ref().is_some_and(|at| at.value);
+    let limit = ResourceLimit { cpu, memory, pids_max, strict };
+    if let Some(at) = table.strict.filter(|_| limit.is_empty() && !cx.has_errors()) {
+        let warning = cx.warning(at.span, "there is no limit for `strict` to be about");
         cx.push(warning.help("add `cpu`, `memory` or `pids-max`"));
     }
     (!limit.is_empty()).then_some(limit)

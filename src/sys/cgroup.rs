@@ -215,7 +215,8 @@ impl Group {
         }
     }
 
-    fn kill_one_by_one(&self) {
+    /// The same without `cgroup.kill`.
+    pub fn kill_one_by_one(&self) {
         for _ in 0..KILL_ROUNDS {
             let mut found = false;
             for pid in self.members(usize::MAX) {

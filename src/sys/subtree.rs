@@ -55,10 +55,19 @@ impl Subtree {
     /// says in plain words why there can be none.
     pub fn claim(name: &str, controllers: &[&str], patience: Duration) -> Result<Self, String> {
         let own = Own::find()?;
-        let (base, top, lock) = place(&own, name)?;
-        let leftovers = clear(&top, patience);
+        let (base, top, held) = place(&own, name)?;
+        let mut leftovers = clear(&top, patience);
+        for neighbour in base.children().into_iter().filter(|group| *group != top && is_named(group, name)) {
+            // Those of predecessors who had to live beside each other.
+            if is_like_ours(&neighbour, name)
+                && let Some(_lock) = lock(&neighbour)
+            {
+                leftovers.extend(clear(&neighbour, patience));
+                neighbour.remove();
+            }
+        }
         let mut subtree =
-            Self { base, top, _lock: lock, offered: vec![], enabled: vec![], shortfall: String::new(), leftovers };
+            Self { base, top, _lock: held, offered: vec![], enabled: vec![], shortfall: String::new(), leftovers };
         subtree.enable(&own, controllers);
         Ok(subtree)
     }

@@ -914,13 +914,7 @@ warning: `resource` is an old spelling of `resource-limit`
 9 | [resource]
   |  ^^^^^^^^ write `resource-limit`
 
-warning: `memory` has no effect yet
-  --> a.toml:10:1
-   |
-10 | memory = "1GiB"
-   | ^^^^^^
-
-7 warnings
+6 warnings
 "#,
     ),
     (
@@ -928,7 +922,7 @@ warning: `memory` has no effect yet
         &[
             (
                 "a.toml",
-                "command = \"/bin/a\"\nstdout-rotate-size = \"50 KB\"\nstderr_rotate_size = 100\nstdout_should_append_timestamp_to_filename = true\n[resource-limit]\ncpu = 1\n",
+                "command = \"/bin/a\"\nstdout-rotate-size = \"50 KB\"\nstderr_rotate_size = 100\nstdout_should_append_timestamp_to_filename = true\n",
             ),
             ("_defaults.toml", "x = 1\n"),
         ],
@@ -953,13 +947,58 @@ warning: `stdout_should_append_timestamp_to_filename` has no effect yet
 4 | stdout_should_append_timestamp_to_filename = true
   | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-warning: `cpu` has no effect yet
- --> a.toml:6:1
+4 warnings
+"#,
+    ),
+    (
+        "limits that nothing can run in",
+        &[(
+            "a.toml",
+            "command = \"/bin/a\"\n[resource-limit]\ncpu = 0\nmemory = 100\npids-max = 0\nstrict = \"yes\"\n",
+        )],
+        r#"
+error: `cpu` must be 0.01 or more: it is a number of processors
+ --> a.toml:3:7
   |
-6 | cpu = 1
-  | ^^^
+3 | cpu = 0
+  |       ^
 
-5 warnings
+error: no program can run in less than 1 MiB of memory
+ --> a.toml:4:10
+  |
+4 | memory = 100
+  |          ^^^
+  |
+  = help: give it a unit: "100MiB", say
+
+error: `pids-max` must be 1 or more: the service itself is a process
+ --> a.toml:5:12
+  |
+5 | pids-max = 0
+  |            ^
+
+error: `strict` must be true or false, not a string
+ --> a.toml:6:10
+  |
+6 | strict = "yes"
+  |          ^^^^^ this is a string
+
+4 errors
+"#,
+    ),
+    (
+        "no limit at all",
+        &[("a.toml", "command = \"/bin/a\"\n[resource-limit]\nstrict = true\n")],
+        r#"
+warning: there is no limit for `strict` to be about
+ --> a.toml:3:10
+  |
+3 | strict = true
+  |          ^^^^
+  |
+  = help: add `cpu`, `memory` or `pids-max`
+
+1 warning
 "#,
     ),
     (
