@@ -43,13 +43,15 @@ pub struct Leaf {
 }
 
 impl Cgroups {
-    /// Makes room for the cgroups if a service of the plan wants one. What can't be enforced is said here, in one line.
-    pub fn set_up(plan: &Plan, wake: Arc<EventFd>) -> Cgroups {
+    /// None yet.
+    pub fn new(wake: Arc<EventFd>) -> Cgroups {
+        Cgroups { subtree: None, retired: Vec::new(), watcher: None, wake }
+    }
+
+    /// Makes room for the cgroups that the services of the plan want. What can't be enforced is said here, in one line.
+    /// Not before the first of them starts: a service may have to mount the hierarchy, and others may never start.
+    fn set_up(&mut self, plan: &Plan) {
         let wanted: Vec<&ResourceLimit> = plan.services.iter().filter_map(|spec| spec.resources()).collect();
-        let mut cgroups = Cgroups { subtree: None, retired: Vec::new(), watcher: None, wake };
-        if wanted.is_empty() {
-            return cgroups;
-        }
         let controllers = CONTROLLERS.into_iter().filter(|(key, _)| wanted.iter().any(|limits| asks(limits, key)));
         let controllers: Vec<&str> = controllers.map(|(_, controller)| controller).collect();
         let subtree = Subtree::claim(NAME, &controllers, limits::CGROUP_PATIENCE);
@@ -58,9 +60,8 @@ impl Cgroups {
         {
             log::warn!("killed what an earlier Horust had left running: {}", subtree.leftovers().join(", "));
         }
-        cgroups.subtree = Some(subtree);
-        cgroups.confess(&wanted);
-        cgroups
+        self.subtree = Some(subtree);
+        self.confess(&wanted);
     }
 
     fn confess(&self, wanted: &[&ResourceLimit]) {
@@ -92,8 +93,11 @@ impl Cgroups {
     }
 
     /// The cgroup for a run of this service, with its limits in force. None if it has none.
-    pub fn leaf(&self, spec: &ServiceSpec) -> Result<Option<Leaf>, String> {
+    pub fn leaf(&mut self, plan: &Plan, spec: &ServiceSpec) -> Result<Option<Leaf>, String> {
         let Some(limits) = spec.resources() else { return Ok(None) };
+        if self.subtree.is_none() {
+            self.set_up(plan);
+        }
         let mut missing = self.missing();
         missing.retain(|key| asks(limits, key));
         if limits.strict && !missing.is_empty() {

@@ -294,7 +294,7 @@ impl<'a> MainLoop<'a> {
 
     fn spawn(&mut self, run: RunId) {
         let Some(spec) = self.plan.services.get(run.service.index()) else { return };
-        let leaf = match self.cgroups.leaf(spec) {
+        let leaf = match self.cgroups.leaf(self.plan, spec) {
             Ok(leaf) => leaf,
             Err(why) => return self.outbox.push(Event::SpawnFailed(run, cannot(why))),
         };

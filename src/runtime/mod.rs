@@ -41,8 +41,7 @@ fn start(plan: Plan) -> Result<u8, SysError> {
     let launcher = launch::Launcher::new(Image::open().path().to_owned())?;
     let plan = Arc::new(plan);
     let wake = Arc::new(EventFd::new()?);
-    // Before there is a child: Horust may have to move into another cgroup, and those without limits go with it.
-    let cgroups = cgroups::Cgroups::set_up(&plan, Arc::clone(&wake));
+    let cgroups = cgroups::Cgroups::new(Arc::clone(&wake));
     let (event_sender, events) = bounded(crate::limits::QUEUE);
     let (action_sender, actions) = bounded(crate::limits::QUEUE);
     let outward = core::Outward { actions: action_sender, wake: Arc::clone(&wake), events: event_sender.clone() };

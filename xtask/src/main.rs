@@ -9,6 +9,7 @@ mod docker;
 mod images;
 mod parts;
 mod tools;
+mod vm;
 
 use parts::{Outcome, PARTS};
 use std::process::ExitCode;
