@@ -17,12 +17,12 @@ pub enum Exit {
 /// Whose memory had run out, and who killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Oom {
-    /// The service's own `memory`, in bytes; the kernel.
-    Limit(u64),
+    /// The service's own `memory`; the kernel.
+    Limit,
     /// The container's or the machine's; the kernel.
     Shared,
-    /// The service's own `memory`, in bytes; Horust, which watches where the kernel can't limit.
-    Watched(u64),
+    /// The service's own `memory`; Horust, which watches it where the kernel can't limit it.
+    Watched,
 }
 
 impl Exit {
@@ -41,52 +41,11 @@ impl fmt::Display for Exit {
         match self {
             Exit::Code(code) => write!(f, "exited with code {code}"),
             Exit::Signal(signal) => write!(f, "was killed by {signal}"),
-            Exit::OutOfMemory(Oom::Limit(bytes)) => {
-                write!(f, "was killed by the kernel: out of memory (limit {})", size(*bytes))
-            }
+            Exit::OutOfMemory(Oom::Limit) => f.write_str("was killed by the kernel: out of memory"),
             Exit::OutOfMemory(Oom::Shared) => {
                 f.write_str("was killed by the kernel: the container or the machine is out of memory")
             }
-            Exit::OutOfMemory(Oom::Watched(bytes)) => {
-                write!(f, "was killed by Horust: out of memory (limit {})", size(*bytes))
-            }
+            Exit::OutOfMemory(Oom::Watched) => f.write_str("was killed by Horust: out of memory"),
         }
-    }
-}
-
-/// A number of bytes as a person would write it.
-fn size(bytes: u64) -> String {
-    let units = [(1 << 30, "GiB"), (1_000_000_000, "GB"), (1 << 20, "MiB"), (1_000_000, "MB"), (1 << 10, "KiB")];
-    let whole = units.into_iter().find(|(unit, _)| bytes > 0 && bytes.is_multiple_of(*unit));
-    whole.map_or_else(
-        || format!("{bytes} bytes"),
-        |(unit, name)| format!("{} {name}", bytes.checked_div(unit).unwrap_or(0)),
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_told_as_they_are_written() {
-        for (bytes, text) in [
-            (64 << 20, "64 MiB"),
-            (1 << 30, "1 GiB"),
-            (3 << 29, "1536 MiB"),
-            (500_000_000, "500 MB"),
-            (100_000, "100000 bytes"),
-            (100 << 10, "100 KiB"),
-            (0, "0 bytes"),
-        ] {
-            assert_eq!(size(bytes), text);
-        }
-    }
-
-    #[test]
-    fn out_of_memory_is_a_kill() {
-        let exit = Exit::OutOfMemory(Oom::Limit(64 << 20));
-        assert_eq!(exit.shell_code(), 137);
-        assert_eq!(exit.to_string(), "was killed by the kernel: out of memory (limit 64 MiB)");
     }
 }

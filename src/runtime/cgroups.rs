@@ -37,8 +37,8 @@ pub struct Leaf {
     group: Group,
     /// Before the run: the group may be older.
     before: OomCounts,
-    /// Enforced by the kernel, in bytes.
-    memory: Option<u64>,
+    /// Whether the kernel enforces a limit of its memory.
+    memory: bool,
     emptiness: Option<Emptiness>,
 }
 
@@ -93,7 +93,7 @@ impl Cgroups {
     }
 
     /// The cgroup for a run of this service, with its limits in force. None if it has none.
-    pub fn leaf(&mut self, plan: &Plan, spec: &ServiceSpec) -> Result<Option<Leaf>, String> {
+    pub fn leaf(&mut self, plan: &Plan, spec: &ServiceSpec) -> Result<Option<Box<Leaf>>, String> {
         let Some(limits) = spec.resources() else { return Ok(None) };
         if self.subtree.is_none() {
             self.set_up(plan);
@@ -105,9 +105,11 @@ impl Cgroups {
         }
         let Some(Ok(subtree)) = &self.subtree else { return Ok(None) };
         let group = subtree.leaf(&spec.name);
-        let memory = limits.memory.filter(|_| !missing.contains(&"memory"));
         match prepare(&group, limits, &missing) {
-            Ok(()) => Ok(Some(Leaf { before: group.oom_counts(), group, memory, emptiness: None })),
+            Ok(()) => {
+                let memory = limits.memory.is_some() && !missing.contains(&"memory");
+                Ok(Some(Box::new(Leaf { before: group.oom_counts(), group, memory, emptiness: None })))
+            }
             Err(error) => {
                 group.remove();
                 Err(error.to_string())
@@ -118,7 +120,7 @@ impl Cgroups {
     /// A run of this service has begun: if the kernel does not limit its memory, it is watched.
     pub fn watch(&mut self, run: RunId, pid: u32, spec: &ServiceSpec, leaf: Option<&Leaf>) {
         let Some(limit) = spec.resources().and_then(|limits| limits.memory) else { return };
-        if leaf.is_some_and(|leaf| leaf.memory.is_some()) {
+        if leaf.is_some_and(|leaf| leaf.memory) {
             return;
         }
         if self.watcher.is_none() {
@@ -136,7 +138,7 @@ impl Cgroups {
     }
 
     /// The run is over.
-    pub fn retire(&mut self, run: RunId, leaf: Option<Leaf>) {
+    pub fn retire(&mut self, run: RunId, leaf: Option<Box<Leaf>>) {
         if let Some(watcher) = &self.watcher {
             watcher.forget(run);
         }
@@ -244,7 +246,7 @@ impl Leaf {
         if now.kills <= self.before.kills {
             return None;
         }
-        Some(self.memory.filter(|_| now.own > self.before.own).map_or(Oom::Shared, Oom::Limit))
+        Some(if self.memory && now.own > self.before.own { Oom::Limit } else { Oom::Shared })
     }
 }
 

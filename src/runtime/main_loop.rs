@@ -207,10 +207,9 @@ impl<'a> MainLoop<'a> {
     /// Kills those whose memory is beyond a limit that the kernel does not enforce.
     fn kill_oversized(&mut self) {
         for id in self.cgroups.over() {
-            let limit = self.plan.services.get(id.service.index()).and_then(|spec| spec.resources()?.memory);
             // A main process that has not been waited for: what was measured was this run.
             if let Some(run) = self.table.run(id).filter(|run| run.exit.is_none()) {
-                run.over = limit;
+                run.oversized = true;
                 self.signal(id, Signal::KILL, Target::Tree);
             }
         }
@@ -298,12 +297,12 @@ impl<'a> MainLoop<'a> {
             Ok(leaf) => leaf,
             Err(why) => return self.outbox.push(Event::SpawnFailed(run, cannot(why))),
         };
-        match self.launcher.service(spec, leaf.as_ref().map(Leaf::path)) {
+        match self.launcher.service(spec, leaf.as_deref().map(Leaf::path)) {
             Ok(started) => {
                 if started.stage.is_none() {
                     self.outbox.push(Event::Spawned(run));
                 }
-                self.cgroups.watch(run, started.pid, spec, leaf.as_ref());
+                self.cgroups.watch(run, started.pid, spec, leaf.as_deref());
                 self.table.add_run(run, started.pid, started.stage, leaf);
             }
             Err(error) => {

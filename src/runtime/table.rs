@@ -36,9 +36,9 @@ pub struct Run {
     /// Whatever is found of it gets SIGKILL.
     pub killing: bool,
     /// Its cgroup, if it has one: then that tells what belongs to it.
-    pub leaf: Option<Leaf>,
-    /// It was killed because it had more memory than this.
-    pub over: Option<u64>,
+    pub leaf: Option<Box<Leaf>>,
+    /// It was killed because it had too much memory.
+    pub oversized: bool,
 }
 
 /// All of them.
@@ -55,12 +55,12 @@ pub struct Table {
 
 impl Table {
     /// A run has begun.
-    pub fn add_run(&mut self, id: RunId, pid: u32, stage: Option<StatusPipe>, leaf: Option<Leaf>) {
+    pub fn add_run(&mut self, id: RunId, pid: u32, stage: Option<StatusPipe>, leaf: Option<Box<Leaf>>) {
         self.children.insert(pid, Child::Leader(id));
         if stage.is_some() {
             self.staged.push(id);
         }
-        let run = Run { id, pid, stage, exit: None, strays: Vec::new(), killing: false, leaf, over: None };
+        let run = Run { id, pid, stage, exit: None, strays: Vec::new(), killing: false, leaf, oversized: false };
         self.runs.insert(id.service, run);
     }
 
@@ -90,7 +90,7 @@ impl Table {
     }
 
     /// The run is over. Its cgroup is handed back.
-    pub fn end_run(&mut self, id: RunId) -> Option<Leaf> {
+    pub fn end_run(&mut self, id: RunId) -> Option<Box<Leaf>> {
         self.unstage(id);
         self.bereft.retain(|other| *other != id);
         self.run(id)?;
@@ -163,11 +163,10 @@ impl Run {
 
     /// Tells a kill for want of memory from others.
     fn explain(&self, exit: Exit) -> Exit {
-        let oom = match self.over {
-            _ if exit != Exit::Signal(Signal::KILL) => None,
-            Some(limit) => Some(Oom::Watched(limit)),
-            None if self.killing => None,
-            None => self.leaf.as_ref().and_then(Leaf::oom),
+        let oom = match exit {
+            Exit::Signal(Signal::KILL) if self.oversized => Some(Oom::Watched),
+            Exit::Signal(Signal::KILL) if !self.killing => self.leaf.as_ref().and_then(|leaf| leaf.oom()),
+            Exit::Signal(_) | Exit::Code(_) | Exit::OutOfMemory(_) => None,
         };
         oom.map_or(exit, Exit::OutOfMemory)
     }
@@ -197,7 +196,7 @@ impl Orphans {
 
     /// Whether anything of this run is left.
     pub fn any_of(&self, run: &mut Run) -> bool {
-        run.leaf.as_mut().is_some_and(Leaf::is_alive)
+        run.leaf.as_mut().is_some_and(|leaf| leaf.is_alive())
             || self.of(run).next().is_some()
             || (self.blind && process::group_exists(run.pid))
     }

@@ -52,7 +52,7 @@ impl Own {
             return Err("no cgroup v2 is mounted".to_owned());
         }
         let within = own_path(&groups).ok_or("the kernel has no cgroup v2 for Horust")?;
-        let visible = mounts.iter().filter_map(|mount| {
+        let mut visible = mounts.iter().filter_map(|mount| {
             let below = within.strip_prefix(&mount.root).ok()?;
             let top = Group { path: mount.point.clone() };
             // Not `join` of an empty path, which would leave a slash at the end.
@@ -61,8 +61,7 @@ impl Own {
         });
         // Another mount may hide this one, or be of another namespace with the same names: we must be in it.
         visible
-            .filter(|own| own.group.processes().is_ok_and(|pids| pids.contains(&own_pid())))
-            .last()
+            .rfind(|own| own.group.processes().is_ok_and(|pids| pids.contains(&own_pid())))
             .ok_or_else(|| "Horust's own cgroup is not below the mounted cgroup v2".to_owned())
     }
 }

@@ -41,7 +41,7 @@ pub struct Subtree {
     _lock: Flock<File>,
     /// What the groups in it can be limited by.
     offered: Vec<String>,
-    /// What we have enabled in the base.
+    /// What we, or a predecessor, have enabled in the base.
     enabled: Vec<String>,
     /// Why not all is offered that was wanted.
     shortfall: String,
@@ -55,7 +55,7 @@ impl Subtree {
     /// says in plain words why there can be none.
     pub fn claim(name: &str, controllers: &[&str], patience: Duration) -> Result<Self, String> {
         let own = Own::find()?;
-        let (base, top, held) = place(&own, name)?;
+        let Place { base, top, lock: held, inherited } = place(&own, name)?;
         let mut leftovers = clear(&top, patience);
         for neighbour in base.children().into_iter().filter(|group| *group != top && is_named(group, name)) {
             // Those of predecessors who had to live beside each other.
@@ -68,7 +68,7 @@ impl Subtree {
         }
         let mut subtree =
             Self { base, top, _lock: held, offered: vec![], enabled: vec![], shortfall: String::new(), leftovers };
-        subtree.enable(&own, controllers);
+        subtree.enable(&own, controllers, inherited);
         Ok(subtree)
     }
 
@@ -99,8 +99,11 @@ impl Subtree {
         for controller in self.top.words("cgroup.subtree_control") {
             let _ = self.top.set("cgroup.subtree_control", &format!("-{controller}"));
         }
-        for controller in &self.enabled {
-            let _others_need_it = self.base.set("cgroup.subtree_control", &format!("-{controller}"));
+        // Whoever else is in the base may have set limits since.
+        if self.base.children() == [self.top.clone()] {
+            for controller in &self.enabled {
+                let _ = self.base.set("cgroup.subtree_control", &format!("-{controller}"));
+            }
         }
         let init = self.top.child(INIT);
         for pid in init.processes().unwrap_or_default().into_iter().filter(|pid| *pid != 0) {
@@ -109,12 +112,14 @@ impl Subtree {
         self.top.remove();
     }
 
-    fn enable(&mut self, own: &Own, controllers: &[&str]) {
+    fn enable(&mut self, own: &Own, controllers: &[&str], inherited: bool) {
         let available = self.base.words("cgroup.controllers");
         let (wanted, missing): (Vec<&str>, Vec<&str>) =
             controllers.iter().partition(|wanted| available.iter().any(|available| available == *wanted));
         if !missing.is_empty() {
-            self.shortfall = format!("{} does not have {}", self.base.path().display(), missing.join(", "));
+            let (s, are) = if missing.len() == 1 { ("", "is") } else { ("s", "are") };
+            let place = self.base.path().display();
+            self.shortfall = format!("the controller{s} {} {are} not available in {place}", missing.join(", "));
         }
         if wanted.is_empty() {
             return;
@@ -129,7 +134,7 @@ impl Subtree {
             let order = format!("+{controller}");
             // One by one: a controller that is refused must not take the others with it.
             let done = if new { self.base.set("cgroup.subtree_control", &order) } else { Ok(()) };
-            if new && done.is_ok() {
+            if (new || inherited) && done.is_ok() {
                 self.enabled.push(controller.to_owned());
             }
             match done.and_then(|()| self.top.set("cgroup.subtree_control", &order)) {
@@ -176,8 +181,16 @@ impl Subtree {
     }
 }
 
-/// Where the subtree is to be, and the lock on it.
-fn place(own: &Own, name: &str) -> Result<(Group, Group, Flock<File>), String> {
+/// Where a subtree is to be.
+struct Place {
+    base: Group,
+    top: Group,
+    lock: Flock<File>,
+    /// It was there already.
+    inherited: bool,
+}
+
+fn place(own: &Own, name: &str) -> Result<Place, String> {
     let mut base = own.group.clone();
     if file_name(&own.group) == INIT
         && own.group != own.top
@@ -188,7 +201,7 @@ fn place(own: &Own, name: &str) -> Result<(Group, Group, Flock<File>), String> {
         if above != own.top
             && let (Some(lock), Some(beyond)) = (lock(&above), above.parent())
         {
-            return Ok((beyond, above, lock));
+            return Ok(Place { base: beyond, top: above, lock, inherited: true });
         }
         base = above;
     }
@@ -198,7 +211,7 @@ fn place(own: &Own, name: &str) -> Result<(Group, Group, Flock<File>), String> {
         if (new || is_like_ours(&top, name))
             && let Some(lock) = lock(&top)
         {
-            return Ok((base, top, lock));
+            return Ok(Place { base, top, lock, inherited: !new });
         }
     }
     Err(format!("there are {NEIGHBOURS} others in {}", base.path().display()))

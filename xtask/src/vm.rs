@@ -207,7 +207,10 @@ fn boot(kernel: &Path, initramfs: &Path, console: &Path) -> Result<String> {
 }
 
 fn check(console: &str) -> Result<()> {
-    let (said, missing): (Vec<&str>, Vec<&str>) = WANTED.iter().partition(|line| console.contains(**line));
+    let stands = |wanted: &str| {
+        console.lines().any(|line| if wanted.starts_with("ok ") { line == wanted } else { line.contains(wanted) })
+    };
+    let (said, missing): (Vec<&str>, Vec<&str>) = WANTED.iter().partition(|wanted| stands(wanted));
     for line in &said {
         println!("vm: {}", line.strip_prefix("ok ").unwrap_or(line));
     }
