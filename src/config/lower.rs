@@ -3,18 +3,16 @@
 
 use super::diagnostic::{Source, Span};
 use super::kinds::ReadyWhen;
+use super::resources;
 use super::schema::{self, Main};
 use super::values::{At, Codes, Cx, Names};
 use crate::model::{
     Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, Kind, Origin, Output, Probe, Process,
-    Readiness, ResourceLimit, Restart, RestartStrategy, ServiceSpec, Signal, Termination,
+    Readiness, Restart, RestartStrategy, ServiceSpec, Signal, Termination,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// A `memory` of fewer bytes is a number whose unit was forgotten.
-const LEAST_MEMORY: u64 = 1 << 20;
 
 /// A service whose references are still names.
 #[derive(Debug)]
@@ -46,12 +44,12 @@ pub fn lower(main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
     let (name, name_span) = name(main.name, cx);
     let environment = main.environment.map(|at| environment(at, cx)).unwrap_or_default();
     let health = main.healthiness.and_then(|at| health(at, cx)).map(Box::new);
-    let (restart, ready) = restart(main.restart.map(|at| at.value).unwrap_or_default(), cx);
+    let (restart, ready) = restart(main.restart.map(|at| at.value).unwrap_or_default());
     let readiness = readiness(ready, health.is_some(), cx);
     let failure = failure(main.failure.map(|at| at.value).unwrap_or_default(), cx);
     let termination = main.termination.map(|at| at.value).unwrap_or_default();
     let line = main.command.as_ref().map_or(1, |at| cx.source.line(at.span));
-    let resources = main.resource_limit.and_then(|at| resource_limit(at.value, cx));
+    let resources = main.resource_limit.and_then(|at| resources::lower(at.value, cx));
     let process = Process { user: main.user.map(|at| at.value), resources };
     let spec = ServiceSpec {
         name,
@@ -114,10 +112,7 @@ fn name(field: Option<At<String>>, cx: &mut Cx<'_>) -> (String, Span) {
     (name, span)
 }
 
-fn restart(table: schema::Restart, cx: &mut Cx<'_>) -> (Restart, Option<At<ReadyWhen>>) {
-    if let Some(jitter) = table.jitter.as_ref().filter(|j| !(0.0..=1.0).contains(&j.value.0)) {
-        cx.push(cx.error(jitter.span, "`jitter` must be between 0 and 1"));
-    }
+fn restart(table: schema::Restart) -> (Restart, Option<At<ReadyWhen>>) {
     let restart = Restart {
         strategy: or(table.strategy, RestartStrategy::Never),
         backoff: or(table.backoff, Duration::ZERO),
@@ -149,11 +144,6 @@ fn health(At { value: table, span }: At<schema::Healthiness>, cx: &mut Cx<'_>) -
     probes.extend(table.http_endpoint.map(|at| Probe::Http(at.value.0)));
     probes.extend(table.file_path.map(|at| Probe::File(at.value)));
     probes.extend(table.command.map(|at| Probe::Command(at.value)));
-    for (threshold, least) in [(&table.success_threshold, 1), (&table.failure_threshold, 0)] {
-        if let Some(at) = threshold.as_ref().filter(|at| at.value < least) {
-            cx.push(cx.error(at.span, format!("`success-threshold` must be {least} or more")));
-        }
-    }
     if let Some(at) = table.timeout.as_ref().filter(|at| at.value.is_zero()) {
         cx.push(cx.error(at.span, "with a `timeout` of zero no check can pass"));
     }
@@ -174,7 +164,7 @@ fn health(At { value: table, span }: At<schema::Healthiness>, cx: &mut Cx<'_>) -
         interval: or(table.interval, Duration::from_secs(1)),
         timeout: or(table.timeout, Duration::from_secs(1)),
         initial_delay: or(table.initial_delay, Duration::ZERO),
-        success_threshold: or(table.success_threshold, 1),
+        success_threshold: table.success_threshold.map_or(1, |at| at.value.get()),
         max_failed: or(table.failure_threshold, 3),
     })
 }
@@ -197,38 +187,6 @@ fn failure(table: schema::Failure, cx: &mut Cx<'_>) -> FailurePolicy {
         (None, None) => ExitCodes::Successful(vec![0]),
     };
     FailurePolicy { codes, strategy: or(table.strategy, FailureStrategy::Ignore) }
-}
-
-fn resource_limit(table: schema::ResourceLimit, cx: &mut Cx<'_>) -> Option<ResourceLimit> {
-    let cpu = table.cpu.and_then(|at| {
-        let thousandths = (f64::from(at.value.0) * 1000.0).round();
-        if !(10.0..=1e9).contains(&thousandths) {
-            cx.push(cx.error(at.span, "`cpu` must be 0.01 or more: it is a number of processors"));
-            return None;
-        }
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 10 and 1e9")]
-        Some(thousandths as u32)
-    });
-    let memory = table.memory.map(|at| {
-        if at.value.0 < LEAST_MEMORY {
-            let error = cx.error(at.span, "no program can run in less than 1 MiB of memory");
-            cx.push(error.help("give it a unit: \"100MiB\", say"));
-        }
-        at.value.0
-    });
-    let pids_max = table.pids_max.map(|at| {
-        if at.value == 0 {
-            cx.push(cx.error(at.span, "`pids-max` must be 1 or more: the service itself is a process"));
-        }
-        at.value
-    });
-    let strict = table.strict.as_ref().is_some_and(|at| at.value);
-    let limit = ResourceLimit { cpu, memory, pids_max, strict };
-    if let Some(at) = table.strict.filter(|_| limit.is_empty() && !cx.has_errors()) {
-        let warning = cx.warning(at.span, "there is no limit for `strict` to be about");
-        cx.push(warning.help("add `cpu`, `memory` or `pids-max`"));
-    }
-    (!limit.is_empty()).then_some(limit)
 }
 
 fn environment(At { value: table, .. }: At<schema::EnvironmentTable>, cx: &mut Cx<'_>) -> Environment {

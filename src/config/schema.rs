@@ -3,9 +3,12 @@
 
 use super::diagnostic::Span;
 use super::kinds::{Endpoint, ReadyWhen, Rewrite, WebServer};
+use super::resources::Processors;
+use super::shape::Shape;
 use super::table::{Key, Table, entries, normal, put, read_tables, store, table, unknown};
-use super::values::{At, Codes, Cx, Names, Number, Read, Size, Variables, closest, variable};
+use super::values::{At, Codes, Cx, Fraction, Names, Read, Size, Variables, closest, variable};
 use crate::model::{Command, FailureStrategy, Growth, IdOrName, Kind, Output, RestartStrategy, Signal};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 use toml::Spanned;
@@ -79,7 +82,7 @@ table! {
         /// The delay grows no longer than this.
         backoff_max: Duration = "backoff-max", default "5m", sample r#""5m""#;
         /// Varies the delay at random by up to this part of it, 0 to 1.
-        jitter: Number = "jitter", default "0", sample "0.1";
+        jitter: Fraction = "jitter", default "0", sample "0.1";
         /// A run that was ready for this long makes the count of attempts start afresh.
         reset_after: Duration = "reset-after" old "healthy-after", default "10s", sample r#""10s""#;
         /// Hold back a service that ends successfully at once, again and again.
@@ -106,7 +109,7 @@ table! {
         /// The pause before the first check of a run.
         initial_delay: Duration = "initial-delay", default "0s", sample r#""0s""#;
         /// How many rounds in a row must pass before the service is ready.
-        success_threshold: u32 = "success-threshold", default "1", sample "1";
+        success_threshold: NonZeroU32 = "success-threshold", default "1", sample "1";
         /// With more failed rounds in a row than this, the service is stopped and counts as failed.
         failure_threshold: u32 = "failure-threshold" | "max-failed", default "3", sample "3";
     }
@@ -156,12 +159,12 @@ table! {
     /// `[resource-limit]`: for the service and all that it starts, together.
     ResourceLimit {
         /// How much processor time it gets, in processors: 0.5 is half of one, 2 is two.
-        cpu: Number = "cpu", default "no limit", sample "0.5";
+        cpu: Processors = "cpu", default "no limit", sample "0.5";
         /// How much memory it may use. If it needs more, all of it is killed, and reported as out of memory. Swap is
         /// not given to it.
         memory: Size = "memory", default "no limit", sample r#""100MiB""#;
         /// How many processes and threads it may have at once.
-        pids_max: u32 = "pids-max", default "no limit", sample "100";
+        pids_max: NonZeroU32 = "pids-max", default "no limit", sample "100";
         /// Where there is no cgroup v2 that Horust may write to, do not start it. Otherwise Horust looks at its memory
         /// every second, does not enforce the other two, and says so when it starts.
         strict: bool = "strict", default "false", sample "false";
@@ -195,7 +198,7 @@ pub struct EnvironmentTable {
 
 impl Read for EnvironmentTable {
     const TYPE: &'static str = "a table";
-    const KEYS: &'static [Key] = <Environment as Table>::KEYS;
+    const SHAPE: Shape = Shape::Open(Environment::KEYS, "[A-Za-z0-9_]+", &Shape::Text);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let mut table = EnvironmentTable::default();
         for (key, value) in entries::<Self>(value, span, cx)? {
@@ -218,7 +221,7 @@ fn is_variable(key: &str) -> bool {
 }
 
 /// Keys of the first Horust that have moved into a table: (old key, table, key).
-const MOVED: &[(&str, &str, &str)] = &[("restart-strategy", "restart", "strategy")];
+pub const MOVED: &[(&str, &str, &str)] = &[("restart-strategy", "restart", "strategy")];
 
 impl Main {
     /// Reads a whole service file. The keys of a table `[service]` are main keys too.

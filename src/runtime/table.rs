@@ -4,7 +4,7 @@
 
 use super::cgroups::Leaf;
 use crate::limits;
-use crate::model::{Exit, Oom, ProbeId, RunId, ServiceId, Signal};
+use crate::model::{Exit, Oom, ProbeId, RunId, Signal};
 use crate::supervisor::Target;
 use crate::sys::process;
 use crate::sys::spawn::StatusPipe;
@@ -45,7 +45,8 @@ pub struct Run {
 #[derive(Default)]
 pub struct Table {
     children: HashMap<u32, Child>,
-    runs: HashMap<ServiceId, Run>,
+    /// By service.
+    runs: Vec<Option<Box<Run>>>,
     probes: HashMap<ProbeId, u32>,
     /// Runs whose exec is still open. Few, and looked at in every turn.
     staged: Vec<RunId>,
@@ -60,8 +61,14 @@ impl Table {
         if stage.is_some() {
             self.staged.push(id);
         }
-        let run = Run { id, pid, stage, exit: None, strays: Vec::new(), killing: false, leaf, oversized: false };
-        self.runs.insert(id.service, run);
+        let index = id.service.index();
+        if self.runs.len() <= index {
+            self.runs.resize_with(index.saturating_add(1), || None);
+        }
+        if let Some(slot) = self.runs.get_mut(index) {
+            let run = Run { id, pid, stage, exit: None, strays: Vec::new(), killing: false, leaf, oversized: false };
+            *slot = Some(Box::new(run));
+        }
     }
 
     /// A command probe has begun.
@@ -86,15 +93,15 @@ impl Table {
 
     /// The run, if it is the service's current one.
     pub fn run(&mut self, id: RunId) -> Option<&mut Run> {
-        self.runs.get_mut(&id.service).filter(|run| run.id == id)
+        self.runs.get_mut(id.service.index())?.as_deref_mut().filter(|run| run.id == id)
     }
 
     /// The run is over. Its cgroup is handed back.
     pub fn end_run(&mut self, id: RunId) -> Option<Box<Leaf>> {
         self.unstage(id);
         self.bereft.retain(|other| *other != id);
-        self.run(id)?;
-        self.runs.remove(&id.service)?.leaf
+        let slot = self.runs.get_mut(id.service.index()).filter(|run| run.as_ref().is_some_and(|r| r.id == id));
+        slot?.take()?.leaf
     }
 
     /// Its exec has taken place.
@@ -125,12 +132,12 @@ impl Table {
 
     /// What tells whether their execs have taken place.
     pub fn stages(&self) -> impl Iterator<Item = &StatusPipe> {
-        self.staged.iter().filter_map(|id| self.runs.get(&id.service)?.stage.as_ref())
+        self.staged.iter().filter_map(|id| self.runs.get(id.service.index())?.as_ref()?.stage.as_ref())
     }
 
     /// What tells that nobody is left of such a run.
     pub fn emptying(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.bereft.iter().filter_map(|id| self.runs.get(&id.service)?.leaf.as_ref()?.emptiness())
+        self.bereft.iter().filter_map(|id| self.runs.get(id.service.index())?.as_ref()?.leaf.as_ref()?.emptiness())
     }
 
     /// Runs whose main process has ended while others may be left.
