@@ -7,6 +7,8 @@ mod broken;
 mod effective;
 #[path = "config/files.rs"]
 mod files;
+#[path = "config/process.rs"]
+mod process;
 #[path = "config/schemas.rs"]
 mod schemas;
 #[path = "config/support.rs"]

@@ -5,8 +5,9 @@
 use super::schema::Main;
 use super::table::{Key, Table};
 use crate::model::{
-    Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, IdOrName, Kind, Output, Plan,
-    Probe, Process, Readiness, ResourceLimit, Restart, RestartStrategy, ServiceId, ServiceSpec, Signal, Termination,
+    CapSet, Capabilities, Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, IdOrName,
+    Kind, Limit, Output, Plan, Probe, Process, Readiness, ResourceLimit, Restart, RestartStrategy, ServiceId,
+    ServiceSpec, Signal, Termination,
 };
 use humantime_serde::re::humantime;
 use std::fmt::{Display, Write as _};
@@ -99,14 +100,51 @@ impl Page<'_> {
         self.failure(failure);
         self.environment(environment);
         self.termination(termination);
+        self.limits(process.as_ref().map_or(&[], |process| &process.limits));
         if let Some(limits) = spec.resources() {
             self.resources(limits);
         }
     }
 
     fn process(&mut self, process: &Process) {
-        let Process { user, resources: _ } = process; // A table: `resources` writes it below the main keys.
+        let Process {
+            user,
+            group,
+            supplementary_groups,
+            umask,
+            nice,
+            oom_score_adj,
+            no_new_privileges,
+            capabilities,
+            // Tables: `limits` and `resources` write them below the main keys.
+            limits: _,
+            resources: _,
+        } = process;
         self.some("user", user.as_ref().map(|user| self.account(user)));
+        self.some("group", group.as_ref().map(|group| self.account(group)));
+        let accounts = |groups: &Vec<IdOrName>| list(groups.iter().map(|group| self.account(group)));
+        self.some("supplementary-groups", supplementary_groups.as_ref().map(accounts));
+        self.some("umask", umask.map(|mask| format!("0o{mask:03o}")));
+        self.some("nice", nice.map(|nice| nice.to_string()));
+        self.some("oom-score-adj", oom_score_adj.map(|score| score.to_string()));
+        self.key("no-new-privileges", no_new_privileges);
+        let set = |set: CapSet| list(set.words().iter().map(|word| quoted(word)));
+        let sets = |Capabilities { bounding, ambient }: Capabilities| match bounding == ambient {
+            true => set(bounding),
+            false => format!("{{ bounding = {}, ambient = {} }}", set(bounding), set(ambient)),
+        };
+        self.some("capabilities", capabilities.map(sets));
+    }
+
+    fn limits(&mut self, limits: &[(&'static str, Limit)]) {
+        if limits.is_empty() {
+            return;
+        }
+        let one = |value: u64| if value == u64::MAX { "unlimited".to_owned() } else { value.to_string() };
+        self.header("limits");
+        for (name, Limit { soft, hard }) in limits {
+            self.key(name, quoted(&format!("{}:{}", one(*soft), one(*hard))));
+        }
     }
 
     fn resources(&mut self, limits: &ResourceLimit) {

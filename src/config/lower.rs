@@ -3,12 +3,12 @@
 
 use super::diagnostic::{Source, Span};
 use super::kinds::ReadyWhen;
-use super::resources;
+use super::process;
 use super::schema::{self, Main};
 use super::values::{At, Codes, Cx, Names};
 use crate::model::{
-    Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, Kind, Origin, Output, Probe, Process,
-    Readiness, Restart, RestartStrategy, ServiceSpec, Signal, Termination,
+    Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, Kind, Origin, Output, Probe, Readiness,
+    Restart, RestartStrategy, ServiceSpec, Signal, Termination,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,7 +40,8 @@ pub fn stem(source: &Source) -> String {
 }
 
 /// Lowers one file. What is wrong is in `cx`; without a command, whose absence is an error, the service has none.
-pub fn lower(main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
+pub fn lower(mut main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
+    let process = process::lower(&mut main, cx);
     let (name, name_span) = name(main.name, cx);
     let environment = main.environment.map(|at| environment(at, cx)).unwrap_or_default();
     let health = main.healthiness.and_then(|at| health(at, cx)).map(Box::new);
@@ -49,8 +50,6 @@ pub fn lower(main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
     let failure = failure(main.failure.map(|at| at.value).unwrap_or_default(), cx);
     let termination = main.termination.map(|at| at.value).unwrap_or_default();
     let line = main.command.as_ref().map_or(1, |at| cx.source.line(at.span));
-    let resources = main.resource_limit.and_then(|at| resources::lower(at.value, cx));
-    let process = Process { user: main.user.map(|at| at.value), resources };
     let spec = ServiceSpec {
         name,
         origin: Origin { file: cx.source.path.clone(), line },
@@ -63,7 +62,7 @@ pub fn lower(main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
         shutdown_after: Vec::new(),
         stdout: or(main.stdout, Output::Stdout),
         stderr: or(main.stderr, Output::Stderr),
-        process: (process != Process::default()).then(|| Box::new(process)),
+        process,
         signal_rewrite: main.signal_rewrite.map(|at| at.value.0).unwrap_or_default(),
         required: or(main.required, false),
         restart,

@@ -7,6 +7,7 @@ mod graph;
 mod json_schema;
 mod kinds;
 mod lower;
+mod process;
 mod read;
 mod reference;
 mod render;

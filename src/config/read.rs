@@ -98,11 +98,16 @@ pub fn table<T>(
         let span = error.span().unwrap_or_default().into();
         // What follows an error on its line is mostly an echo of it.
         if std::mem::replace(&mut line, source.line(span)) != source.line(span) {
-            diagnostics.push(Diagnostic::error(format!("invalid TOML: {}", error.message())).at(&source, span));
+            let problem = Diagnostic::error(format!("invalid TOML: {}", error.message())).at(&source, span);
+            // `umask = 027` is how the rest of the world writes it.
+            let zero = error.message().contains("leading zero");
+            diagnostics.push(if zero { problem.help(LEADING_ZERO) } else { problem });
         }
     }
     None
 }
+
+const LEADING_ZERO: &str = "an octal number is written as 0o27, or in quotes: \"027\"";
 
 fn of_variable(problem: Problem, source: &Arc<Source>, span: Span) -> Diagnostic {
     Diagnostic::error(problem.message).at(source, span).help(problem.help)

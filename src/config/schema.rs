@@ -3,11 +3,12 @@
 
 use super::diagnostic::Span;
 use super::kinds::{Endpoint, ReadyWhen, Rewrite, WebServer};
+use super::process::{Accounts, Bytes, CapabilitySets, Count, LimitIn, Microseconds, Nice, OomScore, Seconds, Umask};
 use super::resources::Processors;
 use super::shape::Shape;
 use super::table::{Key, Table, entries, normal, put, read_tables, store, table, unknown};
 use super::values::{At, Codes, Cx, Fraction, Names, Read, Size, Variables, closest, variable};
-use crate::model::{Command, FailureStrategy, Growth, IdOrName, Kind, Output, RestartStrategy, Signal};
+use crate::model::{CapSet, Command, FailureStrategy, Growth, IdOrName, Kind, Output, RestartStrategy, Signal};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -48,6 +49,23 @@ table! {
             default "false", sample "false", without_effect;
         /// Whom it runs as: a name or a number. Its group and groups follow.
         user: IdOrName = "user", default "Horust's own user", sample r#""nobody""#;
+        /// Its group, instead of the one that belongs to `user`.
+        group: IdOrName = "group", default "the user's group", sample r#""users""#;
+        /// More groups on top of the user's. Without `user`, instead of Horust's own.
+        supplementary_groups: Accounts = "supplementary-groups", default "the user's groups", sample r#"["audio", 44]"#;
+        /// The permissions that its new files don't get, in octal.
+        umask: Umask = "umask", default "Horust's own", sample r#""0027""#;
+        /// Its place when the processors are busy; with a higher number it stands back. Below Horust's own it takes
+        /// CAP_SYS_NICE.
+        nice: Nice = "nice", default "Horust's own", sample "10";
+        /// How soon the kernel ends it when memory runs out. Below Horust's own it takes CAP_SYS_RESOURCE.
+        oom_score_adj: OomScore = "oom-score-adj", default "what Horust was started with", sample "500";
+        /// Programs with a set-user-ID bit or file capabilities give it no rights.
+        no_new_privileges: bool = "no-new-privileges", default "false", sample "false";
+        /// All capabilities that it ever has, also as an ordinary user. Names with or without `CAP_`, `all`, `none`, and
+        /// `-NAME` to take one away again. `bounding` (what it can have) and `ambient` (what it has) can be given apart.
+        capabilities: CapabilitySets = "capabilities",
+            default "as its user has them", sample r#"["NET_BIND_SERVICE"]"#;
         /// What it gets instead of a signal that Horust receives. 0 drops the signal.
         signal_rewrite: Rewrite = "signal-rewrite", default "none", sample r#""15:3,USR1:0""#;
         /// Bring the whole system down once this service has failed for good.
@@ -63,6 +81,8 @@ table! {
         environment: EnvironmentTable = "environment", default "", sample "";
         /// How it is stopped.
         termination: Termination = "termination", default "", sample "";
+        /// Resource limits as prlimit(1) names them, of each process. A number is both limits, `"soft:hard"` sets each.
+        limits: Limits = "limits", default "", sample "";
         /// What it may use at most.
         resource_limit: ResourceLimit = "resource-limit" old "resource", default "", sample "";
     }
@@ -156,6 +176,54 @@ table! {
 }
 
 table! {
+    /// `{ bounding = [...], ambient = [...] }`
+    CapabilityTable {
+        /// What it can have at all, whatever it executes.
+        bounding: CapSet = "bounding", default "all", sample r#"["all", "-NET_RAW"]"#;
+        /// What it has from the start.
+        ambient: CapSet = "ambient", default "none", sample r#"["NET_BIND_SERVICE"]"#;
+    }
+}
+
+table! {
+    /// `[limits]`
+    Limits {
+        /// Open files. Unlimited is the most that the kernel allows.
+        nofile: LimitIn<Count> = "nofile", default "Horust's own", sample r#""1024:65536""#;
+        /// Processes and threads of its user.
+        nproc: LimitIn<Count> = "nproc", default "Horust's own", sample "4096";
+        /// The size of a core dump. 0: none is written.
+        core: LimitIn<Bytes> = "core", default "Horust's own", sample "0";
+        /// Processor time.
+        cpu: LimitIn<Seconds> = "cpu", default "Horust's own", sample r#""1h""#;
+        /// Data segment and heap.
+        data: LimitIn<Bytes> = "data", default "Horust's own", sample r#""1GiB""#;
+        /// The size of a file that it writes.
+        fsize: LimitIn<Bytes> = "fsize", default "Horust's own", sample r#""unlimited""#;
+        /// Memory that is kept from being swapped.
+        memlock: LimitIn<Bytes> = "memlock", default "Horust's own", sample r#""64KiB""#;
+        /// Address space.
+        address_space: LimitIn<Bytes> = "as", default "Horust's own", sample r#""4GiB""#;
+        /// Resident memory. Linux ignores it; see [resource-limit].
+        rss: LimitIn<Bytes> = "rss", default "Horust's own", sample r#""1GiB""#;
+        /// The main thread's stack.
+        stack: LimitIn<Bytes> = "stack", default "Horust's own", sample r#""8MiB:64MiB""#;
+        /// File locks.
+        locks: LimitIn<Count> = "locks", default "Horust's own", sample r#""unlimited""#;
+        /// Queued signals of its user.
+        sigpending: LimitIn<Count> = "sigpending", default "Horust's own", sample "4096";
+        /// POSIX message queues of its user.
+        msgqueue: LimitIn<Bytes> = "msgqueue", default "Horust's own", sample r#""800KiB""#;
+        /// How far it may raise its priority by itself: 20 minus the least nice value.
+        nice: LimitIn<Count> = "nice", default "Horust's own", sample "0";
+        /// The highest real-time priority that it may take.
+        rtprio: LimitIn<Count> = "rtprio", default "Horust's own", sample "0";
+        /// Real-time processor time without a pause.
+        rttime: LimitIn<Microseconds> = "rttime", default "Horust's own", sample r#""200ms""#;
+    }
+}
+
+table! {
     /// `[resource-limit]`: for the service and all that it starts, together.
     ResourceLimit {
         /// How much processor time it gets, in processors: 0.5 is half of one, 2 is two.
@@ -171,7 +239,7 @@ table! {
     }
 }
 
-read_tables!(Restart, Healthiness, Failure, Termination, ResourceLimit);
+read_tables!(Restart, Healthiness, Failure, Termination, CapabilityTable, Limits, ResourceLimit);
 
 table! {
     /// `horust.toml`

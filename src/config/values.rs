@@ -119,7 +119,7 @@ impl Read for String {
 }
 
 /// An integer as `i64`; `None` if it is none or does not fit.
-fn integer(value: &DeValue<'_>) -> Option<i64> {
+pub fn integer(value: &DeValue<'_>) -> Option<i64> {
     value.as_integer().and_then(|n| i64::from_str_radix(n.as_str(), n.radix()).ok())
 }
 
@@ -206,7 +206,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 /// As humantime reads it.
-fn duration_pattern() -> String {
+pub fn duration_pattern() -> String {
     let units = "ns|nsec|nanos|us|µs|usec|ms|msec|millis|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|\
                  w|wks?|weeks?|M|months?|y|yrs?|years?";
     format!(r"\s*(([0-9]\s*)+(\.\s*([0-9]\s*)+)?({units})\s*)+")
@@ -294,8 +294,7 @@ pub struct Size(pub u64);
 
 impl Read for Size {
     const TYPE: &'static str = "a size such as \"10MiB\"";
-    const SHAPE: Shape =
-        Shape::Any(&[Shape::Integer(0, i64::MAX), Shape::Pattern(r"\s*[0-9]+\s*([kKmMgG][iI]?)?[bB]?\s*")]);
+    const SHAPE: Shape = Shape::Any(&[Shape::Integer(0, i64::MAX), Shape::Pattern(SIZE_PATTERN)]);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let text = match &value {
             DeValue::String(text) => text.to_string(),
@@ -308,7 +307,11 @@ impl Read for Size {
     }
 }
 
-fn size(text: &str) -> Option<u64> {
+/// As `size` reads it.
+pub const SIZE_PATTERN: &str = r"\s*[0-9]+\s*([kKmMgG][iI]?)?[bB]?\s*";
+
+/// A size in bytes, with its unit.
+pub fn size(text: &str) -> Option<u64> {
     let text = text.trim();
     let digits = text.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(digits)?;

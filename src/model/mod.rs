@@ -2,6 +2,7 @@
 
 mod exit;
 mod id;
+mod process;
 mod resource;
 mod signal;
 mod spec;
@@ -9,10 +10,11 @@ mod time;
 
 pub use exit::{Exit, Oom};
 pub use id::{ProbeId, RunId, ServiceId};
+pub use process::{CapSet, Capabilities, IdOrName, Limit, Process};
 pub use resource::ResourceLimit;
 pub use signal::Signal;
 pub use spec::{
-    Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, IdOrName, Kind, Origin, Output,
-    Plan, Probe, Process, Readiness, Restart, RestartStrategy, ServiceSpec, Settings, Termination,
+    Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, Kind, Origin, Output, Plan, Probe,
+    Readiness, Restart, RestartStrategy, ServiceSpec, Settings, Termination,
 };
 pub use time::Mono;

@@ -1,6 +1,6 @@
 //! What the user wants, resolved: names are ids, durations are durations, defaults are filled in.
 
-use super::{ResourceLimit, ServiceId, Signal};
+use super::{IdOrName, Process, ResourceLimit, ServiceId, Signal};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -113,24 +113,6 @@ pub enum Output {
     Null,
     /// Appended to this file, created with mode 0640.
     File(PathBuf),
-}
-
-/// What a process becomes between its creation and its exec.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Process {
-    /// Whose rights it runs with; Horust's own if none.
-    pub user: Option<IdOrName>,
-    /// What it and all its descendants may use together.
-    pub resources: Option<ResourceLimit>,
-}
-
-/// A user: by number (which need not be in the user database) or by name (looked up at each start).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum IdOrName {
-    /// A numeric id.
-    Id(u32),
-    /// A name.
-    Name(String),
 }
 
 /// The restart policy.

@@ -1,11 +1,13 @@
 //! Turns a service spec into a start that `sys` can carry out: words, environment, files. Nothing here waits.
 
-use super::environment::{Base, c_word};
-use crate::model::{Command, IdOrName, Output, ServiceSpec};
+use super::environment::{Base, Env, c_word};
+use crate::model::{CapSet, Command, IdOrName, Output, Process, ServiceSpec};
 use crate::supervisor::SpawnError;
+use crate::sys::limits::Limit;
+use crate::sys::oom::Score;
 use crate::sys::spawn::{Program, Request, Session, Setup, Spawner, StatusPipe, Stdio, explain, find_program};
 use crate::sys::users::UserRef;
-use crate::sys::{SysError, spawn};
+use crate::sys::{SysError, capabilities, spawn};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::stat::Mode;
@@ -29,6 +31,7 @@ pub struct Started {
 pub struct Launcher {
     spawner: Spawner,
     base: Base,
+    score: Score,
 }
 
 /// What one start needs, whether of a service or of one of its probes.
@@ -42,7 +45,7 @@ struct Job<'a> {
 impl Launcher {
     /// Reads Horust's environment and prepares what every start has in common.
     pub fn new(image: CString) -> Result<Launcher, SysError> {
-        Ok(Launcher { spawner: Spawner::new(image)?, base: Base::read() })
+        Ok(Launcher { spawner: Spawner::new(image)?, base: Base::read(), score: Score::read() })
     }
 
     /// Starts the service, in this cgroup.
@@ -76,34 +79,66 @@ impl Launcher {
         let name = OsStr::new(job.command.program());
         let mut program = Program { path: c_word(name).map_err(cannot)?, argv, env: env.to_c().map_err(cannot)? };
         let request = |program| Request { program, stdio: job.stdio, cwd: cwd_c.as_deref(), session: Session::New };
-        let user = spec.user().map(|user| match user {
-            IdOrName::Id(id) => UserRef::Id(*id),
-            IdOrName::Name(name) => UserRef::Name(name.clone()),
-        });
-        match user.is_some() || job.cgroup.is_some() {
-            true => {
-                let setup = Setup {
-                    cgroup: job.cgroup.map(Path::to_owned),
-                    user,
-                    set_user: !env.user_given,
-                    set_home: !env.home_given,
-                    ..Setup::default()
-                };
-                match self.spawner.spawn_staged(&request(&program), &setup) {
-                    Ok((pid, stage)) => Ok(Started { pid, stage: Some(stage) }),
-                    Err(error) => Err(cannot(error.to_string())),
-                }
+        let started = match &spec.process {
+            Some(process) => {
+                let setup = setup(process, &env, job.cgroup)?;
+                let started = self.spawner.spawn_staged(&request(&program), &setup);
+                let (pid, stage) = started.map_err(|error| cannot(error.to_string()))?;
+                Started { pid, stage: Some(stage) }
             }
-            false => {
+            None => {
                 program.path = find_program(name, env.path(), cwd)
                     .map_err(|e| failed(if e.denied.is_some() { CANNOT_RUN } else { NOT_FOUND }, e.to_string()))?;
-                match self.spawner.spawn(&request(&program)) {
-                    Ok(pid) => Ok(Started { pid, stage: None }),
-                    Err(e) => Err(failed(code(e.errno), explain(spawn::as_path(&program.path), cwd, e.errno))),
-                }
+                let started = self.spawner.spawn(&request(&program));
+                let pid =
+                    started.map_err(|e| failed(code(e.errno), explain(spawn::as_path(&program.path), cwd, e.errno)))?;
+                Started { pid, stage: None }
             }
+        };
+        if spec.process.as_ref().is_none_or(|process| process.oom_score_adj.is_none()) {
+            self.score.pass_on(started.pid);
+        }
+        Ok(started)
+    }
+}
+
+/// What the exec stage has to do for this service.
+fn setup(process: &Process, env: &Env, cgroup: Option<&Path>) -> Result<Setup, SpawnError> {
+    let account = |one: &IdOrName| match one {
+        IdOrName::Id(id) => UserRef::Id(*id),
+        IdOrName::Name(name) => UserRef::Name(name.clone()),
+    };
+    if let Some(wanted) = process.capabilities {
+        let missing = wanted.ambient.beyond(CapSet(capabilities::own()));
+        if !missing.is_empty() {
+            return Err(cannot(format!(
+                "cannot give capabilities that Horust itself does not have: {}",
+                missing.join(", ")
+            )));
         }
     }
+    let limits = process.limits.iter();
+    let not_text = || cannot("the path of its cgroup is not text".to_owned());
+    Ok(Setup {
+        cgroup: cgroup.map(|path| path.to_str().map(str::to_owned).ok_or_else(not_text)).transpose()?,
+        user: process.user.as_ref().map(account),
+        set_user: process.user.is_some() && !env.user_given,
+        set_home: process.user.is_some() && !env.home_given,
+        group: process.group.as_ref().map(account),
+        groups: process.supplementary_groups.iter().flatten().map(account).collect(),
+        only_groups: process.user.is_none() && process.supplementary_groups.is_some(),
+        foreground_tty: false,
+        limits: limits
+            .map(|(name, limit)| Limit { name: (*name).into(), soft: limit.soft, hard: limit.hard })
+            .collect(),
+        nice: process.nice,
+        oom_score_adj: process.oom_score_adj,
+        umask: process.umask,
+        capabilities: process
+            .capabilities
+            .map(|wanted| capabilities::Capabilities { bounding: wanted.bounding.0, ambient: wanted.ambient.0 }),
+        no_new_privs: process.no_new_privileges,
+    })
 }
 
 /// An exec stage that failed, in the supervisor's words.

@@ -141,6 +141,7 @@ strict = true
                 pids_max: Some(7),
                 strict: true,
             }),
+            ..Process::default()
         })),
         signal_rewrite: vec![(Signal::HUP, None), (Signal::TERM, Some(Signal::QUIT))],
         required: true,

@@ -14,6 +14,7 @@ mod dependencies;
 mod field_bugs;
 mod lifecycle;
 mod pid1;
+mod process_settings;
 mod restart;
 mod stop;
 mod users;

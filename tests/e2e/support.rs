@@ -145,7 +145,10 @@ impl Builder {
 
     /// A copy of the binary in the directory, for a user who can't get at the one that was built.
     pub fn copied(mut self) -> Builder {
-        fs::copy(env!("CARGO_BIN_EXE_horust"), self.dir.path().join("horust")).unwrap();
+        // By another process: a file that this one writes to is open in children that other tests start meanwhile, and
+        // can't be executed until their exec (ETXTBSY).
+        let to = self.dir.path().join("horust");
+        assert!(Command::new("cp").arg(env!("CARGO_BIN_EXE_horust")).arg(to).status().unwrap().success());
         self.copied = true;
         self
     }

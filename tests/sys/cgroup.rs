@@ -37,7 +37,7 @@ fn claim(name: &str) -> Subtree {
 fn two_in(group: &Group) -> (u32, Guard) {
     group.create().unwrap();
     let spawner = spawner();
-    let setup = Setup { cgroup: Some(group.path().to_owned()), ..Setup::default() };
+    let setup = Setup { cgroup: Some(group.path().display().to_string()), ..Setup::default() };
     let (pid, mut pipe) = spawner.spawn_staged(&request(&sh("setsid sleep 60 & wait")), &setup).unwrap();
     let guard = Guard(pid);
     assert_eq!(settled(&mut pipe), StageStatus::Executed);
