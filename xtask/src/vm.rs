@@ -46,6 +46,10 @@ const WANTED: &[&str] = &[
     "hog: failed for good: was killed by the kernel: the container or the machine is out of memory",
     "ok nothing of Horust is left in the box",
     "ok the box hands out no controllers any more",
+    "ok a limited service in a cgroup namespace has a cgroup",
+    "ok its pids.max is in force",
+    "ok who started Horust has moved with it",
+    "ok all have moved back at the end",
     "[resource-limit]: pids-max is not enforced: there are other processes in Horust's cgroup /sys/fs/cgroup/shared",
     "ok the tree has a cgroup without limits",
     "ok nothing of Horust is left in the shared cgroup",
@@ -144,11 +148,13 @@ fn initramfs(dir: &Path) -> Result<PathBuf> {
         }
     }
     symlink("bin/horust", tree.join("init")).context("cannot make the initramfs")?;
+    with_libraries("unshare", &tree)?;
     let tests = Path::new("tests/vm");
     for (from, to) in [
         ("services", "etc/horust/services"),
         ("bin", "vm"),
         ("box", "vm/services/box"),
+        ("namespace", "vm/services/namespace"),
         ("shared", "vm/services/shared"),
     ] {
         fs::create_dir_all(tree.join(to)).context("cannot make the initramfs")?;
@@ -168,6 +174,19 @@ fn initramfs(dir: &Path) -> Result<PathBuf> {
     cpio.stdin.take().context("cpio takes no names")?.write_all(names.as_bytes()).context("cannot talk to cpio")?;
     ensure(cpio.wait()?.success(), || "cpio failed".to_owned())?;
     Ok(image)
+}
+
+/// A program of this machine, for what busybox's namesake can't do.
+fn with_libraries(program: &str, tree: &Path) -> Result<()> {
+    let program = tools::find(program).with_context(|| format!("no {program}"))?;
+    let libraries = capture(Command::new("ldd").arg(&program))?;
+    let libraries = libraries.split_whitespace().filter(|word| word.starts_with('/')).map(Path::new);
+    for file in libraries.chain([program.as_path()]) {
+        let to = tree.join(file.strip_prefix("/")?);
+        fs::create_dir_all(to.parent().context("a file without a directory")?)?;
+        fs::copy(file, to).with_context(|| format!("cannot copy {}", file.display()))?;
+    }
+    Ok(())
 }
 
 /// A child that does not outlive us.
