@@ -3,6 +3,8 @@
 
 #[path = "config/broken.rs"]
 mod broken;
+#[path = "config/compose.rs"]
+mod compose;
 #[path = "config/effective.rs"]
 mod effective;
 #[path = "config/files.rs"]

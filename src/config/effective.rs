@@ -228,7 +228,7 @@ impl Page<'_> {
     }
 
     fn environment(&mut self, environment: &Environment) {
-        let Environment { keep, re_export, load, additional } = environment;
+        let Environment { keep, re_export, load, secrets, additional } = environment;
         self.header("environment");
         self.key("keep-env", keep);
         self.key("re-export", list(re_export.iter().map(|name| self.string(name))));
@@ -237,6 +237,12 @@ impl Page<'_> {
             self.string(&format!("{mark}{}", path.display()))
         });
         self.key("load", list(load.collect::<Vec<_>>()));
+        if !secrets.is_empty() {
+            self.text.push_str("\n[environment.secrets]\n");
+        }
+        for (name, path) in secrets {
+            let _ = writeln!(self.text, "{} = {}", key_name(name), self.path(path));
+        }
         if !additional.is_empty() {
             self.text.push_str("\n[environment.additional]\n");
         }

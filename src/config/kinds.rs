@@ -136,7 +136,12 @@ fn signal(text: &str, span: Span, cx: &mut Cx<'_>) -> Option<Signal> {
 
 /// Pairs of a signal received and the one sent instead; `None` drops it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rewrite(pub Vec<(Signal, Option<Signal>)>);
+pub struct Rewrite {
+    /// The pairs.
+    pub pairs: Vec<(Signal, Option<Signal>)>,
+    /// Written as a table, so that pairs of a weaker file stay beside these.
+    is_table: bool,
+}
 
 impl Read for Rewrite {
     const TYPE: &'static str = "pairs such as \"15:3,5:10\" or { TERM = \"QUIT\" }";
@@ -146,6 +151,7 @@ impl Read for Rewrite {
     ]);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let mut pairs: Vec<(String, String, Span)> = Vec::new();
+        let is_table = value.is_table();
         match value {
             DeValue::String(text) => {
                 for pair in text.split(',').filter(|pair| !pair.trim().is_empty()) {
@@ -177,7 +183,12 @@ impl Read for Rewrite {
             }
             rewrite.push((from, to));
         }
-        Some(Rewrite(rewrite))
+        Some(Rewrite { pairs: rewrite, is_table })
+    }
+    fn fill(&mut self, weaker: &Self) {
+        let taken = |from: Signal| self.pairs.iter().any(|own| own.0 == from);
+        let added: Vec<_> = weaker.pairs.iter().copied().filter(|(from, _)| self.is_table && !taken(*from)).collect();
+        self.pairs.extend(added);
     }
 }
 

@@ -64,8 +64,8 @@ fn capabilities(At { value, .. }: At<CapabilitySets>, cx: &mut Cx<'_>) -> Option
                 && !beyond.is_empty()
             {
                 let names = beyond.join(", ");
-                let error = cx.error(ambient.span, format!("`ambient` holds {names}, which `bounding` does not"));
-                let error = error.note(cx.source, bounding.span, "what the service can have at all");
+                let error = ambient.error(format!("`ambient` holds {names}, which `bounding` does not"));
+                let error = error.note(&bounding.place, "what the service can have at all");
                 cx.push(error.help("add them to `bounding`, or leave `bounding` out"));
                 return None;
             }
@@ -209,7 +209,8 @@ impl Read for CapSet {
         }
         let mut set = CapSet::NONE;
         let mut good = true;
-        for At { value: text, span } in Names::read(value, span, cx)?.0 {
+        for at in Names::read(value, span, cx)?.0 {
+            let text = &at.value;
             let upper = text.trim().to_ascii_uppercase();
             let (less, name) = upper.strip_prefix('-').map_or((false, upper.as_str()), |name| (true, name));
             match capability(name) {
@@ -223,7 +224,7 @@ impl Read for CapSet {
                         Some(close) => format!("did you mean \"{close}\"?"),
                         None => "capabilities(7) lists them; \"NET_BIND_SERVICE\" is one".to_owned(),
                     };
-                    cx.push(cx.error(span, format!("`{}`: there is no capability `{text}`", cx.key)).help(help));
+                    cx.push(at.error(format!("`{}`: there is no capability `{text}`", cx.key)).help(help));
                 }
             }
         }
@@ -256,7 +257,7 @@ pub struct LimitIn<U> {
 }
 
 /// What the numbers of a limit are.
-pub trait Unit {
+pub trait Unit: Clone {
     /// In words, with an example.
     const TYPE: &'static str;
     /// Reads one that is no plain number.

@@ -35,7 +35,7 @@ impl Read for Processors {
 /// The limits of one service; none without any.
 pub fn lower(table: schema::ResourceLimit, cx: &mut Cx<'_>) -> Option<ResourceLimit> {
     if let Some(at) = table.memory.as_ref().filter(|at| at.value.0 < LEAST_MEMORY) {
-        let error = cx.error(at.span, "no program can run in less than 1 MiB of memory");
+        let error = at.error("no program can run in less than 1 MiB of memory");
         cx.push(error.help("give it a unit: \"100MiB\", say"));
     }
     let limit = ResourceLimit {
@@ -44,8 +44,8 @@ pub fn lower(table: schema::ResourceLimit, cx: &mut Cx<'_>) -> Option<ResourceLi
         pids_max: table.pids_max.map(|at| NonZeroU32::get(at.value)),
         strict: table.strict.as_ref().is_some_and(|at| at.value),
     };
-    if let Some(at) = table.strict.filter(|_| limit.is_empty() && !cx.has_errors()) {
-        let warning = cx.warning(at.span, "there is no limit for `strict` to be about");
+    if let Some(at) = table.strict.filter(|at| limit.is_empty() && !at.place.is_inherited() && !cx.has_errors()) {
+        let warning = at.warning("there is no limit for `strict` to be about");
         cx.push(warning.help("add `cpu`, `memory` or `pids-max`"));
     }
     (!limit.is_empty()).then_some(limit)

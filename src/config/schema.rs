@@ -6,9 +6,10 @@ use super::kinds::{Endpoint, ReadyWhen, Rewrite, WebServer};
 use super::process::{Accounts, Bytes, CapabilitySets, Count, LimitIn, Microseconds, Nice, OomScore, Seconds, Umask};
 use super::resources::Processors;
 use super::shape::Shape;
-use super::table::{Key, Table, entries, normal, put, read_tables, store, table, unknown};
-use super::values::{At, Codes, Cx, Fraction, Names, Read, Size, Variables, closest, variable};
+use super::table::{Key, Table, entries, fill, normal, put, read_tables, store, table, unknown};
+use super::values::{At, Codes, Cx, Fraction, Names, Read, Secrets, Size, Variables, closest, variable};
 use crate::model::{CapSet, Command, FailureStrategy, Growth, IdOrName, Kind, Output, RestartStrategy, Signal};
+use std::collections::HashSet;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -78,6 +79,8 @@ table! {
         failure: Failure = "failure", default "", sample "";
         /// Its environment. USER, HOME, HOSTNAME, PATH and TERM are always set.
         /// Further keys are variables: `DATABASE_NAME = "my_db"`.
+        /// If several set the same variable, the last one of these does: `keep-env`, what is always set, `re-export`,
+        /// `load` in its order, `secrets`, `additional`, further keys.
         environment: EnvironmentTable = "environment", default "", sample "";
         /// How it is stopped.
         termination: Termination = "termination", default "", sample "";
@@ -156,8 +159,11 @@ table! {
         clear: bool = "clear", default "true", sample "true";
         /// Pass on these of Horust's variables.
         re_export: Names = "re-export", default "none", sample r#"["TZ", "LANG"]"#;
-        /// Files with lines NAME=value, read at each start. With a leading `-` a file may be missing.
+        /// Files with lines NAME=value, read at each start. With a leading `-` a file may be missing. A relative path
+        /// starts at Horust's own directory. A `$` in them is a dollar sign.
         load: Names = "load" | "env-file", default "none", sample r#"["-/etc/default/sample"]"#;
+        /// Variables whose values stand in files, read by Horust at each start, without the line end. It never shows them.
+        secrets: Secrets = "secrets", default "none", sample r#"{ DB_PASSWORD = "/run/secrets/db" }"#;
         /// More variables.
         additional: Variables = "additional", default "none", sample r#"{ RUST_LOG = "info" }"#;
     }
@@ -250,13 +256,28 @@ table! {
         timeout_before_sigkill: Duration = "timeout-before-sigkill", default "5s", sample r#""5s""#;
         /// Exit with 101 if any service failed for good by itself.
         unsuccessful_exit_finished_failed: bool = "unsuccessful-exit-finished-failed", default "false", sample "false";
+        /// What holds for every service: any key or table of a service file, but for `name` and `command`. A file
+        /// `_defaults.toml` beside the services overrides it, a service's own file overrides both.
+        defaults: Defaults = "defaults", default "", sample "";
     }
 }
 
 read_tables!(HorustToml);
 
+/// `[defaults]`: the keys of a service file, but for those that make no sense for several services.
+#[derive(Clone, Debug, Default)]
+pub struct Defaults(pub Main);
+
+impl Read for Defaults {
+    const TYPE: &'static str = "a table";
+    const SHAPE: Shape = Shape::Table(Main::KEYS);
+    fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
+        entries::<Self>(value, span, cx).map(|entries| Main::defaults(entries, cx))
+    }
+}
+
 /// `[environment]`: its declared keys, and every other key as a variable.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct EnvironmentTable {
     /// The declared keys.
     pub keys: Environment,
@@ -277,7 +298,39 @@ impl Read for EnvironmentTable {
                 unknown(&key, Environment::KEYS, cx);
             }
         }
+        table.warn_of_masked(cx);
         Some(table)
+    }
+    /// A variable replaces the one of its name, however each of them is written.
+    fn fill(&mut self, weaker: &Self) {
+        let names: HashSet<&str> = self.plain().chain(self.secrets()).collect();
+        let mut weaker = weaker.clone();
+        let lists = [weaker.keys.additional.as_mut().map(|at| &mut at.value.0), Some(&mut weaker.direct)];
+        lists.into_iter().flatten().for_each(|list| list.retain(|(name, _)| !names.contains(name.as_str())));
+        let secrets = weaker.keys.secrets.as_mut().map(|at| &mut at.value.0);
+        secrets.into_iter().for_each(|list| list.retain(|(name, _)| !names.contains(name.as_str())));
+        self.keys.inherit(&weaker.keys);
+        self.direct.append(&mut weaker.direct);
+    }
+}
+
+impl EnvironmentTable {
+    fn plain(&self) -> impl Iterator<Item = &str> {
+        let additional = self.keys.additional.iter().flat_map(|at| &at.value.0);
+        additional.chain(&self.direct).map(|(name, _)| name.as_str())
+    }
+
+    fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.keys.secrets.iter().flat_map(|at| &at.value.0).map(|(name, _)| name.as_str())
+    }
+
+    fn warn_of_masked(&self, cx: &mut Cx<'_>) {
+        let Some(secrets) = &self.keys.secrets else { return };
+        let plain: HashSet<&str> = self.plain().collect();
+        for name in self.secrets().filter(|name| plain.contains(name)) {
+            let warning = secrets.warning(format!("`{name}` is also a plain variable, which replaces the secret"));
+            cx.push(warning.help("keep one of them"));
+        }
     }
 }
 
@@ -307,6 +360,20 @@ impl Main {
         main
     }
 
+    /// Reads keys that several services inherit.
+    pub fn defaults(entries: DeTable<'_>, cx: &mut Cx<'_>) -> Defaults {
+        let mut main = Main::read(entries, cx);
+        let refused = [
+            ("name", main.name.take().map(|at| at.place.span)),
+            ("command", main.command.take().map(|at| at.place.span)),
+        ];
+        for (key, span) in refused.into_iter().filter_map(|(key, span)| Some((key, span?))) {
+            let error = cx.error(span, format!("`{key}` can't be a default: each service has its own"));
+            cx.push(error.help(format!("move `{key}` into the file of the service that it is meant for")));
+        }
+        Defaults(main)
+    }
+
     fn entry(&mut self, key: Spanned<DeString<'_>>, value: Spanned<DeValue<'_>>, cx: &mut Cx<'_>) {
         let Err((key, value)) = put(self, key, value, cx) else { return };
         let span = Span::from(key.span());
@@ -315,7 +382,7 @@ impl Main {
         };
         let message = format!("`{old}` is an old spelling of `{name}` in the table [{table}]");
         cx.push(cx.warning(span, message).label(format!("write `{name}` below [{table}]")));
-        let restart = self.restart.get_or_insert_with(|| At { value: Restart::default(), span });
+        let restart = self.restart.get_or_insert_with(|| cx.at(Restart::default(), span));
         let _ = put(&mut restart.value, Spanned::new(key.span(), DeString::from(*name)), value, cx);
     }
 }

@@ -263,6 +263,8 @@ pub struct Environment {
     pub re_export: Vec<String>,
     /// dotenv files read at each start, in order; `true` marks one that may be missing.
     pub load: Vec<(PathBuf, bool)>,
+    /// Variables and the files that hold their values, read at each start. Only the paths are ever known here.
+    pub secrets: Vec<(String, PathBuf)>,
     /// Set last.
     pub additional: Vec<(String, String)>,
 }

@@ -4,6 +4,7 @@
 mod cgroups;
 pub mod command;
 mod core;
+mod dotenv;
 mod environment;
 mod launch;
 mod logger;

@@ -11,6 +11,7 @@ mod bad_input;
 mod cgroup;
 mod command_mode;
 mod dependencies;
+mod environment;
 mod field_bugs;
 mod lifecycle;
 mod pid1;

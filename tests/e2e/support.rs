@@ -436,6 +436,8 @@ fn what_is_left_behind_is_found_and_cleared_away() {
     let mut sloppy = horust().wrapper(&["bash", "-c", script]).start();
     let dir = sloppy.dir().display().to_string();
     sloppy.wait_exit();
+    // Until its exec, each is still the shell that left it.
+    wait_until("both run", || sloppy.left().iter().all(|l| !l.contains("bash")));
     let left = sloppy.left();
     assert_eq!(left.iter().filter(|l| l.contains("sleep 1000")).count(), 1, "{left:?}");
     assert_eq!(left.iter().filter(|l| l.contains(&format!("x-{dir}"))).count(), 1, "{left:?}");
