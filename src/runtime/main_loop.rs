@@ -79,9 +79,10 @@ impl<'a> MainLoop<'a> {
             self.take_signals();
             self.reap();
             self.read_stages();
-            self.kill_oversized();
             self.send();
+            self.wake.drain();
             self.receive();
+            self.kill_oversized();
             self.act();
             self.send();
         }
@@ -249,7 +250,6 @@ impl<'a> MainLoop<'a> {
     }
 
     fn receive(&mut self) {
-        self.wake.drain();
         loop {
             match self.actions.try_recv() {
                 Ok(actions) => self.pending.extend(actions),

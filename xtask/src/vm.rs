@@ -26,6 +26,7 @@ const WANTED: &[&str] = &[
     "ok memory.oom.group is set",
     "ok pids.max is in force",
     "ok a busy loop is throttled",
+    "ok nobody watches what the kernel limits",
     "ok one process too many can't be forked",
     "ok a service without limits stays in Horust's cgroup",
     "ok Horust stays in the root",
