@@ -39,6 +39,7 @@ struct Job<'a> {
     spec: &'a ServiceSpec,
     command: &'a Command,
     stdio: [Stdio<'a>; 3],
+    cgroup: Option<&'a Path>,
 }
 
 impl Launcher {
@@ -47,8 +48,8 @@ impl Launcher {
         Ok(Launcher { spawner: Spawner::new(image)?, base: Base::read(), score: Score::read() })
     }
 
-    /// Starts the service.
-    pub fn service(&self, spec: &ServiceSpec) -> Result<Started, SpawnError> {
+    /// Starts the service, in this cgroup.
+    pub fn service(&self, spec: &ServiceSpec, cgroup: Option<&Path>) -> Result<Started, SpawnError> {
         for path in probe_files(spec) {
             // A file left from the last run must not make this one look ready. If it can't be removed, probes say so.
             let _ = std::fs::remove_file(path);
@@ -60,12 +61,12 @@ impl Launcher {
         };
         let out = stream(&spec.stdout, stdout.as_ref());
         let err = stream(&spec.stderr, stderr.as_ref().or(stdout.as_ref()));
-        self.start(&Job { spec, command: &spec.command, stdio: [Stdio::Null, out?, err?] })
+        self.start(&Job { spec, command: &spec.command, stdio: [Stdio::Null, out?, err?], cgroup })
     }
 
     /// Starts a command probe of the service: its user, directory and environment, but no output.
     pub fn probe(&self, spec: &ServiceSpec, command: &Command) -> Result<Started, SpawnError> {
-        self.start(&Job { spec, command, stdio: [Stdio::Null; 3] })
+        self.start(&Job { spec, command, stdio: [Stdio::Null; 3], cgroup: None })
     }
 
     fn start(&self, job: &Job<'_>) -> Result<Started, SpawnError> {
@@ -80,7 +81,7 @@ impl Launcher {
         let request = |program| Request { program, stdio: job.stdio, cwd: cwd_c.as_deref(), session: Session::New };
         let started = match &spec.process {
             Some(process) => {
-                let setup = setup(process, &env)?;
+                let setup = setup(process, &env, job.cgroup)?;
                 let started = self.spawner.spawn_staged(&request(&program), &setup);
                 let (pid, stage) = started.map_err(|error| cannot(error.to_string()))?;
                 Started { pid, stage: Some(stage) }
@@ -102,7 +103,7 @@ impl Launcher {
 }
 
 /// What the exec stage has to do for this service.
-fn setup(process: &Process, env: &Env) -> Result<Setup, SpawnError> {
+fn setup(process: &Process, env: &Env, cgroup: Option<&Path>) -> Result<Setup, SpawnError> {
     let account = |one: &IdOrName| match one {
         IdOrName::Id(id) => UserRef::Id(*id),
         IdOrName::Name(name) => UserRef::Name(name.clone()),
@@ -117,7 +118,9 @@ fn setup(process: &Process, env: &Env) -> Result<Setup, SpawnError> {
         }
     }
     let limits = process.limits.iter();
+    let not_text = || cannot("the path of its cgroup is not text".to_owned());
     Ok(Setup {
+        cgroup: cgroup.map(|path| path.to_str().map(str::to_owned).ok_or_else(not_text)).transpose()?,
         user: process.user.as_ref().map(account),
         set_user: process.user.is_some() && !env.user_given,
         set_home: process.user.is_some() && !env.home_given,
@@ -151,7 +154,8 @@ pub fn code(errno: Errno) -> u8 {
     if errno == Errno::ENOENT { NOT_FOUND } else { CANNOT_RUN }
 }
 
-fn cannot(why: String) -> SpawnError {
+/// A start that failed before there was a process.
+pub fn cannot(why: String) -> SpawnError {
     failed(CANNOT_RUN, why)
 }
 
