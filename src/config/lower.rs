@@ -3,6 +3,7 @@
 
 use super::diagnostic::{Source, Span};
 use super::kinds::ReadyWhen;
+use super::log;
 use super::schema::{self, Main};
 use super::values::{At, Codes, Cx, Names};
 use crate::model::{
@@ -48,6 +49,11 @@ pub fn lower(main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
     let failure = failure(main.failure.map(|at| at.value).unwrap_or_default(), cx);
     let termination = main.termination.map(|at| at.value).unwrap_or_default();
     let line = main.command.as_ref().map_or(1, |at| cx.source.line(at.span));
+    let stdout = or(main.stdout, Output::Stdout);
+    let stderr = or(main.stderr, Output::Stderr);
+    let rotation =
+        log::Keys { stdout: main.stdout_rotate_size, stderr: main.stderr_rotate_size, stamp: main.stdout_timestamp };
+    let log = log::lower(main.log, &rotation, [&stdout, &stderr], cx).map(Box::new);
     let process = Process { user: main.user.map(|at| at.value) };
     let spec = ServiceSpec {
         name,
@@ -59,8 +65,9 @@ pub fn lower(main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
         start_delay: or(main.start_delay, Duration::ZERO),
         start_after: Vec::new(),
         shutdown_after: Vec::new(),
-        stdout: or(main.stdout, Output::Stdout),
-        stderr: or(main.stderr, Output::Stderr),
+        stdout,
+        stderr,
+        log,
         process: (process != Process::default()).then(|| Box::new(process)),
         signal_rewrite: main.signal_rewrite.map(|at| at.value.0).unwrap_or_default(),
         required: or(main.required, false),

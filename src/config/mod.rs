@@ -4,6 +4,7 @@
 mod diagnostic;
 mod graph;
 mod kinds;
+mod log;
 mod lower;
 mod read;
 mod sample;

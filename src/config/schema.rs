@@ -3,9 +3,10 @@
 
 use super::diagnostic::Span;
 use super::kinds::{Endpoint, ReadyWhen, Rewrite, WebServer};
+use super::log::{PerTime, Times};
 use super::table::{Key, Table, entries, normal, put, read_tables, store, table, unknown};
 use super::values::{At, Codes, Cx, Names, Number, Read, Size, Variables, closest, variable};
-use crate::model::{Command, FailureStrategy, Growth, IdOrName, Kind, Output, RestartStrategy, Signal};
+use crate::model::{Command, FailureStrategy, Growth, IdOrName, Kind, LogFormat, Output, RestartStrategy, Signal};
 use std::path::PathBuf;
 use std::time::Duration;
 use toml::Spanned;
@@ -36,13 +37,12 @@ table! {
         stdout: Output = "stdout", default "STDOUT", sample r#""STDOUT""#;
         /// Where its standard error goes. May name the same file as `stdout`.
         stderr: Output = "stderr", default "STDERR", sample r#""/var/log/sample.log""#;
-        /// Start a new file once the output file has this size.
-        stdout_rotate_size: Size = "stdout-rotate-size", default "never", sample r#""100MB""#, without_effect;
+        /// Go on in a new file before the output file grows larger than this: FILE, then FILE.1, FILE.2 and so on.
+        stdout_rotate_size: Size = "stdout-rotate-size", default "log.rotate-size", sample r#""100MB""#;
         /// The same for standard error.
-        stderr_rotate_size: Size = "stderr-rotate-size", default "never", sample r#""100MB""#, without_effect;
-        /// Add the time to the names of output files.
-        stdout_timestamp: bool = "stdout-should-append-timestamp-to-filename",
-            default "false", sample "false", without_effect;
+        stderr_rotate_size: Size = "stderr-rotate-size", default "log.rotate-size", sample r#""100MB""#;
+        /// Begin a new output file at each start, named after its time in seconds since 1970: FILE.1700000000.
+        stdout_timestamp: bool = "stdout-should-append-timestamp-to-filename", default "false", sample "false";
         /// Whom it runs as: a name or a number. Its group and groups follow.
         user: IdOrName = "user", default "Horust's own user", sample r#""nobody""#;
         /// What it gets instead of a signal that Horust receives. 0 drops the signal.
@@ -60,6 +60,8 @@ table! {
         environment: EnvironmentTable = "environment", default "", sample "";
         /// How it is stopped.
         termination: Termination = "termination", default "", sample "";
+        /// What becomes of its output on the way to `stdout` and `stderr`. Without any of this it goes straight there.
+        log: Log = "log", default "", sample "";
         /// What it may use at most.
         resource_limit: ResourceLimit = "resource-limit" old "resource", default "", sample "";
     }
@@ -153,6 +155,31 @@ table! {
 }
 
 table! {
+    /// `[log]`
+    Log {
+        /// Read its output, line by line, also if nothing else here asks for that. False: never.
+        capture: bool = "capture", default "true if anything else is set", sample "true";
+        /// Lines as they are, with `name | ` before each, or as JSON objects with `ts`, `service`, `stream` and `msg`.
+        /// Lines that are JSON objects stay so and get the fields that they lack.
+        format: LogFormat = "format", default "plain", sample r#""prefix""#;
+        /// The time before each line, in UTC: `"ms"` or `"us"` (or true for `"ms"`). JSON always has one.
+        timestamp: Times = "timestamp", default "false", sample r#""ms""#;
+        /// Go on in a new file before the output file grows larger than this: FILE, then FILE.1, FILE.2 and so on.
+        rotate_size: Size = "rotate-size", default "never", sample r#""10MB""#;
+        /// Go on in a new file with the first line after the output file has become this old.
+        rotate_age: Duration = "rotate-age", default "never", sample r#""1day""#;
+        /// How many files there may be, the one being written included. The oldest is removed.
+        keep: u32 = "keep", default "all", sample "5";
+        /// Compress files that are complete: FILE.1 becomes FILE.1.gz.
+        compress: bool = "compress", default "false", sample "true";
+        /// Lines in a time. Further lines are dropped, and their number is told.
+        rate_limit: PerTime = "rate-limit", default "none", sample r#""1000/s""#;
+        /// How much of its latest output is kept in memory.
+        buffer: Size = "buffer", default "1MiB", sample r#""1MiB""#;
+    }
+}
+
+table! {
     /// `[resource-limit]`
     ResourceLimit {
         /// How many processors.
@@ -164,7 +191,7 @@ table! {
     }
 }
 
-read_tables!(Restart, Healthiness, Failure, Termination, ResourceLimit);
+read_tables!(Restart, Healthiness, Failure, Termination, Log, ResourceLimit);
 
 table! {
     /// `horust.toml`

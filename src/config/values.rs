@@ -3,7 +3,7 @@
 
 use super::diagnostic::{Diagnostic, Severity, Source, Span};
 use super::table::Key;
-use crate::model::{FailureStrategy, Growth, Kind, RestartStrategy};
+use crate::model::{FailureStrategy, Growth, Kind, LogFormat, RestartStrategy};
 use humantime_serde::re::humantime;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
@@ -318,4 +318,5 @@ words! {
     FailureStrategy, FailureStrategyDef { Ignore, #[serde(alias = "kill-all")] Shutdown, KillDependents },
         "`ignore`, `shutdown` or `kill-dependents`", "FailureStrategy";
     Kind, KindDef { Daemon, Oneshot }, "`daemon` or `oneshot`", "Kind";
+    LogFormat, LogFormatDef { Plain, Prefix, Json }, "`plain`, `prefix` or `json`", "LogFormat";
 }

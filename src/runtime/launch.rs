@@ -1,17 +1,16 @@
-//! Turns a service spec into a start that `sys` can carry out: words, environment, files. Nothing here waits.
+//! Turns a service spec into a start that `sys` can carry out: words, environment, streams. Nothing here waits.
 
 use super::environment::{Base, c_word};
-use crate::model::{Command, IdOrName, Output, ServiceSpec};
+use super::output::Outputs;
+use crate::model::{Command, IdOrName, Plan, ServiceSpec};
 use crate::supervisor::SpawnError;
 use crate::sys::spawn::{Program, Request, Session, Setup, Spawner, StatusPipe, Stdio, explain, find_program};
 use crate::sys::users::UserRef;
 use crate::sys::{SysError, spawn};
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
-use nix::sys::stat::Mode;
 use std::ffi::{CString, OsStr};
-use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The shell's code for "there, but can't be run" and "not there".
 const CANNOT_RUN: u8 = 126;
@@ -29,6 +28,7 @@ pub struct Started {
 pub struct Launcher {
     spawner: Spawner,
     base: Base,
+    outputs: Outputs,
 }
 
 /// What one start needs, whether of a service or of one of its probes.
@@ -40,24 +40,23 @@ struct Job<'a> {
 
 impl Launcher {
     /// Reads Horust's environment and prepares what every start has in common.
-    pub fn new(image: CString) -> Result<Launcher, SysError> {
-        Ok(Launcher { spawner: Spawner::new(image)?, base: Base::read() })
+    pub fn new(image: CString, plan: &Plan) -> Result<Launcher, SysError> {
+        Ok(Launcher { spawner: Spawner::new(image)?, base: Base::read(), outputs: Outputs::new(plan) })
     }
 
     /// Starts the service.
-    pub fn service(&self, spec: &ServiceSpec) -> Result<Started, SpawnError> {
+    pub fn service(&self, spec: &Arc<ServiceSpec>) -> Result<Started, SpawnError> {
         for path in probe_files(spec) {
             // A file left from the last run must not make this one look ready. If it can't be removed, probes say so.
             let _ = std::fs::remove_file(path);
         }
-        let stdout = output(&spec.stdout)?;
-        let stderr = match spec.stderr == spec.stdout {
-            true => None,
-            false => output(&spec.stderr)?,
-        };
-        let out = stream(&spec.stdout, stdout.as_ref());
-        let err = stream(&spec.stderr, stderr.as_ref().or(stdout.as_ref()));
-        self.start(&Job { spec, command: &spec.command, stdio: [Stdio::Null, out?, err?] })
+        let streams = self.outputs.open(spec)?;
+        self.start(&Job { spec, command: &spec.command, stdio: streams.stdio(spec) })
+    }
+
+    /// Waits, within a bounded time, until what services have written is where it should be.
+    pub fn finish(&self) {
+        self.outputs.finish();
     }
 
     /// Starts a command probe of the service: its user, directory and environment, but no output.
@@ -75,24 +74,21 @@ impl Launcher {
         let name = OsStr::new(job.command.program());
         let mut program = Program { path: c_word(name).map_err(cannot)?, argv, env: env.to_c().map_err(cannot)? };
         let request = |program| Request { program, stdio: job.stdio, cwd: cwd_c.as_deref(), session: Session::New };
-        match spec.user() {
-            Some(user) => {
-                let user = match user {
-                    IdOrName::Id(id) => UserRef::Id(*id),
-                    IdOrName::Name(name) => UserRef::Name(name.clone()),
-                };
-                let setup = Setup {
-                    user: Some(user),
-                    set_user: !env.user_given,
-                    set_home: !env.home_given,
-                    ..Setup::default()
-                };
+        let user = spec.user().map(|user| match user {
+            IdOrName::Id(id) => UserRef::Id(*id),
+            IdOrName::Name(name) => UserRef::Name(name.clone()),
+        });
+        let nofile_soft = self.outputs.nofile;
+        match user.is_some() || nofile_soft.is_some() {
+            true => {
+                let (set_user, set_home) = (user.is_some() && !env.user_given, user.is_some() && !env.home_given);
+                let setup = Setup { user, set_user, set_home, nofile_soft, ..Setup::default() };
                 match self.spawner.spawn_staged(&request(&program), &setup) {
                     Ok((pid, stage)) => Ok(Started { pid, stage: Some(stage) }),
                     Err(error) => Err(cannot(error.to_string())),
                 }
             }
-            None => {
+            false => {
                 program.path = find_program(name, env.path(), cwd)
                     .map_err(|e| failed(if e.denied.is_some() { CANNOT_RUN } else { NOT_FOUND }, e.to_string()))?;
                 match self.spawner.spawn(&request(&program)) {
@@ -117,7 +113,8 @@ pub fn code(errno: Errno) -> u8 {
     if errno == Errno::ENOENT { NOT_FOUND } else { CANNOT_RUN }
 }
 
-fn cannot(why: String) -> SpawnError {
+/// A start that failed before there was a process.
+pub fn cannot(why: String) -> SpawnError {
     failed(CANNOT_RUN, why)
 }
 
@@ -135,28 +132,4 @@ fn probe_files(spec: &ServiceSpec) -> impl Iterator<Item = &Path> {
         Probe::File(path) => Some(path.as_path()),
         Probe::Http(_) | Probe::Command(_) => None,
     })
-}
-
-fn stream<'a>(output: &Output, file: Option<&'a OwnedFd>) -> Result<Stdio<'a>, SpawnError> {
-    Ok(match output {
-        Output::Null => Stdio::Null,
-        Output::File(_) => file.map_or(Stdio::Null, |fd| Stdio::Fd(fd.as_fd())),
-        Output::Stdout => Stdio::Fd(STDOUT.as_fd()),
-        Output::Stderr => Stdio::Fd(STDERR.as_fd()),
-    })
-}
-
-static STDOUT: std::sync::LazyLock<std::io::Stdout> = std::sync::LazyLock::new(std::io::stdout);
-static STDERR: std::sync::LazyLock<std::io::Stderr> = std::sync::LazyLock::new(std::io::stderr);
-
-/// Opens an output file for appending. Without O_NONBLOCK a named pipe that nobody reads would block PID 1 (fifo(7));
-/// the service gets a file that blocks again.
-fn output(output: &Output) -> Result<Option<OwnedFd>, SpawnError> {
-    let Output::File(path) = output else { return Ok(None) };
-    let flags =
-        OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_APPEND | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
-    let problem = |errno: Errno| cannot(format!("cannot open the output file {}: {}", path.display(), errno.desc()));
-    let fd = open(path, flags, Mode::from_bits_truncate(0o640)).map_err(problem)?;
-    fcntl(&fd, FcntlArg::F_SETFL(OFlag::O_APPEND)).map_err(problem)?;
-    Ok(Some(fd))
 }

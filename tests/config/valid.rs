@@ -25,6 +25,7 @@ fn defaults() -> ServiceSpec {
         shutdown_after: vec![],
         stdout: Output::Stdout,
         stderr: Output::Stderr,
+        log: None,
         process: None,
         signal_rewrite: vec![],
         required: false,
