@@ -186,6 +186,7 @@ impl Core {
                 }
                 Ok(Request::Finish { by, done }) => {
                     self.finish = Some((by, done));
+                    self.sources.values_mut().for_each(|source| source.last_bytes = 0);
                     self.ready.extend(self.sources.keys());
                 }
                 Err(TryRecvError::Empty) => return,
@@ -474,19 +475,38 @@ impl Core {
     /// Whether all is passed on, or time is up.
     fn is_done(&mut self, now: &Now) -> bool {
         let Some((by, done)) = &self.finish else { return self.alone && self.sources.is_empty() };
-        let drained =
-            self.ready.iter().filter_map(|id| self.sources.get(id)).all(|s| s.last_bytes > 2 * limits::BIG_PIPE);
+        // Who writes on and on after the end of everything is not waited for.
+        let endless = |source: &Source| source.last_bytes > limits::BIG_PIPE.saturating_mul(2);
+        let drained = self.ready.iter().filter_map(|id| self.sources.get(id)).all(endless);
         if *by > now.mono && (!drained || self.sinks.iter().any(Sink::is_full)) {
             return false;
         }
         let (by, done) = (*by, done.clone());
-        // What holds its pipe open still may have begun a line.
         for id in self.sources.keys().copied().collect::<Vec<_>>() {
-            self.pass_rest(id, now);
+            self.end(id, now);
         }
         self.sinks.iter_mut().for_each(Sink::give_up);
         self.tidy.finish(by.saturating_duration_since(Instant::now()));
         let _ = done.try_send(());
         true
+    }
+
+    /// The end of Horust, for one source: a line that was begun is passed on as it is; if there is more that there was no
+    /// time for, all of it is counted as lost.
+    fn end(&mut self, id: u64, now: &Now) {
+        let Some(source) = self.sources.get_mut(&id) else { return };
+        let Some(sink) = self.sinks.get_mut(source.sink) else { return };
+        if !self.ready.contains(&id) && !sink.waiting.contains(&id) {
+            return self.pass_rest(id, now);
+        }
+        let mut left = std::mem::take(&mut source.carry);
+        let most = limits::BIG_PIPE.saturating_mul(2);
+        while let Read::Some(count) = source.read(&mut self.buffer, 0) {
+            left.extend(self.buffer.get(..count).unwrap_or_default());
+            if left.len() > most {
+                break;
+            }
+        }
+        sink.count_lost(&left);
     }
 }

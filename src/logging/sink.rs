@@ -203,6 +203,11 @@ impl Sink {
         }
     }
 
+    /// This will not be passed on any more.
+    pub fn count_lost(&mut self, lines: &[u8]) {
+        self.lost.count(lines);
+    }
+
     /// Counts all that waits as lost, and tells.
     pub fn give_up(&mut self) {
         for lost in [std::mem::take(&mut self.out), std::mem::take(&mut self.rest)] {
