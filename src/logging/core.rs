@@ -303,9 +303,10 @@ impl Core {
                 continue;
             }
             let mut carry = std::mem::take(&mut source.carry);
-            if frame::whole(&carry, 0) > 0 {
+            let whole = frame::whole(&carry, 0);
+            if whole > 0 {
                 // Left from when its sink was full.
-                let done = self.pass(id, &carry, false, now);
+                let done = self.pass(id, carry.get(..whole).unwrap_or_default(), false, now);
                 carry.drain(..done);
                 self.keep(id, &carry);
                 continue;

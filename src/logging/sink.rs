@@ -31,8 +31,10 @@ pub struct Sink {
     /// What it is.
     pub kind: Kind,
     name: String,
-    /// Waits for room.
+    /// Waits for room ...
     out: Vec<u8>,
+    /// ... but for its first bytes, which have been written.
+    sent: usize,
     /// The end of a line whose beginning was written before the disk was full.
     rest: Vec<u8>,
     /// Whose line has no end yet: the next who writes has to end it.
@@ -61,6 +63,7 @@ impl Sink {
             kind,
             name,
             out: Vec::new(),
+            sent: 0,
             rest: Vec::new(),
             begun_by: None,
             trouble: false,
@@ -128,15 +131,26 @@ impl Sink {
     /// Tries again to write what waits.
     pub fn flush(&mut self, now: &Now, tidy: &mut Tidy) {
         let out = std::mem::take(&mut self.out);
-        if !out.is_empty() {
-            let by = self.begun_by.unwrap_or(NOBODY);
-            self.append(by, &out, now, tidy);
+        let sent = std::mem::take(&mut self.sent);
+        let left = out.get(sent..).unwrap_or_default();
+        if left.is_empty() {
+            return;
+        }
+        match self.write(left, now, tidy) {
+            Err((done, Errno::EAGAIN)) => (self.out, self.sent) = (out, sent.saturating_add(done)),
+            result => self.written(self.begun_by.unwrap_or(NOBODY), left, result, now),
         }
     }
 
     fn append(&mut self, from: u64, lines: &[u8], now: &Now, tidy: &mut Tidy) {
+        let result = self.write(lines, now, tidy);
+        self.written(from, lines, result, now);
+    }
+
+    /// What follows from an attempt to write lines.
+    fn written(&mut self, from: u64, lines: &[u8], result: Result<(), (usize, Errno)>, now: &Now) {
         let open_end = |text: &[u8]| (text.last() != Some(&b'\n')).then_some(from);
-        match self.write(lines, now, tidy) {
+        match result {
             Ok(()) => {
                 self.begun_by = open_end(lines);
                 if std::mem::take(&mut self.trouble) {
@@ -210,9 +224,9 @@ impl Sink {
 
     /// Counts all that waits as lost, and tells.
     pub fn give_up(&mut self) {
-        for lost in [std::mem::take(&mut self.out), std::mem::take(&mut self.rest)] {
-            self.lost.count(&lost);
-        }
+        let (out, rest) = (std::mem::take(&mut self.out), std::mem::take(&mut self.rest));
+        self.lost.count(out.get(std::mem::take(&mut self.sent)..).unwrap_or_default());
+        self.lost.count(&rest);
         self.tell();
     }
 }

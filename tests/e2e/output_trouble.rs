@@ -94,7 +94,7 @@ fn a_reader_that_dies_ends_nothing_but_the_output() {
     horust.wait_until("it is told", |h| h.stderr().contains("cannot write to standard output: Broken pipe"));
     let (done, _) = horust.stop(Signal::SIGTERM);
     done.assert_code(0);
-    assert!(done.stderr.contains("standard output: 3 lines of output were dropped (60 bytes)"), "{}", done.stderr);
+    assert!(done.stderr.contains("standard output: 3 lines of output were dropped (72 bytes)"), "{}", done.stderr);
 }
 
 #[test]
