@@ -1,9 +1,10 @@
 //! The command line: what each form of it means.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // also in the helpers of tests
 
-use horust::cli::{CommandOptions, ExitCode, Invocation, SuperviseOptions, parse};
+use horust::cli::{CommandOptions, ExitCode, Format, Invocation, SuperviseOptions, parse};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 
 fn parsed(args: &[&str]) -> Invocation {
     parse(std::iter::once("horust").chain(args.iter().copied()).map(OsString::from))
@@ -57,13 +58,16 @@ fn a_single_argument_with_blanks_is_split() {
 
 #[test]
 fn verbs_and_pages() {
-    let check = |paths: &[&str], config: Option<&str>| Invocation::Check {
-        paths: paths.iter().map(Into::into).collect(),
-        config: config.map(Into::into),
+    let check = |args: &[&str]| match parsed(args) {
+        Invocation::Check(options) => options,
+        other => panic!("{args:?}: {other:?}"),
     };
-    assert_eq!(parsed(&["check"]), check(&[], None));
-    assert_eq!(parsed(&["check", "a", "b"]), check(&["a", "b"], None));
-    assert_eq!(parsed(&["check", "--config-path", "c", "a"]), check(&["a"], Some("c")));
+    assert_eq!(check(&["check", "a", "b"]).paths, ["a", "b"].map(PathBuf::from));
+    let plain = check(&["check"]);
+    assert_eq!((plain.paths.is_empty(), plain.config, plain.strict, plain.format), (true, None, false, Format::Text));
+    let full = check(&["check", "--strict", "--format", "json", "--effective", "web", "--config-path", "c", "a"]);
+    assert_eq!((full.strict, full.format, full.effective.as_deref()), (true, Format::Json, Some("web")));
+    assert_eq!((full.config, full.paths), (Some("c".into()), vec![PathBuf::from("a")]));
     assert_eq!(parsed(&["--sample-service"]), Invocation::SampleService);
     for (args, word) in
         [(&["--help"][..], "--services-path"), (&["--version"], env!("CARGO_PKG_VERSION")), (&["check", "-h"], "PATHS")]

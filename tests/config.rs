@@ -3,10 +3,12 @@
 
 #[path = "config/broken.rs"]
 mod broken;
-#[path = "config/cases.rs"]
-mod cases;
+#[path = "config/effective.rs"]
+mod effective;
 #[path = "config/files.rs"]
 mod files;
+#[path = "config/schemas.rs"]
+mod schemas;
 #[path = "config/support.rs"]
 mod support;
 #[path = "config/valid.rs"]

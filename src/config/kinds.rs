@@ -2,6 +2,7 @@
 //! sees one value and never another key.
 
 use super::diagnostic::Span;
+use super::shape::Shape;
 use super::values::{Cx, Names, Read, closest};
 use crate::model::{Command, IdOrName, Output, Probe, Signal};
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use toml::de::DeValue;
 
 impl Read for Command {
     const TYPE: &'static str = "a string or an array of strings";
+    const SHAPE: Shape = Shape::Any(&[Shape::Pattern(r"[\s\S]*\S[\s\S]*"), Shape::List(1, &Shape::Text)]);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let words = match value {
             DeValue::String(text) => split_command(&text),
@@ -44,6 +46,7 @@ pub fn split_command(text: &str) -> Result<Vec<String>, &'static str> {
 
 impl Read for Output {
     const TYPE: &'static str = "\"STDOUT\", \"STDERR\", \"NULL\" or a path";
+    const SHAPE: Shape = Shape::FILLED;
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let path = match value.as_str() {
             Some("STDOUT") => return Some(Output::Stdout),
@@ -62,6 +65,7 @@ impl Read for Output {
 
 impl Read for IdOrName {
     const TYPE: &'static str = "a user's name or id";
+    const SHAPE: Shape = Shape::Any(&[Shape::Integer(0, u32::MAX as i64), Shape::FILLED]);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let text = match &value {
             DeValue::String(text) => text.as_ref(),
@@ -83,6 +87,7 @@ impl Read for IdOrName {
 
 impl Read for Signal {
     const TYPE: &'static str = "a signal's name or number";
+    const SHAPE: Shape = Shape::Any(&[Shape::Integer(1, 64), Shape::Computed(signal_pattern)]);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         match &value {
             DeValue::String(text) => signal(text, span, cx),
@@ -90,6 +95,27 @@ impl Read for Signal {
             other => cx.refuse(other, span),
         }
     }
+}
+
+/// A name in any case, with or without `SIG`, or a number.
+fn signal_pattern() -> String {
+    let any_case = |c: char| match c.is_ascii_alphabetic() {
+        true => format!("[{}{}]", c.to_ascii_uppercase(), c.to_ascii_lowercase()),
+        false => c.to_string(),
+    };
+    let names = Signal::names().iter().chain(&["IOT", "CLD", "POLL"]);
+    let names: Vec<String> = names.map(|name| name.chars().map(any_case).collect()).collect();
+    let realtime = r"[Rr][Tt]([Mm][Ii][Nn](\+[0-9]+)?|[Mm][Aa][Xx](-[0-9]+)?)";
+    format!(r"\s*(([Ss][Ii][Gg])?({}|{realtime})|\+?0*([1-9]|[1-5][0-9]|6[0-4]))\s*", names.join("|"))
+}
+
+fn target_pattern() -> String {
+    format!(r"\s*0\s*|{}", signal_pattern())
+}
+
+fn rewrite_pattern() -> String {
+    let pair = format!("{}:({})", signal_pattern(), target_pattern());
+    format!(r"\s*|[\s,]*{pair}(,[\s,]*{pair})*[\s,]*")
 }
 
 fn signal(text: &str, span: Span, cx: &mut Cx<'_>) -> Option<Signal> {
@@ -112,6 +138,10 @@ pub struct Rewrite(pub Vec<(Signal, Option<Signal>)>);
 
 impl Read for Rewrite {
     const TYPE: &'static str = "pairs such as \"15:3,5:10\" or { TERM = \"QUIT\" }";
+    const SHAPE: Shape = Shape::Any(&[
+        Shape::Computed(rewrite_pattern),
+        Shape::Open(&[], "[A-Za-z0-9 +-]+", &Shape::Any(&[Shape::Integer(0, 64), Shape::Computed(target_pattern)])),
+    ]);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let mut pairs: Vec<(String, String, Span)> = Vec::new();
         match value {
@@ -155,6 +185,7 @@ pub struct Endpoint(pub String);
 
 impl Read for Endpoint {
     const TYPE: &'static str = "a URL such as \"http://localhost:8080/health\"";
+    const SHAPE: Shape = Shape::Pattern(r"[hH][tT][tT][pP]:[\s\S]+");
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let DeValue::String(text) = value else { return cx.refuse(&value, span) };
         let text = text.into_owned();
@@ -186,6 +217,7 @@ pub enum ReadyWhen {
 
 impl Read for ReadyWhen {
     const TYPE: &'static str = "\"health\", a command, or the path of a file";
+    const SHAPE: Shape = Command::SHAPE;
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         match value.as_str() {
             Some("health") => Some(ReadyWhen::Health),
@@ -205,6 +237,7 @@ pub struct WebServer(pub bool);
 
 impl Read for WebServer {
     const TYPE: &'static str = "true, false or an address such as \"127.0.0.1:8080\"";
+    const SHAPE: Shape = Shape::Any(&[Shape::Bool, Shape::Pattern(r"\S+:[0-9]+")]);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         match &value {
             DeValue::Boolean(on) => Some(WebServer(*on)),

@@ -3,10 +3,10 @@
 
 use super::diagnostic::Span;
 use super::schema;
-use super::values::{At, Cx, Read, Size};
+use super::shape::Shape;
+use super::values::{At, Cx, Read, Size, parse_duration};
 use crate::limits;
 use crate::model::{Log, Output, Precision, Rate, Rotation};
-use humantime_serde::re::humantime;
 use std::time::Duration;
 use toml::de::DeValue;
 
@@ -16,6 +16,7 @@ pub struct Times(pub Option<Precision>);
 
 impl Read for Times {
     const TYPE: &'static str = "true, false, \"ms\" or \"us\"";
+    const SHAPE: Shape = Shape::Any(&[Shape::Bool, Shape::Words(&["ms", "us", "µs"])]);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         match (value.as_bool(), value.as_str()) {
             (Some(false), _) => Some(Times(None)),
@@ -36,6 +37,7 @@ pub struct PerTime(pub Rate);
 
 impl Read for PerTime {
     const TYPE: &'static str = "a number of lines in a time, such as \"1000/s\"";
+    const SHAPE: Shape = Shape::Pattern(r"\s*\+?0*[1-9][0-9]*\s*/[\s\S]+");
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let Some(text) = value.as_str() else { return cx.refuse(&value, span) };
         match rate(text) {
@@ -54,7 +56,7 @@ fn rate(text: &str) -> Option<Rate> {
     let (lines, per) = text.split_once('/')?;
     let per = per.trim();
     let one = if per.starts_with(|c: char| c.is_ascii_digit()) { "" } else { "1" };
-    let per = humantime::parse_duration(&format!("{one}{per}")).ok().filter(|per| !per.is_zero())?;
+    let per = parse_duration(&format!("{one}{per}")).ok().filter(|per| !per.is_zero())?;
     Some(Rate { lines: lines.trim().parse().ok()?, per })
 }
 
@@ -86,7 +88,7 @@ pub fn lower(table: Option<At<schema::Log>>, keys: &Keys, streams: [&Output; 2],
     let stdout = Rotation {
         size: size(&keys.stdout),
         age: table.rotate_age.as_ref().map(|at| at.value),
-        keep: table.keep.as_ref().map(|at| at.value),
+        keep: table.keep.as_ref().map(|at| at.value.get()),
         compress: table.compress.as_ref().is_some_and(|at| at.value),
         stamp: keys.stamp.as_ref().is_some_and(|at| at.value),
     };
@@ -124,10 +126,6 @@ fn is_file(output: &Output) -> bool {
 
 /// What makes no sense together.
 fn check(table: &schema::Log, keys: &Keys, [stdout, stderr]: [&Output; 2], cx: &mut Cx<'_>) {
-    if let Some(at) = table.keep.as_ref().filter(|at| at.value == 0) {
-        let error = cx.error(at.span, "`keep` must be 1 or more");
-        cx.push(error.help("it counts the file that is being written too"));
-    }
     if let Some(at) = table.rotate_age.as_ref().filter(|at| at.value < Duration::from_secs(1)) {
         cx.push(cx.error(at.span, "`rotate-age` must be 1s or more"));
     }

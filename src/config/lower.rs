@@ -44,7 +44,7 @@ pub fn lower(main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
     let (name, name_span) = name(main.name, cx);
     let environment = main.environment.map(|at| environment(at, cx)).unwrap_or_default();
     let health = main.healthiness.and_then(|at| health(at, cx)).map(Box::new);
-    let (restart, ready) = restart(main.restart.map(|at| at.value).unwrap_or_default(), cx);
+    let (restart, ready) = restart(main.restart.map(|at| at.value).unwrap_or_default());
     let readiness = readiness(ready, health.is_some(), cx);
     let failure = failure(main.failure.map(|at| at.value).unwrap_or_default(), cx);
     let termination = main.termination.map(|at| at.value).unwrap_or_default();
@@ -117,10 +117,7 @@ fn name(field: Option<At<String>>, cx: &mut Cx<'_>) -> (String, Span) {
     (name, span)
 }
 
-fn restart(table: schema::Restart, cx: &mut Cx<'_>) -> (Restart, Option<At<ReadyWhen>>) {
-    if let Some(jitter) = table.jitter.as_ref().filter(|j| !(0.0..=1.0).contains(&j.value.0)) {
-        cx.push(cx.error(jitter.span, "`jitter` must be between 0 and 1"));
-    }
+fn restart(table: schema::Restart) -> (Restart, Option<At<ReadyWhen>>) {
     let restart = Restart {
         strategy: or(table.strategy, RestartStrategy::Never),
         backoff: or(table.backoff, Duration::ZERO),
@@ -152,11 +149,6 @@ fn health(At { value: table, span }: At<schema::Healthiness>, cx: &mut Cx<'_>) -
     probes.extend(table.http_endpoint.map(|at| Probe::Http(at.value.0)));
     probes.extend(table.file_path.map(|at| Probe::File(at.value)));
     probes.extend(table.command.map(|at| Probe::Command(at.value)));
-    for (threshold, least) in [(&table.success_threshold, 1), (&table.failure_threshold, 0)] {
-        if let Some(at) = threshold.as_ref().filter(|at| at.value < least) {
-            cx.push(cx.error(at.span, format!("`success-threshold` must be {least} or more")));
-        }
-    }
     if let Some(at) = table.timeout.as_ref().filter(|at| at.value.is_zero()) {
         cx.push(cx.error(at.span, "with a `timeout` of zero no check can pass"));
     }
@@ -177,7 +169,7 @@ fn health(At { value: table, span }: At<schema::Healthiness>, cx: &mut Cx<'_>) -
         interval: or(table.interval, Duration::from_secs(1)),
         timeout: or(table.timeout, Duration::from_secs(1)),
         initial_delay: or(table.initial_delay, Duration::ZERO),
-        success_threshold: or(table.success_threshold, 1),
+        success_threshold: table.success_threshold.map_or(1, |at| at.value.get()),
         max_failed: or(table.failure_threshold, 3),
     })
 }

@@ -2,22 +2,32 @@
 //! silently. It reads files, but never the environment (that comes through a closure), and it starts nothing.
 
 mod diagnostic;
+mod effective;
 mod graph;
+mod json_schema;
 mod kinds;
 mod log;
 mod lower;
 mod read;
+mod reference;
+mod render;
 mod sample;
 mod schema;
 mod settings;
+mod shape;
 mod table;
 mod template;
 mod values;
 
-pub use diagnostic::{Diagnostic, Place, Severity, Source, Span, render};
+pub use diagnostic::{Diagnostic, Place, Severity, Source, Span};
+pub use effective::{effective, is_secret};
+pub use json_schema::{FileKind, json_schema};
 pub use kinds::split_command;
+pub use reference::reference;
+pub use render::{json, render};
 pub use sample::sample_service;
 pub use template::Env;
+pub use values::parse_duration;
 
 use crate::limits;
 use crate::model::{Plan, ServiceId, ServiceSpec, Settings};

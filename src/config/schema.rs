@@ -4,9 +4,11 @@
 use super::diagnostic::Span;
 use super::kinds::{Endpoint, ReadyWhen, Rewrite, WebServer};
 use super::log::{PerTime, Times};
+use super::shape::Shape;
 use super::table::{Key, Table, entries, normal, put, read_tables, store, table, unknown};
-use super::values::{At, Codes, Cx, Names, Number, Read, Size, Variables, closest, variable};
+use super::values::{At, Codes, Cx, Fraction, Names, Number, Read, Size, Variables, closest, variable};
 use crate::model::{Command, FailureStrategy, Growth, IdOrName, Kind, LogFormat, Output, RestartStrategy, Signal};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 use toml::Spanned;
@@ -81,7 +83,7 @@ table! {
         /// The delay grows no longer than this.
         backoff_max: Duration = "backoff-max", default "5m", sample r#""5m""#;
         /// Varies the delay at random by up to this part of it, 0 to 1.
-        jitter: Number = "jitter", default "0", sample "0.1";
+        jitter: Fraction = "jitter", default "0", sample "0.1";
         /// A run that was ready for this long makes the count of attempts start afresh.
         reset_after: Duration = "reset-after" old "healthy-after", default "10s", sample r#""10s""#;
         /// Hold back a service that ends successfully at once, again and again.
@@ -108,7 +110,7 @@ table! {
         /// The pause before the first check of a run.
         initial_delay: Duration = "initial-delay", default "0s", sample r#""0s""#;
         /// How many rounds in a row must pass before the service is ready.
-        success_threshold: u32 = "success-threshold", default "1", sample "1";
+        success_threshold: NonZeroU32 = "success-threshold", default "1", sample "1";
         /// With more failed rounds in a row than this, the service is stopped and counts as failed.
         failure_threshold: u32 = "failure-threshold" | "max-failed", default "3", sample "3";
     }
@@ -169,7 +171,7 @@ table! {
         /// Go on in a new file with the first line after the output file has become this old.
         rotate_age: Duration = "rotate-age", default "never", sample r#""1day""#;
         /// How many files there may be, the one being written included. The oldest is removed.
-        keep: u32 = "keep", default "all", sample "5";
+        keep: NonZeroU32 = "keep", default "all", sample "5";
         /// Compress files that are complete: FILE.1 becomes FILE.1.gz.
         compress: bool = "compress", default "false", sample "true";
         /// Lines in a time. Further lines are dropped, and their number is told.
@@ -218,7 +220,7 @@ pub struct EnvironmentTable {
 
 impl Read for EnvironmentTable {
     const TYPE: &'static str = "a table";
-    const KEYS: &'static [Key] = <Environment as Table>::KEYS;
+    const SHAPE: Shape = Shape::Open(Environment::KEYS, "[A-Za-z0-9_]+", &Shape::Text);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let mut table = EnvironmentTable::default();
         for (key, value) in entries::<Self>(value, span, cx)? {
@@ -241,7 +243,7 @@ fn is_variable(key: &str) -> bool {
 }
 
 /// Keys of the first Horust that have moved into a table: (old key, table, key).
-const MOVED: &[(&str, &str, &str)] = &[("restart-strategy", "restart", "strategy")];
+pub const MOVED: &[(&str, &str, &str)] = &[("restart-strategy", "restart", "strategy")];
 
 impl Main {
     /// Reads a whole service file. The keys of a table `[service]` are main keys too.

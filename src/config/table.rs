@@ -3,6 +3,7 @@
 
 use super::diagnostic::Span;
 use super::schema::Main;
+use super::shape::Shape;
 use super::values::{At, Cx, Read, closest};
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
@@ -18,6 +19,8 @@ pub struct Key {
     pub old: &'static [&'static str],
     /// What kind of value it takes, in words.
     pub kind: &'static str,
+    /// The same for machines.
+    pub shape: Shape,
     /// What holds without it, in words.
     pub default: &'static str,
     /// What it means. The lines of a doc comment.
@@ -26,11 +29,14 @@ pub struct Key {
     pub sample: &'static str,
     /// Horust reads and checks it, but does not act on it yet.
     pub without_effect: bool,
-    /// The keys below it, if it is a table.
-    pub keys: &'static [Key],
 }
 
 impl Key {
+    /// The keys below it, if it is a table.
+    pub fn keys(&self) -> &'static [Key] {
+        self.shape.keys()
+    }
+
     /// All its spellings.
     pub fn spellings(&self) -> impl Iterator<Item = &'static str> + '_ {
         std::iter::once(self.name).chain(self.aliases.iter().copied()).chain(self.old.iter().copied())
@@ -62,11 +68,11 @@ macro_rules! table {
                 aliases: &[$($alias),*],
                 old: &[$($old),*],
                 kind: <$type as Read>::TYPE,
+                shape: <$type as Read>::SHAPE,
                 default: $default,
                 doc: concat!($($doc, "\n"),+),
                 sample: $sample,
                 without_effect: false $(|| stringify!($without_effect).len() > 0)?,
-                keys: <$type as Read>::KEYS,
             } ),+ ];
 
             fn put(&mut self, name: &'static str, value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Span> {
@@ -84,7 +90,7 @@ macro_rules! read_tables {
     ($($table:ty),+) => { $(
         impl Read for $table {
             const TYPE: &'static str = "a table";
-            const KEYS: &'static [Key] = <$table as Table>::KEYS;
+            const SHAPE: Shape = Shape::Table(<$table as Table>::KEYS);
             fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
                 let entries = entries::<Self>(value, span, cx)?;
                 let mut table = Self::default();
@@ -168,8 +174,8 @@ pub fn unknown(key: &Spanned<DeString<'_>>, keys: &'static [Key], cx: &mut Cx<'_
         if find(&word, Main::KEYS).is_some() && !std::ptr::eq(keys, Main::KEYS) {
             return Some(format!("`{written}` belongs to the service itself: move it above the first [table]"));
         }
-        let table = Main::KEYS.iter().find(|table| find(&word, table.keys).is_some())?;
-        (!std::ptr::eq(table.keys, keys)).then(|| format!("`{written}` belongs in the table [{}]", table.name))
+        let table = Main::KEYS.iter().find(|table| find(&word, table.keys()).is_some())?;
+        (!std::ptr::eq(table.keys(), keys)).then(|| format!("`{written}` belongs in the table [{}]", table.name))
     };
     let help = match closest(&word, keys.iter().flat_map(Key::spellings)) {
         Some(close) => format!("did you mean `{close}`?"),

@@ -2,11 +2,10 @@
 //! span and goes on, so that all errors of all files are seen at once. It never looks at another key.
 
 use super::diagnostic::{Diagnostic, Severity, Source, Span};
-use super::table::Key;
+use super::shape::Shape;
 use crate::model::{FailureStrategy, Growth, Kind, LogFormat, RestartStrategy};
 use humantime_serde::re::humantime;
-use serde::Deserialize;
-use serde::de::IntoDeserializer;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,6 +61,21 @@ impl Cx<'_> {
         None
     }
 
+    /// Reports a string that is none of the words its key knows.
+    pub fn no_such_word<T: Read>(&mut self, text: &str, span: Span) -> Option<T> {
+        let error = self.error(span, format!("`{}` must be {}, not \"{text}\"", self.key, T::TYPE));
+        let words = if let Shape::Words(words) = T::SHAPE { words } else { &[] };
+        let close = closest(&text.to_ascii_lowercase(), words.iter().copied());
+        self.push(error.help(close.map_or_else(String::new, |close| format!("did you mean `{close}`?"))));
+        None
+    }
+
+    /// Reports a number that is too small or too large.
+    pub fn out_of_range<T>(&mut self, span: Span, range: &str) -> Option<T> {
+        self.push(self.error(span, format!("`{}` must be {range}", self.key)));
+        None
+    }
+
     /// Reports a value of the right type that makes no sense, with the reason.
     pub fn invalid<T>(&mut self, span: Span, why: impl std::fmt::Display) -> Option<T> {
         let message = format!("`{}`: {why}", self.key);
@@ -78,14 +92,16 @@ fn article(word: &str) -> &'static str {
 pub trait Read: Sized {
     /// What it is, with its article, for messages and the documentation.
     const TYPE: &'static str;
-    /// The keys it has, if it is a table.
-    const KEYS: &'static [Key] = &[];
+    /// The same for machines: editors check files against the JSON Schema that is made of the shapes. It must allow all
+    /// that `read` does, and should refuse what `read` refuses for its type or its form.
+    const SHAPE: Shape;
     /// Reads it, or reports why not.
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self>;
 }
 
 impl Read for bool {
     const TYPE: &'static str = "true or false";
+    const SHAPE: Shape = Shape::Bool;
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         value.as_bool().or_else(|| cx.refuse(&value, span))
     }
@@ -93,6 +109,7 @@ impl Read for bool {
 
 impl Read for String {
     const TYPE: &'static str = "a string";
+    const SHAPE: Shape = Shape::Text;
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         match value {
             DeValue::String(text) => Some(text.into_owned()),
@@ -108,13 +125,11 @@ fn integer(value: &DeValue<'_>) -> Option<i64> {
 
 impl Read for u32 {
     const TYPE: &'static str = "a whole number, 0 or more";
+    const SHAPE: Shape = Shape::Integer(0, u32::MAX as i64);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         if value.is_integer() {
             let fits = integer(&value).and_then(|n| u32::try_from(n).ok());
-            if fits.is_none() {
-                cx.push(cx.error(span, format!("`{}` must be between 0 and {}", cx.key, u32::MAX)));
-            }
-            return fits;
+            return fits.or_else(|| cx.out_of_range(span, &format!("between 0 and {}", u32::MAX)));
         }
         cx.refuse(&value, span)
     }
@@ -126,14 +141,46 @@ pub struct Number(pub f32);
 
 impl Read for Number {
     const TYPE: &'static str = "a number";
+    const SHAPE: Shape = Shape::Number(0.0, f64::INFINITY);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let text = value.as_float().map(|f| f.as_str()).or_else(|| value.as_integer().map(|n| n.as_str()));
         text.and_then(|t| t.parse().ok()).map(Number).or_else(|| cx.refuse(&value, span))
     }
 }
 
+/// A part of something, 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fraction(pub f32);
+
+impl Read for Fraction {
+    const TYPE: &'static str = "a number from 0 to 1";
+    const SHAPE: Shape = Shape::Number(0.0, 1.0);
+    fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
+        if !(value.is_float() || value.is_integer()) {
+            return cx.refuse(&value, span);
+        }
+        let Number(number) = Number::read(value, span, cx)?;
+        match (0.0..=1.0).contains(&number) {
+            true => Some(Fraction(number)),
+            false => cx.out_of_range(span, "between 0 and 1"),
+        }
+    }
+}
+
+impl Read for NonZeroU32 {
+    const TYPE: &'static str = "a whole number, 1 or more";
+    const SHAPE: Shape = Shape::Integer(1, u32::MAX as i64);
+    fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
+        if !value.is_integer() {
+            return cx.refuse(&value, span);
+        }
+        NonZeroU32::new(u32::read(value, span, cx)?).or_else(|| cx.out_of_range(span, "1 or more"))
+    }
+}
+
 impl Read for Duration {
     const TYPE: &'static str = "a duration such as \"10s\"";
+    const SHAPE: Shape = Shape::Computed(duration_pattern);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let help = match value {
             DeValue::String(text) => match humantime::parse_duration(&text) {
@@ -153,8 +200,21 @@ impl Read for Duration {
     }
 }
 
+/// A duration as service files have it.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| error.to_string())
+}
+
+/// As humantime reads it.
+pub fn duration_pattern() -> String {
+    let units = "ns|nsec|nanos|us|µs|usec|ms|msec|millis|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|\
+                 w|wks?|weeks?|M|months?|y|yrs?|years?";
+    format!(r"\s*(([0-9]\s*)+(\.\s*([0-9]\s*)+)?({units})\s*)+")
+}
+
 impl Read for PathBuf {
     const TYPE: &'static str = "a path";
+    const SHAPE: Shape = Shape::FILLED;
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         match value {
             DeValue::String(text) if text.is_empty() => cx.invalid(span, "a path can't be empty"),
@@ -170,6 +230,7 @@ pub struct Names(pub Vec<At<String>>);
 
 impl Read for Names {
     const TYPE: &'static str = "a string or a list of strings";
+    const SHAPE: Shape = Shape::TEXTS;
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         match value {
             DeValue::String(text) => Some(Names(vec![At { value: text.into_owned(), span }])),
@@ -204,6 +265,11 @@ pub struct Codes(pub Vec<u8>);
 
 impl Read for Codes {
     const TYPE: &'static str = "a list of exit codes";
+    const SHAPE: Shape = Shape::Any(&[
+        Shape::Integer(0, 255),
+        Shape::Pattern(r"\s*[0-9]+\s*(,\s*[0-9]+\s*)*"),
+        Shape::List(0, &Shape::Integer(0, 255)),
+    ]);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let numbers: Vec<(Option<i64>, Span)> = match &value {
             DeValue::Integer(_) => vec![(integer(&value), span)],
@@ -228,6 +294,8 @@ pub struct Size(pub u64);
 
 impl Read for Size {
     const TYPE: &'static str = "a size such as \"10MiB\"";
+    const SHAPE: Shape =
+        Shape::Any(&[Shape::Integer(0, i64::MAX), Shape::Pattern(r"\s*[0-9]+\s*([kKmMgG][iI]?)?[bB]?\s*")]);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let text = match &value {
             DeValue::String(text) => text.to_string(),
@@ -263,6 +331,7 @@ pub struct Variables(pub Vec<(String, String)>);
 
 impl Read for Variables {
     const TYPE: &'static str = "a table of NAME = \"value\"";
+    const SHAPE: Shape = Shape::Open(&[], "[^=]+", &Shape::Text);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let DeValue::Table(table) = value else { return cx.refuse(&value, span) };
         Some(Variables(table.into_iter().filter_map(|(name, value)| variable(name, value, cx)).collect()))
@@ -292,31 +361,31 @@ pub fn variable(
     None
 }
 
-/// Enums read by serde, so that an unknown word lists the known ones.
+/// Enums whose values are words: each word stands here once, with the value it means. Further spellings load silently.
 macro_rules! words {
-    ($($type:ty, $def:ident { $($(#[$attribute:meta])* $variant:ident),+ }, $words:literal, $path:literal;)*) => { $(
-        #[derive(Deserialize)]
-        #[serde(remote = $path, rename_all = "kebab-case")]
-        enum $def { $($(#[$attribute])* $variant),+ }
-
+    (@list $last:literal) => { concat!(" or `", $last, "`") };
+    (@list $next:literal $($rest:literal)+) => { concat!(", `", $next, "`", words!(@list $($rest)+)) };
+    ($($type:ident { $first:literal $(| $also:literal)* => $value:ident
+        $(, $word:literal $(| $alias:literal)* => $variant:ident)+ })*) => { $(
         impl Read for $type {
-            const TYPE: &'static str = $words;
+            const TYPE: &'static str = concat!("`", $first, "`", words!(@list $($word)+));
+            const SHAPE: Shape = Shape::Words(&[$first, $($also,)* $($word, $($alias,)*)+]);
             fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
-                let Some(text) = value.as_str() else { return cx.refuse(&value, span) };
-                let word: Result<_, serde::de::value::Error> = $def::deserialize(text.into_deserializer());
-                word.or_else(|error| cx.invalid(span, error).ok_or(())).ok()
+                match value.as_str() {
+                    Some($first $(| $also)*) => Some($type::$value),
+                    $(Some($word $(| $alias)*) => Some($type::$variant),)+
+                    Some(text) => cx.no_such_word(text, span),
+                    None => cx.refuse(&value, span),
+                }
             }
         }
     )* };
 }
 
 words! {
-    RestartStrategy, RestartStrategyDef { Never, OnFailure, Always },
-        "`never`, `on-failure` or `always`", "RestartStrategy";
-    Growth, GrowthDef { Linear, Constant, Exponential },
-        "`linear`, `constant` or `exponential`", "Growth";
-    FailureStrategy, FailureStrategyDef { Ignore, #[serde(alias = "kill-all")] Shutdown, KillDependents },
-        "`ignore`, `shutdown` or `kill-dependents`", "FailureStrategy";
-    Kind, KindDef { Daemon, Oneshot }, "`daemon` or `oneshot`", "Kind";
-    LogFormat, LogFormatDef { Plain, Prefix, Json }, "`plain`, `prefix` or `json`", "LogFormat";
+    RestartStrategy { "never" => Never, "on-failure" => OnFailure, "always" => Always }
+    Growth { "linear" => Linear, "constant" => Constant, "exponential" => Exponential }
+    FailureStrategy { "ignore" => Ignore, "shutdown" | "kill-all" => Shutdown, "kill-dependents" => KillDependents }
+    Kind { "daemon" => Daemon, "oneshot" => Oneshot }
+    LogFormat { "plain" => Plain, "prefix" => Prefix, "json" => Json }
 }

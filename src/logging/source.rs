@@ -81,14 +81,15 @@ impl Source {
         }
     }
 
-    /// Whether a read of so many bytes shows that the pipe fills quickly.
+    /// Whether a read of so many bytes shows that the pipe fills quickly. (One that is full may hold less than its size:
+    /// small writes leave gaps.)
     pub fn is_hot(&self, count: usize) -> bool {
         count.saturating_mul(2) >= self.size.min(limits::OUTPUT_READ)
     }
 
     /// Makes the pipe of a service that fills it larger: fewer switches between the two of us. It may be refused.
     pub fn grow(&mut self, count: usize) -> bool {
-        if self.asked || count < self.size {
+        if self.asked || !self.is_hot(count) {
             return false;
         }
         self.asked = true;

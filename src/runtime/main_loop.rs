@@ -5,7 +5,7 @@
 use super::core::probe;
 use super::launch::{Launcher, stage_failed};
 use super::sweep;
-use super::table::{Child, Orphans, Table};
+use super::table::{Child, Orphans, Run, Table};
 use crate::limits;
 use crate::model::{Exit, Plan, Probe, ProbeId, RunId, Signal};
 use crate::supervisor::{Action, Event, SpawnError, Target};
@@ -168,7 +168,11 @@ impl<'a> MainLoop<'a> {
         if bereft.is_empty() {
             return;
         }
-        let orphans = if alone { Orphans::default() } else { Orphans::look(&self.table) };
+        // Most leave nothing, as their numbers tell; then the list of all our children need not be read.
+        let wake = self.wake;
+        let may_be_left = |run: &mut Run| !run.strays.is_empty() || process::number_in_use(wake, run.pid);
+        let doubtful = !alone && bereft.iter().any(|id| self.table.run(*id).is_some_and(may_be_left));
+        let orphans = if doubtful { Orphans::look(&self.table) } else { Orphans::default() };
         for id in bereft {
             let Some(run) = self.table.run(id) else { continue };
             let Some(exit) = run.exit else { continue };

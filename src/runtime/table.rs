@@ -3,7 +3,7 @@
 //! can't have given its number to anybody else: signals by pid are safe (wait(2)).
 
 use crate::limits;
-use crate::model::{Exit, ProbeId, RunId, ServiceId};
+use crate::model::{Exit, ProbeId, RunId};
 use crate::sys::process;
 use crate::sys::spawn::StatusPipe;
 use crate::sys::tree::{self, ProcId, Stat};
@@ -38,7 +38,8 @@ pub struct Run {
 #[derive(Default)]
 pub struct Table {
     children: HashMap<u32, Child>,
-    runs: HashMap<ServiceId, Run>,
+    /// By service.
+    runs: Vec<Option<Box<Run>>>,
     probes: HashMap<ProbeId, u32>,
     /// Runs whose exec is still open. Few, and looked at in every turn.
     staged: Vec<RunId>,
@@ -53,8 +54,13 @@ impl Table {
         if stage.is_some() {
             self.staged.push(id);
         }
-        let run = Run { id, pid, stage, exit: None, strays: Vec::new(), killing: false };
-        self.runs.insert(id.service, run);
+        let index = id.service.index();
+        if self.runs.len() <= index {
+            self.runs.resize_with(index.saturating_add(1), || None);
+        }
+        if let Some(slot) = self.runs.get_mut(index) {
+            *slot = Some(Box::new(Run { id, pid, stage, exit: None, strays: Vec::new(), killing: false }));
+        }
     }
 
     /// A command probe has begun.
@@ -79,15 +85,16 @@ impl Table {
 
     /// The run, if it is the service's current one.
     pub fn run(&mut self, id: RunId) -> Option<&mut Run> {
-        self.runs.get_mut(&id.service).filter(|run| run.id == id)
+        self.runs.get_mut(id.service.index())?.as_deref_mut().filter(|run| run.id == id)
     }
 
     /// The run is over.
     pub fn end_run(&mut self, id: RunId) {
         self.unstage(id);
         self.bereft.retain(|other| *other != id);
-        if self.run(id).is_some() {
-            self.runs.remove(&id.service);
+        if let Some(slot) = self.runs.get_mut(id.service.index()).filter(|run| run.as_ref().is_some_and(|r| r.id == id))
+        {
+            *slot = None;
         }
     }
 
@@ -119,7 +126,7 @@ impl Table {
 
     /// What tells whether their execs have taken place.
     pub fn stages(&self) -> impl Iterator<Item = &StatusPipe> {
-        self.staged.iter().filter_map(|id| self.runs.get(&id.service)?.stage.as_ref())
+        self.staged.iter().filter_map(|id| self.runs.get(id.service.index())?.as_ref()?.stage.as_ref())
     }
 
     /// Runs whose main process has ended while others may be left.

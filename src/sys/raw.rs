@@ -78,6 +78,12 @@ pub fn close_range_cloexec(first: u32) -> Result<(), Errno> {
     Errno::result(result).map(drop)
 }
 
+/// fcntl(2) F_SETOWN: a pid, or a negative process group.
+pub fn set_owner(fd: BorrowedFd<'_>, owner: i32) -> Result<(), Errno> {
+    // SAFETY: F_SETOWN takes a plain integer; the descriptor is open while it is borrowed.
+    Errno::result(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETOWN, owner) }).map(drop)
+}
+
 /// fcntl(2) F_GETFD by number, for descriptors that somebody else handed to us.
 pub fn is_open(fd: RawFd) -> bool {
     // SAFETY: F_GETFD takes no pointer and changes nothing; any number is allowed.

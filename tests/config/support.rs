@@ -5,6 +5,24 @@ use horust::model::ServiceSpec;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+/// The root of the repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Whether a committed page is what the program makes of its declarations. `UPDATE_DOCS=1` writes it anew.
+#[track_caller]
+pub fn assert_page(path: &str, page: &str) {
+    let path = root().join(path);
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    if committed != page && std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, page).unwrap();
+    }
+    let different = committed.lines().zip(page.lines()).find(|(old, new)| old != new);
+    let lengths = (committed.len(), page.len());
+    assert!(committed == page, "{} is out of date: {different:?} {lengths:?}; UPDATE_DOCS=1 writes it", path.display());
+}
+
 /// Files in a temporary directory.
 pub struct Set {
     /// The directory.
