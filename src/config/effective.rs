@@ -5,9 +5,9 @@
 use super::schema::Main;
 use super::table::{Key, Table};
 use crate::model::{
-    Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, IdOrName, Kind, Log, LogFormat, Output, Plan,
-    Precision,
-    Probe, Process, Readiness, Restart, RestartStrategy, Rotation, ServiceId, ServiceSpec, Signal, Termination,
+    Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, IdOrName, Kind, Log, LogFormat,
+    Output, Plan, Precision, Probe, Process, Readiness, Restart, RestartStrategy, Rotation, ServiceId, ServiceSpec,
+    Signal, Termination,
 };
 use humantime_serde::re::humantime;
 use std::fmt::{Display, Write as _};
@@ -133,7 +133,10 @@ impl Page<'_> {
         self.some("rotate-age", stdout.age.map(duration));
         self.some("keep", stdout.keep.map(|keep| keep.to_string()));
         self.key("compress", stdout.compress);
-        self.some("rate-limit", rate_limit.map(|r| quoted(&format!("{}/{}", r.lines, humantime::format_duration(r.per)))));
+        self.some(
+            "rate-limit",
+            rate_limit.map(|r| quoted(&format!("{}/{}", r.lines, humantime::format_duration(r.per)))),
+        );
         self.key("buffer", buffer);
     }
 

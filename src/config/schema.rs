@@ -36,7 +36,7 @@ table! {
         /// Stop only once these services have stopped. Without it, services stop in reverse start order.
         shutdown_after: Names = "shutdown-after", default "none", sample r#"["web"]"#;
         /// Where its standard output goes: STDOUT or STDERR (Horust's own), NULL, or a file to append to.
-        stdout: Output = "stdout", default "STDOUT", sample r#""STDOUT""#;
+        stdout: Output = "stdout", default "STDOUT", sample r#""/var/log/sample.log""#;
         /// Where its standard error goes. May name the same file as `stdout`.
         stderr: Output = "stderr", default "STDERR", sample r#""/var/log/sample.log""#;
         /// Go on in a new file before the output file grows larger than this: FILE, then FILE.1, FILE.2 and so on.
