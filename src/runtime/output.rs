@@ -9,7 +9,7 @@ use crate::sys::fds;
 use crate::sys::spawn::Stdio;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{AccessFlags, access, pipe2};
 use std::cell::OnceCell;
 use std::os::fd::{AsFd, OwnedFd};
@@ -81,6 +81,12 @@ impl Outputs {
         };
         let failed = |errno: Errno| cannot(format!("cannot open a pipe for its output: {}", errno.desc()));
         let ((stdout, out), (stderr, err)) = (pipe().map_err(failed)?, pipe().map_err(failed)?);
+        if spec.user().is_some() {
+            // Many programs open /dev/stdout or /dev/stderr, which is this pipe, by its name; as another user they may not.
+            // Nobody but the service's own processes can reach it there.
+            let anybody = Mode::S_IRUSR | Mode::S_IWUSR | Mode::S_IWGRP | Mode::S_IWOTH;
+            fchmod(&out, anybody).and_then(|()| fchmod(&err, anybody)).map_err(failed)?;
+        }
         let attach = Attach { spec: Arc::clone(spec), stdout, stderr, started: SystemTime::now() };
         match logger.attach(attach) {
             true => Ok(Streams { stdout: Some(out), stderr: Some(err) }),

@@ -259,3 +259,37 @@ fn many_captured_services_fit_below_a_low_limit_of_open_files() {
     done.assert_code(0);
     assert_eq!(done.stderr, "");
 }
+
+/// nginx, php-fpm and others open /dev/stdout by name. As another user than Horust they may not open a pipe of Horust's.
+#[test]
+fn another_user_can_open_dev_stdout_when_captured() {
+    if needs_root() {
+        return;
+    }
+    let script = "echo by name > /dev/stdout; echo and this > /dev/stderr";
+    let done = horust().bash("one", script, "user = 'nobody'\nlog.format = 'prefix'").run();
+    done.assert_code(0);
+    assert_eq!((done.stdout.as_str(), done.stderr.as_str()), ("one | by name\n", "one | and this\n"));
+}
+
+#[test]
+fn prefixes_are_coloured_on_a_terminal() {
+    let pty = nix::pty::openpty(None, None).unwrap();
+    let rest = "log.format = 'prefix'";
+    let horust = horust().stdout_to(pty.slave).bash("one", "echo hello", rest).bash("two", "echo hello", rest).start();
+    let mut text = String::new();
+    let mut terminal = fs::File::from(pty.master);
+    let mut buffer = [0; 4096];
+    // Once nobody else has the terminal open, reading from it fails.
+    while let Ok(count) = std::io::Read::read(&mut terminal, &mut buffer) {
+        text.push_str(&String::from_utf8_lossy(&buffer[..count]));
+    }
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_by_key(|line| line.contains("two"));
+    assert_eq!(lines.len(), 2, "{text:?}");
+    for (line, name) in lines.iter().zip(["one", "two"]) {
+        assert!(line.starts_with("\x1b[") && line.ends_with(&format!("m{name} |\x1b[0m hello")), "{line:?}");
+    }
+    assert_ne!(lines[0].split('m').next(), lines[1].split('m').next(), "a colour for each");
+    horust.end().assert_code(0);
+}
