@@ -2,14 +2,14 @@
 
 mod exit;
 mod id;
-mod log;
+mod logging;
 mod signal;
 mod spec;
 mod time;
 
 pub use exit::Exit;
 pub use id::{ProbeId, RunId, ServiceId};
-pub use log::{Log, LogFormat, Precision, Rate, Rotation};
+pub use logging::{Log, LogFormat, Precision, Rate, Rotation};
 pub use signal::Signal;
 pub use spec::{
     Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, IdOrName, Kind, Origin, Output,
