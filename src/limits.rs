@@ -5,6 +5,12 @@ use std::time::Duration;
 /// A service file larger than this is a mistake (a log, a binary); reading it whole would let it eat PID 1's memory.
 pub const SERVICE_FILE_BYTES: u64 = 1 << 20;
 
+/// An environment file larger than this is a mistake.
+pub const ENVIRONMENT_FILE_BYTES: u64 = 1 << 20;
+
+/// A secret larger than this can't be passed on: MAX_ARG_STRLEN in execve(2).
+pub const SECRET_BYTES: u64 = 128 << 10;
+
 /// More services than this in one set is a mistake; 10,000 is what the project is measured with.
 pub const SERVICES: usize = 20_000;
 

@@ -3,10 +3,14 @@
 
 #[path = "config/broken.rs"]
 mod broken;
+#[path = "config/compose.rs"]
+mod compose;
 #[path = "config/effective.rs"]
 mod effective;
 #[path = "config/files.rs"]
 mod files;
+#[path = "config/process.rs"]
+mod process;
 #[path = "config/schemas.rs"]
 mod schemas;
 #[path = "config/support.rs"]

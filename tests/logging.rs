@@ -85,11 +85,11 @@ fn the_latest_output_can_be_read_from_memory() {
 struct Random(u64);
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
+    fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) % bound
+        usize::try_from(self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33).unwrap() % bound
     }
 }
 
@@ -111,16 +111,20 @@ fn pieces_of_any_size_become_lines_and_files_again() {
         let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.log");
-        let size = [None, Some(random.below(3000) + 1), Some(random.below(300_000) + 1)][random.below(3) as usize];
+        let size = [None, Some(random.below(3000) + 1), Some(random.below(300_000) + 1)][random.below(3)];
         let format = if random.below(2) == 0 { LogFormat::Plain } else { LogFormat::Prefix };
-        let log = Log { format, stdout: Rotation { size, ..Rotation::default() }, ..Log::default() };
+        let log = Log {
+            format,
+            stdout: Rotation { size: size.map(|size| size as u64), ..Rotation::default() },
+            ..Log::default()
+        };
         let logger = Logger::start().unwrap();
         let (mut out, err) = attach(&logger, &service("s", Some(&path), log));
         drop(err);
         let (mut sent, mut wanted, mut longest): (Vec<u8>, Vec<u8>, usize) = (Vec::new(), Vec::new(), 0);
         for n in 0..random.below(400) + 1 {
-            let length = [10, 100, 1000, 60_000][random.below(4) as usize];
-            let line = format!("{n} {}\n", "x".repeat(random.below(length) as usize));
+            let length = [10, 100, 1000, 60_000][random.below(4)];
+            let line = format!("{n} {}\n", "x".repeat(random.below(length)));
             sent.extend(line.as_bytes());
             let line = if format == LogFormat::Prefix { format!("s | {line}") } else { line };
             longest = longest.max(line.len());
@@ -128,7 +132,7 @@ fn pieces_of_any_size_become_lines_and_files_again() {
         }
         let mut rest = sent.as_slice();
         while !rest.is_empty() {
-            let (now, later) = rest.split_at((random.below(100_000) as usize + 1).min(rest.len()));
+            let (now, later) = rest.split_at((random.below(100_000) + 1).min(rest.len()));
             out.write_all(now).unwrap();
             rest = later;
         }
@@ -136,7 +140,7 @@ fn pieces_of_any_size_become_lines_and_files_again() {
         logger.finish();
         let (seen, largest) = collect(&path);
         assert!(seen == wanted, "seed {seed}: {} of {} bytes", seen.len(), wanted.len());
-        let allowed = size.map_or(usize::MAX, |size| usize::try_from(size).unwrap().max(longest));
+        let allowed = size.map_or(usize::MAX, |size| size.max(longest));
         assert!(largest <= allowed, "seed {seed}: {largest} bytes in a file, {allowed} allowed");
     }
 }

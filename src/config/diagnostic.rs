@@ -12,10 +12,26 @@ pub struct Source {
     pub path: PathBuf,
     /// Its text, as parsed.
     pub text: String,
+    /// What it overrides, and what overrides it.
+    pub layer: Layer,
+}
+
+/// The files that make up a service, the weakest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Layer {
+    /// `horust.toml`, whose table `[defaults]` is for all services.
+    HorustToml,
+    /// `_defaults.toml`, for the services of its directory.
+    Defaults,
+    /// The service's file.
+    #[default]
+    Service,
+    /// A file of its drop-in directory, by their order.
+    DropIn(u32),
 }
 
 /// Bytes of a source, from `start` up to `end`. Files are bounded far below 4 GiB.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
     /// First byte.
     pub start: u32,
@@ -47,6 +63,11 @@ pub struct Place {
 }
 
 impl Place {
+    /// Whether it is in a file that is for other services too.
+    pub fn is_inherited(&self) -> bool {
+        self.source.layer < Layer::Service
+    }
+
     /// The line, from 1.
     pub fn line(&self) -> u32 {
         self.source.line(self.span)
@@ -145,8 +166,8 @@ impl Diagnostic {
     }
 
     /// Adds another place.
-    pub fn note(mut self, source: &Arc<Source>, span: Span, label: impl Into<String>) -> Diagnostic {
-        self.notes.push((Place { source: source.clone(), span }, label.into()));
+    pub fn note(mut self, place: &Place, label: impl Into<String>) -> Diagnostic {
+        self.notes.push((place.clone(), label.into()));
         self
     }
 }

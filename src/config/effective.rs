@@ -5,9 +5,9 @@
 use super::schema::Main;
 use super::table::{Key, Table};
 use crate::model::{
-    Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, IdOrName, Kind, Log, LogFormat,
-    Output, Plan, Precision, Probe, Process, Readiness, Restart, RestartStrategy, Rotation, ServiceId, ServiceSpec,
-    Signal, Termination,
+    CapSet, Capabilities, Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, IdOrName,
+    Kind, Limit, Log, LogFormat, Output, Plan, Precision, Probe, Process, Readiness, Restart, RestartStrategy,
+    Rotation, ServiceId, ServiceSpec, Signal, Termination,
 };
 use humantime_serde::re::humantime;
 use std::fmt::{Display, Write as _};
@@ -102,6 +102,7 @@ impl Page<'_> {
         self.failure(failure);
         self.environment(environment);
         self.termination(termination);
+        self.limits(process.as_ref().map_or(&[], |process| &process.limits));
         self.log(log.as_deref());
     }
 
@@ -141,8 +142,42 @@ impl Page<'_> {
     }
 
     fn process(&mut self, process: &Process) {
-        let Process { user } = process;
+        let Process {
+            user,
+            group,
+            supplementary_groups,
+            umask,
+            nice,
+            oom_score_adj,
+            no_new_privileges,
+            capabilities,
+            limits: _, // A table: `limits` writes it below the main keys.
+        } = process;
         self.some("user", user.as_ref().map(|user| self.account(user)));
+        self.some("group", group.as_ref().map(|group| self.account(group)));
+        let accounts = |groups: &Vec<IdOrName>| list(groups.iter().map(|group| self.account(group)));
+        self.some("supplementary-groups", supplementary_groups.as_ref().map(accounts));
+        self.some("umask", umask.map(|mask| format!("0o{mask:03o}")));
+        self.some("nice", nice.map(|nice| nice.to_string()));
+        self.some("oom-score-adj", oom_score_adj.map(|score| score.to_string()));
+        self.key("no-new-privileges", no_new_privileges);
+        let set = |set: CapSet| list(set.words().iter().map(|word| quoted(word)));
+        let sets = |Capabilities { bounding, ambient }: Capabilities| match bounding == ambient {
+            true => set(bounding),
+            false => format!("{{ bounding = {}, ambient = {} }}", set(bounding), set(ambient)),
+        };
+        self.some("capabilities", capabilities.map(sets));
+    }
+
+    fn limits(&mut self, limits: &[(&'static str, Limit)]) {
+        if limits.is_empty() {
+            return;
+        }
+        let one = |value: u64| if value == u64::MAX { "unlimited".to_owned() } else { value.to_string() };
+        self.header("limits");
+        for (name, Limit { soft, hard }) in limits {
+            self.key(name, quoted(&format!("{}:{}", one(*soft), one(*hard))));
+        }
     }
 
     fn restart(&mut self, restart: &Restart, readiness: &Readiness) {
@@ -217,7 +252,7 @@ impl Page<'_> {
     }
 
     fn environment(&mut self, environment: &Environment) {
-        let Environment { keep, re_export, load, additional } = environment;
+        let Environment { keep, re_export, load, secrets, additional } = environment;
         self.header("environment");
         self.key("keep-env", keep);
         self.key("re-export", list(re_export.iter().map(|name| self.string(name))));
@@ -226,6 +261,12 @@ impl Page<'_> {
             self.string(&format!("{mark}{}", path.display()))
         });
         self.key("load", list(load.collect::<Vec<_>>()));
+        if !secrets.is_empty() {
+            self.text.push_str("\n[environment.secrets]\n");
+        }
+        for (name, path) in secrets {
+            let _ = writeln!(self.text, "{} = {}", key_name(name), self.path(path));
+        }
         if !additional.is_empty() {
             self.text.push_str("\n[environment.additional]\n");
         }

@@ -1,7 +1,7 @@
 //! How services refer to each other: names become ids; unknown names, references to oneself and cycles are reported.
 //! It never drops a service by itself: it says which ones are unusable and why.
 
-use super::diagnostic::{Diagnostic, Span};
+use super::diagnostic::{Diagnostic, Place};
 use super::lower::Draft;
 use super::values::{At, closest};
 use crate::model::ServiceId;
@@ -11,12 +11,11 @@ use std::collections::{HashMap, HashSet};
 pub type Unusable = Vec<Option<String>>;
 
 /// One wait of a service for another one.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Edge {
     to: usize,
-    /// The file that says so (an index into the drafts), and where.
-    by: usize,
-    span: Span,
+    /// Where that is said.
+    place: Place,
     why: Why,
 }
 
@@ -43,8 +42,7 @@ impl Why {
 /// Resolves all references of all drafts. `invalid` are the names of services whose files can't be understood:
 /// what refers to them is unusable too, but that is no further error.
 pub fn link(drafts: &mut [Draft], invalid: &HashSet<String>, diagnostics: &mut Vec<Diagnostic>) -> Unusable {
-    let broken = |draft: &Draft| draft.broken.then(|| "its file has errors".to_owned());
-    let mut unusable: Unusable = drafts.iter().map(broken).collect();
+    let mut unusable: Unusable = drafts.iter().map(|draft| draft.broken.clone()).collect();
     let ids = index(drafts, &mut unusable, diagnostics);
     let mut start: Vec<Vec<Edge>> = Vec::with_capacity(drafts.len());
     let mut stop: Vec<Vec<Edge>> = vec![Vec::new(); drafts.len()];
@@ -63,7 +61,7 @@ pub fn link(drafts: &mut [Draft], invalid: &HashSet<String>, diagnostics: &mut V
         for edge in &after {
             // Who starts first stops last.
             if let Some(edges) = stop.get_mut(edge.to) {
-                edges.push(Edge { to: from, why: Why::StartsFirst, ..*edge });
+                edges.push(Edge { to: from, why: Why::StartsFirst, ..edge.clone() });
             }
         }
         if let Some(edges) = stop.get_mut(from) {
@@ -100,9 +98,9 @@ fn index(drafts: &[Draft], unusable: &mut Unusable, diagnostics: &mut Vec<Diagno
             first.source.path.display(),
             draft.source.path.display()
         );
-        let diagnostic = Diagnostic::error(message).at(&draft.source, draft.name_span).label("the second");
-        diagnostics
-            .push(diagnostic.note(&first.source, first.name_span, "the first").help("give one a `name` of its own"));
+        let (one, other) = (&first.name_place, &draft.name_place);
+        let diagnostic = Diagnostic::error(message).at(&other.source, other.span).label("the second");
+        diagnostics.push(diagnostic.note(one, "the first").help("give one a `name` of its own"));
         if let Some(why) = unusable.get_mut(id) {
             *why = Some(format!("its name is taken by `{}`", first.source.path.display()));
         }
@@ -128,17 +126,20 @@ impl Resolver<'_> {
     ) -> Vec<Edge> {
         let mut edges: Vec<Edge> = Vec::new();
         let Some(draft) = self.drafts.get(self.from) else { return edges };
-        for At { value: name, span } in pick(draft) {
+        for at in pick(draft) {
+            let name = &at.value;
             let short = name.strip_suffix(".toml").unwrap_or(name);
             let unfit = match self.ids.get(name).or_else(|| self.ids.get(short)) {
+                // A default for all services that names one of them is not meant for that one.
+                Some(to) if *to == self.from && at.place.is_inherited() => None,
                 Some(to) if *to == self.from => {
                     let message = format!("`{}` names itself in `{}`", draft.spec.name, why.key());
-                    diagnostics.push(Diagnostic::error(message).at(&draft.source, *span));
+                    diagnostics.push(at.error(message));
                     Some("it refers to itself".to_owned())
                 }
                 Some(to) => {
                     if !edges.iter().any(|edge| edge.to == *to) {
-                        edges.push(Edge { to: *to, by: self.from, span: *span, why });
+                        edges.push(Edge { to: *to, place: at.place.clone(), why });
                     }
                     None
                 }
@@ -146,7 +147,7 @@ impl Resolver<'_> {
                     matches!(why, Why::StartAfter).then(|| format!("it starts after `{short}`, which is left out"))
                 }
                 None => {
-                    diagnostics.push(self.stranger(short, draft, *span));
+                    diagnostics.push(self.stranger(short, draft, at));
                     Some(format!("it refers to `{short}`, which does not exist"))
                 }
             };
@@ -157,8 +158,8 @@ impl Resolver<'_> {
         edges
     }
 
-    fn stranger(&self, name: &str, draft: &Draft, span: Span) -> Diagnostic {
-        let diagnostic = Diagnostic::error(format!("there is no service `{name}`")).at(&draft.source, span);
+    fn stranger(&self, name: &str, draft: &Draft, at: &At<String>) -> Diagnostic {
+        let diagnostic = at.error(format!("there is no service `{name}`"));
         let mut others: Vec<&str> = self.ids.keys().map(String::as_str).filter(|n| *n != draft.spec.name).collect();
         // Of two that are as close, always the same one is proposed.
         others.sort_unstable();
@@ -175,7 +176,7 @@ fn warn_of_manual(drafts: &[Draft], start: &[Vec<Edge>], diagnostics: &mut Vec<D
             let manual = drafts.get(edge.to).filter(|target| !target.spec.autostart && draft.spec.autostart);
             if let Some(target) = manual {
                 let message = format!("`{}` is not started with Horust", target.spec.name);
-                let warning = Diagnostic::warning(message).at(&draft.source, edge.span);
+                let warning = Diagnostic::warning(message).at(&edge.place.source, edge.place.span);
                 diagnostics.push(warning.label(format!("`{}` waits until it is started by hand", draft.spec.name)));
             }
         }
@@ -239,7 +240,7 @@ fn walk(graph: &[Vec<Edge>], gone: &[bool], from: usize) -> Vec<Edge> {
         }
         let remains = |edge: &&Edge| gone.get(edge.to) == Some(&false);
         match graph.get(at).and_then(|edges| edges.iter().find(remains)) {
-            Some(edge) => path.push(*edge),
+            Some(edge) => path.push(edge.clone()),
             None => return path,
         }
         at = path.last().map_or(at, |edge| edge.to);
@@ -261,10 +262,9 @@ fn report(drafts: &[Draft], cycle: &[Edge], verb: &str) -> Diagnostic {
             Why::StartsFirst => format!("`{one}` stops after `{other}`, because it starts before it"),
             Why::ShutdownAfter | Why::DieIfFailed => format!("`{one}` stops after `{other}`"),
         };
-        let Some(source) = drafts.get(edge.by).map(|draft| &draft.source) else { continue };
         diagnostic = match diagnostic.place {
-            None => diagnostic.at(source, edge.span).label(label),
-            Some(_) => diagnostic.note(source, edge.span, label),
+            None => diagnostic.at(&edge.place.source, edge.place.span).label(label),
+            Some(_) => diagnostic.note(&edge.place, label),
         };
         from = edge.to;
     }

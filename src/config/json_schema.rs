@@ -3,7 +3,7 @@
 
 use super::schema::{HorustToml, MOVED, Main};
 use super::shape::Shape;
-use super::table::{Key, Table};
+use super::table::{Key, Table, is};
 use serde_json::{Map, Value, json};
 
 /// The kinds of file that have a schema.
@@ -21,7 +21,7 @@ pub enum FileKind {
 pub fn json_schema(kind: FileKind) -> String {
     let mut definitions = Definitions::default();
     let (title, mut root) = match kind {
-        FileKind::Service | FileKind::Part => ("A service of Horust", definitions.service(kind)),
+        FileKind::Service | FileKind::Part => ("A service of Horust", definitions.service(kind, "")),
         FileKind::Settings => ("The settings of Horust", definitions.table(HorustToml::KEYS, "")),
     };
     let head = [("$schema", "http://json-schema.org/draft-07/schema#"), ("title", title)];
@@ -42,11 +42,12 @@ struct Definitions(Map<String, Value>);
 
 impl Definitions {
     /// A service file: main keys, or `[service]` with main keys, or both.
-    fn service(&mut self, kind: FileKind) -> Map<String, Value> {
-        let mut inner = self.table(Main::KEYS, "");
+    fn service(&mut self, kind: FileKind, path: &str) -> Map<String, Value> {
+        let mut inner = self.table(Main::KEYS, path);
+        let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
         let mut moved = Map::new();
         for (old, table, key) in MOVED {
-            moved.insert(format!("^{}$", any_case(old)), reference(&format!("{table}.{key}")));
+            moved.insert(format!("^{}$", any_case(old)), reference(&below(&format!("{table}.{key}"))));
         }
         if let Some(Value::Object(patterns)) = inner.get_mut("patternProperties") {
             patterns.extend(moved);
@@ -54,9 +55,9 @@ impl Definitions {
         let mut root = inner.clone();
         let about = "The main keys may stand in this table as well.";
         inner.insert("description".to_owned(), about.into());
-        self.0.insert("service".to_owned(), Value::Object(inner));
+        self.0.insert(below("service"), Value::Object(inner));
         if let Some(Value::Object(properties)) = root.get_mut("properties") {
-            properties.insert("service".to_owned(), reference("service"));
+            properties.insert("service".to_owned(), reference(&below("service")));
         }
         if kind == FileKind::Service {
             let one_of = |names: &[&str]| names.iter().map(|name| json!({ "required": [name] })).collect::<Vec<_>>();
@@ -122,6 +123,7 @@ impl Definitions {
                 let shapes: Vec<Value> = shapes.iter().map(|shape| self.shape(shape, path)).collect();
                 json!({ "anyOf": shapes })
             }
+            Shape::Table(keys) if is(keys, Main::KEYS) => Value::Object(self.service(FileKind::Part, path)),
             Shape::Table(keys) => Value::Object(self.table(keys, path)),
             Shape::Open(keys, names, values) => {
                 let mut table = self.table(keys, path);

@@ -3,7 +3,7 @@
 
 use super::diagnostic::Span;
 use super::shape::Shape;
-use super::values::{Cx, Names, Read, closest};
+use super::values::{Cx, Names, Read, closest, integer};
 use crate::model::{Command, IdOrName, Output, Probe, Signal};
 use std::path::PathBuf;
 use toml::de::DeValue;
@@ -64,23 +64,20 @@ impl Read for Output {
 }
 
 impl Read for IdOrName {
-    const TYPE: &'static str = "a user's name or id";
-    const SHAPE: Shape = Shape::Any(&[Shape::Integer(0, u32::MAX as i64), Shape::FILLED]);
+    const TYPE: &'static str = "a name or an id";
+    const SHAPE: Shape = Shape::Any(&[Shape::Integer(0, u32::MAX as i64 - 1), Shape::FILLED]);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
-        let text = match &value {
-            DeValue::String(text) => text.as_ref(),
-            DeValue::Integer(_) => return u32::read(value, span, cx).map(IdOrName::Id),
+        let id = match &value {
+            DeValue::Integer(_) => integer(&value).and_then(|n| n.try_into().ok()),
+            DeValue::String(text) if text.is_empty() => return cx.invalid(span, "a name can't be empty"),
+            DeValue::String(text) if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok(),
+            DeValue::String(text) => return Some(IdOrName::Name(text.to_string())),
             other => return cx.refuse(other, span),
         };
-        if text.is_empty() {
-            return cx.invalid(span, "a user's name can't be empty");
-        }
-        if !text.bytes().all(|b| b.is_ascii_digit()) {
-            return Some(IdOrName::Name(text.to_owned()));
-        }
-        match text.parse() {
-            Ok(id) => Some(IdOrName::Id(id)),
-            Err(_) => cx.invalid(span, format_args!("an id must be between 0 and {}", u32::MAX)),
+        // The last number means "no change" to setresuid(2): such a service would keep Horust's rights.
+        match id.filter(|id| *id != u32::MAX) {
+            Some(id) => Some(IdOrName::Id(id)),
+            None => cx.invalid(span, format_args!("an id must be between 0 and {}", u32::MAX - 1)),
         }
     }
 }
@@ -97,16 +94,21 @@ impl Read for Signal {
     }
 }
 
-/// A name in any case, with or without `SIG`, or a number.
-fn signal_pattern() -> String {
-    let any_case = |c: char| match c.is_ascii_alphabetic() {
+/// An expression for one of these words in any case.
+pub fn in_any_case<'n>(words: impl IntoIterator<Item = &'n &'n str>) -> String {
+    let letter = |c: char| match c.is_ascii_alphabetic() {
         true => format!("[{}{}]", c.to_ascii_uppercase(), c.to_ascii_lowercase()),
         false => c.to_string(),
     };
-    let names = Signal::names().iter().chain(&["IOT", "CLD", "POLL"]);
-    let names: Vec<String> = names.map(|name| name.chars().map(any_case).collect()).collect();
+    let words: Vec<String> = words.into_iter().map(|word| word.chars().map(letter).collect()).collect();
+    words.join("|")
+}
+
+/// A name in any case, with or without `SIG`, or a number.
+fn signal_pattern() -> String {
+    let names = in_any_case(Signal::names().iter().chain(&["IOT", "CLD", "POLL"]));
     let realtime = r"[Rr][Tt]([Mm][Ii][Nn](\+[0-9]+)?|[Mm][Aa][Xx](-[0-9]+)?)";
-    format!(r"\s*(([Ss][Ii][Gg])?({}|{realtime})|\+?0*([1-9]|[1-5][0-9]|6[0-4]))\s*", names.join("|"))
+    format!(r"\s*(([Ss][Ii][Gg])?({}|{realtime})|\+?0*([1-9]|[1-5][0-9]|6[0-4]))\s*", names)
 }
 
 fn target_pattern() -> String {
@@ -134,7 +136,12 @@ fn signal(text: &str, span: Span, cx: &mut Cx<'_>) -> Option<Signal> {
 
 /// Pairs of a signal received and the one sent instead; `None` drops it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rewrite(pub Vec<(Signal, Option<Signal>)>);
+pub struct Rewrite {
+    /// The pairs.
+    pub pairs: Vec<(Signal, Option<Signal>)>,
+    /// Written as a table, so that pairs of a weaker file stay beside these.
+    is_table: bool,
+}
 
 impl Read for Rewrite {
     const TYPE: &'static str = "pairs such as \"15:3,5:10\" or { TERM = \"QUIT\" }";
@@ -144,6 +151,7 @@ impl Read for Rewrite {
     ]);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let mut pairs: Vec<(String, String, Span)> = Vec::new();
+        let is_table = value.is_table();
         match value {
             DeValue::String(text) => {
                 for pair in text.split(',').filter(|pair| !pair.trim().is_empty()) {
@@ -175,7 +183,12 @@ impl Read for Rewrite {
             }
             rewrite.push((from, to));
         }
-        Some(Rewrite(rewrite))
+        Some(Rewrite { pairs: rewrite, is_table })
+    }
+    fn fill(&mut self, weaker: &Self) {
+        let taken = |from: Signal| self.pairs.iter().any(|own| own.0 == from);
+        let added: Vec<_> = weaker.pairs.iter().copied().filter(|(from, _)| self.is_table && !taken(*from)).collect();
+        self.pairs.extend(added);
     }
 }
 

@@ -127,11 +127,11 @@ fn is_file(output: &Output) -> bool {
 /// What makes no sense together.
 fn check(table: &schema::Log, keys: &Keys, [stdout, stderr]: [&Output; 2], cx: &mut Cx<'_>) {
     if let Some(at) = table.rotate_age.as_ref().filter(|at| at.value < Duration::from_secs(1)) {
-        cx.push(cx.error(at.span, "`rotate-age` must be 1s or more"));
+        cx.push(at.error("`rotate-age` must be 1s or more"));
     }
     if let Some(at) = table.buffer.as_ref().filter(|at| at.value.0 > limits::OUTPUT_BUFFER as u64) {
         let most = limits::OUTPUT_BUFFER >> 20;
-        cx.push(cx.error(at.span, format!("`buffer` must be {most}MiB or less: it is held in memory")));
+        cx.push(at.error(format!("`buffer` must be {most}MiB or less: it is held in memory")));
     }
     let off = table.capture.as_ref().is_some_and(|at| !at.value);
     let why = |stream: &Output, of| match (is_file(stream), off) {
@@ -139,33 +139,27 @@ fn check(table: &schema::Log, keys: &Keys, [stdout, stderr]: [&Output; 2], cx: &
         (true, true) => Some("`capture` is false".to_owned()),
         (true, false) => None,
     };
-    let stamp = "stdout-should-append-timestamp-to-filename";
-    for (name, at, why) in [
-        ("stdout-rotate-size", wanted(&keys.stdout), why(stdout, "stdout")),
-        ("stderr-rotate-size", wanted(&keys.stderr), why(stderr, "stderr")),
-        (stamp, keys.stamp.as_ref().filter(|at| at.value).map(|at| at.span), why(stdout, "stdout")),
-    ] {
-        idle(name, at, why.as_deref(), cx);
-    }
-    let rotations =
-        [("rotate-size", wanted(&table.rotate_size)), ("rotate-age", table.rotate_age.as_ref().map(|at| at.span))];
+    let (out, err) = (why(stdout, "stdout"), why(stderr, "stderr"));
+    idle("stdout-rotate-size", wanted(&keys.stdout), out.as_deref(), cx);
+    idle("stderr-rotate-size", wanted(&keys.stderr), err.as_deref(), cx);
+    let stamp = keys.stamp.as_ref().filter(|at| at.value);
+    idle("stdout-should-append-timestamp-to-filename", stamp, out.as_deref(), cx);
     let nowhere = (!is_file(stdout) && !is_file(stderr)).then_some("neither `stdout` nor `stderr` is a file");
-    for (name, at) in rotations {
-        idle(name, at, nowhere, cx);
-    }
-    let never = !rotations.iter().any(|(_, at)| at.is_some()) && !asked_by_key(keys, [stdout, stderr]);
-    let never = never.then_some("nothing says when to begin a new file; add `rotate-size`");
-    idle("keep", table.keep.as_ref().map(|at| at.span), never, cx);
-    idle("compress", table.compress.as_ref().filter(|at| at.value).map(|at| at.span), never, cx);
+    idle("rotate-size", wanted(&table.rotate_size), nowhere, cx);
+    idle("rotate-age", table.rotate_age.as_ref(), nowhere, cx);
+    let rotates = table.rotate_size.is_some() || table.rotate_age.is_some() || asked_by_key(keys, [stdout, stderr]);
+    let never = (!rotates).then_some("nothing says when to begin a new file; add `rotate-size`");
+    idle("keep", table.keep.as_ref(), never, cx);
+    idle("compress", table.compress.as_ref().filter(|at| at.value), never, cx);
 }
 
-fn wanted(size: &Option<At<Size>>) -> Option<Span> {
-    size.as_ref().filter(|at| at.value.0 > 0).map(|at| at.span)
+fn wanted(size: &Option<At<Size>>) -> Option<&At<Size>> {
+    size.as_ref().filter(|at| at.value.0 > 0)
 }
 
 /// Says that a key that is given does nothing, if there is a reason.
-fn idle(name: &str, at: Option<Span>, why: Option<&str>, cx: &mut Cx<'_>) {
+fn idle<T>(name: &str, at: Option<&At<T>>, why: Option<&str>, cx: &mut Cx<'_>) {
     if let (Some(at), Some(why)) = (at, why) {
-        cx.push(cx.warning(at, format!("`{name}` has no effect: {why}")));
+        cx.push(at.warning(format!("`{name}` has no effect: {why}")));
     }
 }

@@ -1,14 +1,15 @@
 //! From the keys of one file to one service: defaults are filled in, and what only makes sense together is checked.
 //! References to other services stay names here; `graph` resolves them.
 
-use super::diagnostic::{Source, Span};
+use super::diagnostic::{Diagnostic, Place, Source, Span};
 use super::kinds::ReadyWhen;
 use super::log;
+use super::process;
 use super::schema::{self, Main};
 use super::values::{At, Codes, Cx, Names};
 use crate::model::{
-    Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, Kind, Origin, Output, Probe, Process,
-    Readiness, Restart, RestartStrategy, ServiceSpec, Signal, Termination,
+    Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, Kind, Origin, Output, Probe, Readiness,
+    Restart, RestartStrategy, ServiceSpec, Signal, Termination,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,12 +20,12 @@ use std::time::Duration;
 pub struct Draft {
     /// Its file.
     pub source: Arc<Source>,
-    /// There are errors in its file: it takes part in finding further ones, and in nothing else.
-    pub broken: bool,
+    /// Why it can't be used, if there are errors in its files: it takes part in finding further ones, and in nothing else.
+    pub broken: Option<String>,
     /// All but its references.
     pub spec: ServiceSpec,
     /// Where its name is written; the start of the file if it isn't.
-    pub name_span: Span,
+    pub name_place: Place,
     /// `start-after`.
     pub start_after: Vec<At<String>>,
     /// `shutdown-after`.
@@ -40,24 +41,24 @@ pub fn stem(source: &Source) -> String {
 }
 
 /// Lowers one file. What is wrong is in `cx`; without a command, whose absence is an error, the service has none.
-pub fn lower(main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
-    let (name, name_span) = name(main.name, cx);
+pub fn lower(mut main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
+    let process = process::lower(&mut main, cx);
+    let At { value: name, place: name_place } = name(main.name, cx);
     let environment = main.environment.map(|at| environment(at, cx)).unwrap_or_default();
     let health = main.healthiness.and_then(|at| health(at, cx)).map(Box::new);
     let (restart, ready) = restart(main.restart.map(|at| at.value).unwrap_or_default());
     let readiness = readiness(ready, health.is_some(), cx);
     let failure = failure(main.failure.map(|at| at.value).unwrap_or_default(), cx);
     let termination = main.termination.map(|at| at.value).unwrap_or_default();
-    let line = main.command.as_ref().map_or(1, |at| cx.source.line(at.span));
+    let origin = main.command.as_ref().map_or_else(|| cx.place(Span::default()), |at| at.place.clone());
     let stdout = or(main.stdout, Output::Stdout);
     let stderr = or(main.stderr, Output::Stderr);
     let rotation =
         log::Keys { stdout: main.stdout_rotate_size, stderr: main.stderr_rotate_size, stamp: main.stdout_timestamp };
     let log = log::lower(main.log, &rotation, [&stdout, &stderr], cx).map(Box::new);
-    let process = Process { user: main.user.map(|at| at.value) };
     let spec = ServiceSpec {
         name,
-        origin: Origin { file: cx.source.path.clone(), line },
+        origin: Origin { file: origin.source.path.clone(), line: origin.line() },
         command: or(main.command, crate::model::Command(Vec::new())),
         kind: or(main.kind, Kind::Daemon),
         autostart: or(main.autostart, true),
@@ -68,8 +69,8 @@ pub fn lower(main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
         stdout,
         stderr,
         log,
-        process: (process != Process::default()).then(|| Box::new(process)),
-        signal_rewrite: main.signal_rewrite.map(|at| at.value.0).unwrap_or_default(),
+        process,
+        signal_rewrite: main.signal_rewrite.map(|at| at.value.pairs).unwrap_or_default(),
         required: or(main.required, false),
         restart,
         readiness,
@@ -83,10 +84,10 @@ pub fn lower(main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
         },
     };
     Draft {
-        broken: false,
+        broken: None,
         source: cx.source.clone(),
         spec,
-        name_span,
+        name_place,
         start_after: names(main.start_after),
         shutdown_after: names(main.shutdown_after),
         die_if_failed: names(termination.die_if_failed),
@@ -101,12 +102,24 @@ fn names(field: Option<At<Names>>) -> Vec<At<String>> {
     field.map(|at| at.value.0).unwrap_or_default()
 }
 
-fn name(field: Option<At<String>>, cx: &mut Cx<'_>) -> (String, Span) {
+/// Of two keys that exclude each other, the one in the file that overrides the other one's. What remains of both is a
+/// mistake within one file.
+fn stronger<A, B>(one: &mut Option<At<A>>, other: &mut Option<At<B>>) {
+    let layer = |place: &Place| place.source.layer;
+    match (&one, &other) {
+        (Some(a), Some(b)) if layer(&a.place) < layer(&b.place) => *one = None,
+        (Some(a), Some(b)) if layer(&a.place) > layer(&b.place) => *other = None,
+        _ => {}
+    }
+}
+
+fn name(field: Option<At<String>>, cx: &mut Cx<'_>) -> At<String> {
     let written = field.is_some();
-    let At { value: name, span } = field.unwrap_or_else(|| At { value: stem(cx.source), span: Span::default() });
+    let at = field.unwrap_or_else(|| cx.at(stem(cx.source), Span::default()));
+    let name = &at.value;
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._@-".contains(&b);
     if name.is_empty() || !name.bytes().all(allowed) {
-        let error = cx.error(span, format!("`{name}` can't be the name of a service"));
+        let error = at.error(format!("`{name}` can't be the name of a service"));
         let help = "a name is made of letters, digits, `.`, `_`, `@` and `-`";
         cx.push(error.help(if written {
             help
@@ -114,7 +127,7 @@ fn name(field: Option<At<String>>, cx: &mut Cx<'_>) -> (String, Span) {
             "the name comes from the file; give another with `name = \"...\"`"
         }));
     }
-    (name, span)
+    at
 }
 
 fn restart(table: schema::Restart) -> (Restart, Option<At<ReadyWhen>>) {
@@ -134,8 +147,8 @@ fn restart(table: schema::Restart) -> (Restart, Option<At<ReadyWhen>>) {
 fn readiness(ready: Option<At<ReadyWhen>>, has_health: bool, cx: &mut Cx<'_>) -> Readiness {
     match ready {
         Some(At { value: ReadyWhen::Probe(probe), .. }) => Readiness::Probe(probe),
-        Some(At { span, .. }) if !has_health && !cx.has_errors() => {
-            let warning = cx.warning(span, "there is no health check to be ready by");
+        Some(at) if !has_health && !at.place.is_inherited() && !cx.has_errors() => {
+            let warning = at.warning("there is no health check to be ready by");
             cx.push(warning.help("add one below [healthiness]; until then the service is ready once it was started"));
             Readiness::Exec
         }
@@ -144,23 +157,23 @@ fn readiness(ready: Option<At<ReadyWhen>>, has_health: bool, cx: &mut Cx<'_>) ->
     }
 }
 
-fn health(At { value: table, span }: At<schema::Healthiness>, cx: &mut Cx<'_>) -> Option<Health> {
+fn health(At { value: table, place }: At<schema::Healthiness>, cx: &mut Cx<'_>) -> Option<Health> {
     let mut probes = Vec::new();
     probes.extend(table.http_endpoint.map(|at| Probe::Http(at.value.0)));
     probes.extend(table.file_path.map(|at| Probe::File(at.value)));
     probes.extend(table.command.map(|at| Probe::Command(at.value)));
     if let Some(at) = table.timeout.as_ref().filter(|at| at.value.is_zero()) {
-        cx.push(cx.error(at.span, "with a `timeout` of zero no check can pass"));
+        cx.push(at.error("with a `timeout` of zero no check can pass"));
     }
     if let Some(at) = table.interval.as_ref().filter(|at| at.value.is_zero()) {
-        cx.push(cx.error(at.span, "with an `interval` of zero the checks would never rest"));
+        cx.push(at.error("with an `interval` of zero the checks would never rest"));
     }
     if probes.is_empty() {
         let others = [table.interval.is_some(), table.timeout.is_some(), table.initial_delay.is_some()];
         let thresholds = table.success_threshold.is_some() || table.failure_threshold.is_some();
-        if (thresholds || others.contains(&true)) && !cx.has_errors() {
-            let warning = cx.warning(span, "[healthiness] holds no check, so nothing is watched");
-            cx.push(warning.help("add `http-endpoint`, `file-path` or `command`"));
+        if (thresholds || others.contains(&true)) && !place.is_inherited() && !cx.has_errors() {
+            let warning = Diagnostic::warning("[healthiness] holds no check, so nothing is watched");
+            cx.push(warning.at(&place.source, place.span).help("add `http-endpoint`, `file-path` or `command`"));
         }
         return None;
     }
@@ -174,11 +187,12 @@ fn health(At { value: table, span }: At<schema::Healthiness>, cx: &mut Cx<'_>) -
     })
 }
 
-fn failure(table: schema::Failure, cx: &mut Cx<'_>) -> FailurePolicy {
+fn failure(mut table: schema::Failure, cx: &mut Cx<'_>) -> FailurePolicy {
+    stronger(&mut table.successful_exit_code, &mut table.exit_code);
     let codes = match (table.successful_exit_code, table.exit_code) {
         (Some(successful), Some(failing)) => {
-            let error = cx.error(failing.span, "`exit-code` and `successful-exit-code` exclude each other");
-            let error = error.label("the only failures").note(cx.source, successful.span, "the successes");
+            let error = failing.error("`exit-code` and `successful-exit-code` exclude each other");
+            let error = error.label("the only failures").note(&successful.place, "the successes");
             cx.push(error.help("keep one of them"));
             ExitCodes::Failing(Vec::new())
         }
@@ -195,12 +209,13 @@ fn failure(table: schema::Failure, cx: &mut Cx<'_>) -> FailurePolicy {
 }
 
 fn environment(At { value: table, .. }: At<schema::EnvironmentTable>, cx: &mut Cx<'_>) -> Environment {
-    let keys = table.keys;
+    let mut keys = table.keys;
+    stronger(&mut keys.keep_env, &mut keys.clear);
     if let (Some(keep), Some(clear)) = (&keys.keep_env, &keys.clear)
         && keep.value == clear.value
     {
-        let error = cx.error(clear.span, "`clear` and `keep-env` contradict each other");
-        cx.push(error.note(cx.source, keep.span, "`keep-env` is its opposite").help("keep one of them"));
+        let error = clear.error("`clear` and `keep-env` contradict each other");
+        cx.push(error.note(&keep.place, "`keep-env` is its opposite").help("keep one of them"));
     }
     let load = names(keys.load).into_iter().map(|At { value, .. }| match value.strip_prefix('-') {
         Some(optional) => (PathBuf::from(optional), true),
@@ -212,6 +227,7 @@ fn environment(At { value: table, .. }: At<schema::EnvironmentTable>, cx: &mut C
         keep: keys.keep_env.map(|at| at.value).or(keys.clear.map(|at| !at.value)).unwrap_or(false),
         re_export: names(keys.re_export).into_iter().map(|name| name.value).collect(),
         load: load.collect(),
+        secrets: keys.secrets.map(|at| at.value.0).unwrap_or_default(),
         additional,
     }
 }

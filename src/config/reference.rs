@@ -4,7 +4,7 @@
 use super::sample::capitalised;
 use super::schema::{HorustToml, MOVED, Main};
 use super::shape::Shape;
-use super::table::{Key, Table};
+use super::table::{Key, Table, is};
 use std::fmt::Write as _;
 
 const HEAD: &str = r##"<!-- Written by the tests from src/config/: change it there, then run `UPDATE_DOCS=1 cargo test --test config`. -->
@@ -16,6 +16,11 @@ with all keys in it, `horust check` tells what is wrong with yours.
 
 * **Files** are TOML. All `*.toml` files of a services directory are one set, in the order of their names; hidden files and
   directories below are left out. Any error in any of them stops the start, and all errors are told at once.
+* **Several files** may make up a service. From the weakest: `[defaults]` of [horust.toml](#horusttoml); `_defaults.toml` in the
+  directory of the service's file; that file, say `web.toml`; and its drop-ins `web.toml.d/*.toml` in the order of their names,
+  with which an image's service is adjusted without a change to it. Tables are merged key by key, variables of an environment by their
+  name; anything else, arrays too, is replaced. What is inherited can be replaced, not removed. Each of them has
+  the form of a service file; defaults can't hold `name` and `command`.
 * **Spelling**: `_` is taken for `-` in every key. Other spellings load silently, old ones with a warning. What is no key at
   all is an error.
 * **Durations** are strings with units: `"500ms"`, `"10s"`, `"1m 30s"`, `"2h"`. **Sizes** are numbers of bytes or strings:
@@ -23,7 +28,7 @@ with all keys in it, `horust check` tells what is wrong with yours.
 * **Variables** of Horust's environment are put into strings: `$HOME`, `${PORT:-8080}` (with a default),
   `${TOKEN:?set it}` (with a message if it is missing). `$$` is a dollar sign; `$1` and `$(...)` stay as they are. A variable without
   a value or default is an error. A variable may also stand alone in place of a number, `true`, `false` or an array:
-  `attempts = ${ATTEMPTS}`.
+  `attempts = ${ATTEMPTS}`. What a variable holds can't add keys.
 * **Services** are referred to by name, with or without `.toml`. A name is made of letters, digits, `.`, `_`, `@` and `-`.
 
 ## In an editor
@@ -85,7 +90,7 @@ fn write_keys(page: &mut String, keys: &[Key], table: &str) {
         if !spellings.is_empty() {
             let _ = writeln!(page, "\n*{spellings}*");
         }
-        match std::ptr::eq(inner.keys(), Main::KEYS) {
+        match is(inner.keys(), Main::KEYS) {
             true => page.push_str("\nIts keys are those of [service files](#service-files).\n"),
             false => write_keys(page, inner.keys(), inner.name),
         }

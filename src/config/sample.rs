@@ -11,6 +11,7 @@ const HEAD: &str = "\
 #
 # Durations are written like \"500ms\", \"10s\" or \"1m 30s\". Sizes are written like \"500KB\" or \"10MiB\".
 # Strings may hold variables of Horust's environment: \"$HOME\", \"${PORT:-8080}\", \"${TOKEN:?set it}\". $$ is a dollar sign.
+# Keys for all services of a directory go into a file `_defaults.toml` there. Files web.toml.d/*.toml adjust web.toml.
 ";
 
 /// The page.

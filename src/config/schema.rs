@@ -4,10 +4,14 @@
 use super::diagnostic::Span;
 use super::kinds::{Endpoint, ReadyWhen, Rewrite, WebServer};
 use super::log::{PerTime, Times};
+use super::process::{Accounts, Bytes, CapabilitySets, Count, LimitIn, Microseconds, Nice, OomScore, Seconds, Umask};
 use super::shape::Shape;
-use super::table::{Key, Table, entries, normal, put, read_tables, store, table, unknown};
-use super::values::{At, Codes, Cx, Fraction, Names, Number, Read, Size, Variables, closest, variable};
-use crate::model::{Command, FailureStrategy, Growth, IdOrName, Kind, LogFormat, Output, RestartStrategy, Signal};
+use super::table::{Key, Table, entries, fill, normal, put, read_tables, store, table, unknown};
+use super::values::{At, Codes, Cx, Fraction, Names, Number, Read, Secrets, Size, Variables, closest, variable};
+use crate::model::{
+    CapSet, Command, FailureStrategy, Growth, IdOrName, Kind, LogFormat, Output, RestartStrategy, Signal,
+};
+use std::collections::HashSet;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -47,6 +51,23 @@ table! {
         stdout_timestamp: bool = "stdout-should-append-timestamp-to-filename", default "false", sample "false";
         /// Whom it runs as: a name or a number. Its group and groups follow.
         user: IdOrName = "user", default "Horust's own user", sample r#""nobody""#;
+        /// Its group, instead of the one that belongs to `user`.
+        group: IdOrName = "group", default "the user's group", sample r#""users""#;
+        /// More groups on top of the user's. Without `user`, instead of Horust's own.
+        supplementary_groups: Accounts = "supplementary-groups", default "the user's groups", sample r#"["audio", 44]"#;
+        /// The permissions that its new files don't get, in octal.
+        umask: Umask = "umask", default "Horust's own", sample r#""0027""#;
+        /// Its place when the processors are busy; with a higher number it stands back. Below Horust's own it takes
+        /// CAP_SYS_NICE.
+        nice: Nice = "nice", default "Horust's own", sample "10";
+        /// How soon the kernel ends it when memory runs out. Below Horust's own it takes CAP_SYS_RESOURCE.
+        oom_score_adj: OomScore = "oom-score-adj", default "what Horust was started with", sample "500";
+        /// Programs with a set-user-ID bit or file capabilities give it no rights.
+        no_new_privileges: bool = "no-new-privileges", default "false", sample "false";
+        /// All capabilities that it ever has, also as an ordinary user. Names with or without `CAP_`, `all`, `none`, and
+        /// `-NAME` to take one away again. `bounding` (what it can have) and `ambient` (what it has) can be given apart.
+        capabilities: CapabilitySets = "capabilities",
+            default "as its user has them", sample r#"["NET_BIND_SERVICE"]"#;
         /// What it gets instead of a signal that Horust receives. 0 drops the signal.
         signal_rewrite: Rewrite = "signal-rewrite", default "none", sample r#""15:3,USR1:0""#;
         /// Bring the whole system down once this service has failed for good.
@@ -59,11 +80,15 @@ table! {
         failure: Failure = "failure", default "", sample "";
         /// Its environment. USER, HOME, HOSTNAME, PATH and TERM are always set.
         /// Further keys are variables: `DATABASE_NAME = "my_db"`.
+        /// If several set the same variable, the last one of these does: `keep-env`, what is always set, `re-export`,
+        /// `load` in its order, `secrets`, `additional`, further keys.
         environment: EnvironmentTable = "environment", default "", sample "";
         /// How it is stopped.
         termination: Termination = "termination", default "", sample "";
         /// What becomes of its output on the way to `stdout` and `stderr`. Without any of this it goes straight there.
         log: Log = "log", default "", sample "";
+        /// Resource limits as prlimit(1) names them, of each process. A number is both limits, `"soft:hard"` sets each.
+        limits: Limits = "limits", default "", sample "";
         /// What it may use at most.
         resource_limit: ResourceLimit = "resource-limit" old "resource", default "", sample "";
     }
@@ -137,8 +162,11 @@ table! {
         clear: bool = "clear", default "true", sample "true";
         /// Pass on these of Horust's variables.
         re_export: Names = "re-export", default "none", sample r#"["TZ", "LANG"]"#;
-        /// Files with lines NAME=value, read at each start. With a leading `-` a file may be missing.
+        /// Files with lines NAME=value, read at each start. With a leading `-` a file may be missing. A relative path
+        /// starts at Horust's own directory. A `$` in them is a dollar sign.
         load: Names = "load" | "env-file", default "none", sample r#"["-/etc/default/sample"]"#;
+        /// Variables whose values stand in files, read by Horust at each start, without the line end. It never shows them.
+        secrets: Secrets = "secrets", default "none", sample r#"{ DB_PASSWORD = "/run/secrets/db" }"#;
         /// More variables.
         additional: Variables = "additional", default "none", sample r#"{ RUST_LOG = "info" }"#;
     }
@@ -182,6 +210,54 @@ table! {
 }
 
 table! {
+    /// `{ bounding = [...], ambient = [...] }`
+    CapabilityTable {
+        /// What it can have at all, whatever it executes.
+        bounding: CapSet = "bounding", default "all", sample r#"["all", "-NET_RAW"]"#;
+        /// What it has from the start.
+        ambient: CapSet = "ambient", default "none", sample r#"["NET_BIND_SERVICE"]"#;
+    }
+}
+
+table! {
+    /// `[limits]`
+    Limits {
+        /// Open files. Unlimited is the most that the kernel allows.
+        nofile: LimitIn<Count> = "nofile", default "Horust's own", sample r#""1024:65536""#;
+        /// Processes and threads of its user.
+        nproc: LimitIn<Count> = "nproc", default "Horust's own", sample "4096";
+        /// The size of a core dump. 0: none is written.
+        core: LimitIn<Bytes> = "core", default "Horust's own", sample "0";
+        /// Processor time.
+        cpu: LimitIn<Seconds> = "cpu", default "Horust's own", sample r#""1h""#;
+        /// Data segment and heap.
+        data: LimitIn<Bytes> = "data", default "Horust's own", sample r#""1GiB""#;
+        /// The size of a file that it writes.
+        fsize: LimitIn<Bytes> = "fsize", default "Horust's own", sample r#""unlimited""#;
+        /// Memory that is kept from being swapped.
+        memlock: LimitIn<Bytes> = "memlock", default "Horust's own", sample r#""64KiB""#;
+        /// Address space.
+        address_space: LimitIn<Bytes> = "as", default "Horust's own", sample r#""4GiB""#;
+        /// Resident memory. Linux ignores it; see [resource-limit].
+        rss: LimitIn<Bytes> = "rss", default "Horust's own", sample r#""1GiB""#;
+        /// The main thread's stack.
+        stack: LimitIn<Bytes> = "stack", default "Horust's own", sample r#""8MiB:64MiB""#;
+        /// File locks.
+        locks: LimitIn<Count> = "locks", default "Horust's own", sample r#""unlimited""#;
+        /// Queued signals of its user.
+        sigpending: LimitIn<Count> = "sigpending", default "Horust's own", sample "4096";
+        /// POSIX message queues of its user.
+        msgqueue: LimitIn<Bytes> = "msgqueue", default "Horust's own", sample r#""800KiB""#;
+        /// How far it may raise its priority by itself: 20 minus the least nice value.
+        nice: LimitIn<Count> = "nice", default "Horust's own", sample "0";
+        /// The highest real-time priority that it may take.
+        rtprio: LimitIn<Count> = "rtprio", default "Horust's own", sample "0";
+        /// Real-time processor time without a pause.
+        rttime: LimitIn<Microseconds> = "rttime", default "Horust's own", sample r#""200ms""#;
+    }
+}
+
+table! {
     /// `[resource-limit]`
     ResourceLimit {
         /// How many processors.
@@ -193,7 +269,7 @@ table! {
     }
 }
 
-read_tables!(Restart, Healthiness, Failure, Termination, Log, ResourceLimit);
+read_tables!(Restart, Healthiness, Failure, Termination, Log, CapabilityTable, Limits, ResourceLimit);
 
 table! {
     /// `horust.toml`
@@ -204,13 +280,28 @@ table! {
         timeout_before_sigkill: Duration = "timeout-before-sigkill", default "5s", sample r#""5s""#;
         /// Exit with 101 if any service failed for good by itself.
         unsuccessful_exit_finished_failed: bool = "unsuccessful-exit-finished-failed", default "false", sample "false";
+        /// What holds for every service: any key or table of a service file, but for `name` and `command`. A file
+        /// `_defaults.toml` beside the services overrides it, a service's own file overrides both.
+        defaults: Defaults = "defaults", default "", sample "";
     }
 }
 
 read_tables!(HorustToml);
 
+/// `[defaults]`: the keys of a service file, but for those that make no sense for several services.
+#[derive(Clone, Debug, Default)]
+pub struct Defaults(pub Main);
+
+impl Read for Defaults {
+    const TYPE: &'static str = "a table";
+    const SHAPE: Shape = Shape::Table(Main::KEYS);
+    fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
+        entries::<Self>(value, span, cx).map(|entries| Main::defaults(entries, cx))
+    }
+}
+
 /// `[environment]`: its declared keys, and every other key as a variable.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct EnvironmentTable {
     /// The declared keys.
     pub keys: Environment,
@@ -231,7 +322,39 @@ impl Read for EnvironmentTable {
                 unknown(&key, Environment::KEYS, cx);
             }
         }
+        table.warn_of_masked(cx);
         Some(table)
+    }
+    /// A variable replaces the one of its name, however each of them is written.
+    fn fill(&mut self, weaker: &Self) {
+        let names: HashSet<&str> = self.plain().chain(self.secrets()).collect();
+        let mut weaker = weaker.clone();
+        let lists = [weaker.keys.additional.as_mut().map(|at| &mut at.value.0), Some(&mut weaker.direct)];
+        lists.into_iter().flatten().for_each(|list| list.retain(|(name, _)| !names.contains(name.as_str())));
+        let secrets = weaker.keys.secrets.as_mut().map(|at| &mut at.value.0);
+        secrets.into_iter().for_each(|list| list.retain(|(name, _)| !names.contains(name.as_str())));
+        self.keys.inherit(&weaker.keys);
+        self.direct.append(&mut weaker.direct);
+    }
+}
+
+impl EnvironmentTable {
+    fn plain(&self) -> impl Iterator<Item = &str> {
+        let additional = self.keys.additional.iter().flat_map(|at| &at.value.0);
+        additional.chain(&self.direct).map(|(name, _)| name.as_str())
+    }
+
+    fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.keys.secrets.iter().flat_map(|at| &at.value.0).map(|(name, _)| name.as_str())
+    }
+
+    fn warn_of_masked(&self, cx: &mut Cx<'_>) {
+        let Some(secrets) = &self.keys.secrets else { return };
+        let plain: HashSet<&str> = self.plain().collect();
+        for name in self.secrets().filter(|name| plain.contains(name)) {
+            let warning = secrets.warning(format!("`{name}` is also a plain variable, which replaces the secret"));
+            cx.push(warning.help("keep one of them"));
+        }
     }
 }
 
@@ -261,6 +384,20 @@ impl Main {
         main
     }
 
+    /// Reads keys that several services inherit.
+    pub fn defaults(entries: DeTable<'_>, cx: &mut Cx<'_>) -> Defaults {
+        let mut main = Main::read(entries, cx);
+        let refused = [
+            ("name", main.name.take().map(|at| at.place.span)),
+            ("command", main.command.take().map(|at| at.place.span)),
+        ];
+        for (key, span) in refused.into_iter().filter_map(|(key, span)| Some((key, span?))) {
+            let error = cx.error(span, format!("`{key}` can't be a default: each service has its own"));
+            cx.push(error.help(format!("move `{key}` into the file of the service that it is meant for")));
+        }
+        Defaults(main)
+    }
+
     fn entry(&mut self, key: Spanned<DeString<'_>>, value: Spanned<DeValue<'_>>, cx: &mut Cx<'_>) {
         let Err((key, value)) = put(self, key, value, cx) else { return };
         let span = Span::from(key.span());
@@ -269,7 +406,7 @@ impl Main {
         };
         let message = format!("`{old}` is an old spelling of `{name}` in the table [{table}]");
         cx.push(cx.warning(span, message).label(format!("write `{name}` below [{table}]")));
-        let restart = self.restart.get_or_insert_with(|| At { value: Restart::default(), span });
+        let restart = self.restart.get_or_insert_with(|| cx.at(Restart::default(), span));
         let _ = put(&mut restart.value, Spanned::new(key.span(), DeString::from(*name)), value, cx);
     }
 }

@@ -2,7 +2,7 @@
 //! reported. The keys themselves are in `schema`.
 
 use super::diagnostic::Span;
-use super::schema::Main;
+use super::schema::{HorustToml, Main};
 use super::shape::Shape;
 use super::values::{At, Cx, Read, closest};
 use toml::Spanned;
@@ -49,6 +49,8 @@ pub trait Table: Default {
     const KEYS: &'static [Key];
     /// Reads the value of the key of this canonical name; the span of an earlier value if there is one.
     fn put(&mut self, name: &'static str, value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Span>;
+    /// Takes over the keys that it lacks from a `weaker` file's table.
+    fn inherit(&mut self, weaker: &Self);
 }
 
 /// Declares a table: the struct of what was read and the list of what can be.
@@ -59,7 +61,7 @@ macro_rules! table {
         default $default:literal, sample $sample:literal $(, $without_effect:ident)?;
     )+ }) => {
         $(#[doc = $about])+
-        #[derive(Debug, Default)]
+        #[derive(Clone, Debug, Default)]
         pub struct $table { $( $(#[doc = $doc])+ pub $field: Option<At<$type>>, )+ }
 
         impl Table for $table {
@@ -81,6 +83,10 @@ macro_rules! table {
                     _ => None,
                 }
             }
+
+            fn inherit(&mut self, weaker: &Self) {
+                $( fill(&mut self.$field, &weaker.$field); )+
+            }
         }
     };
 }
@@ -101,6 +107,9 @@ macro_rules! read_tables {
                 }
                 Some(table)
             }
+            fn fill(&mut self, weaker: &Self) {
+                self.inherit(weaker);
+            }
         }
     )+ };
 }
@@ -112,10 +121,18 @@ pub(super) fn store<T: Read>(
     cx: &mut Cx<'_>,
 ) -> Option<Span> {
     if let Some(earlier) = field {
-        return Some(earlier.span);
+        return Some(earlier.place.span);
     }
-    *field = T::read(value, span, cx).map(|value| At { value, span });
+    *field = T::read(value, span, cx).map(|value| cx.at(value, span));
     None
+}
+
+pub(super) fn fill<T: Read>(field: &mut Option<At<T>>, weaker: &Option<At<T>>) {
+    match (field, weaker) {
+        (Some(own), Some(weaker)) => own.value.fill(&weaker.value),
+        (missing, Some(weaker)) => *missing = Some(weaker.clone()),
+        (_, None) => {}
+    }
 }
 
 /// The entries of a value that should be a table.
@@ -150,7 +167,7 @@ pub fn put<'v, T: Table>(
     if let Some(earlier) = table.put(name, value.into_inner(), span, cx) {
         let (first, second) = if earlier < at { (earlier, at) } else { (at, earlier) };
         let error = cx.error(second, format!("`{name}` is given twice")).label("again here");
-        cx.push(error.note(cx.source, first, "first here"));
+        cx.push(error.note(&cx.place(first), "first here"));
     }
     Ok(())
 }
@@ -166,16 +183,26 @@ fn find(key: &str, keys: &'static [Key]) -> Option<&'static Key> {
     keys.iter().find(|k| k.name == key || k.aliases.contains(&key) || k.old.contains(&key))
 }
 
+/// Whether these are the keys of the same table. The addresses of constants don't tell.
+pub fn is(one: &[Key], other: &[Key]) -> bool {
+    one.iter().map(|key| key.name).eq(other.iter().map(|key| key.name))
+}
+
 /// Reports a key that no table `keys` has, with the likeliest intention.
 pub fn unknown(key: &Spanned<DeString<'_>>, keys: &'static [Key], cx: &mut Cx<'_>) {
     let written = key.get_ref();
     let word = normal(written).to_ascii_lowercase();
     let elsewhere = || {
-        if find(&word, Main::KEYS).is_some() && !std::ptr::eq(keys, Main::KEYS) {
+        if is(keys, <HorustToml as Table>::KEYS) && find(&word, Main::KEYS).is_some() {
+            return Some(format!(
+                "`{written}` belongs to services: write it below [defaults] to give it to all of them"
+            ));
+        }
+        if find(&word, Main::KEYS).is_some() && !is(keys, Main::KEYS) {
             return Some(format!("`{written}` belongs to the service itself: move it above the first [table]"));
         }
         let table = Main::KEYS.iter().find(|table| find(&word, table.keys()).is_some())?;
-        (!std::ptr::eq(table.keys(), keys)).then(|| format!("`{written}` belongs in the table [{}]", table.name))
+        (!is(table.keys(), keys)).then(|| format!("`{written}` belongs in the table [{}]", table.name))
     };
     let help = match closest(&word, keys.iter().flat_map(Key::spellings)) {
         Some(close) => format!("did you mean `{close}`?"),

@@ -1,7 +1,7 @@
 //! The kinds of value a key may have, each read from one TOML value. A reader reports what is wrong at the value's own
 //! span and goes on, so that all errors of all files are seen at once. It never looks at another key.
 
-use super::diagnostic::{Diagnostic, Severity, Source, Span};
+use super::diagnostic::{Diagnostic, Place, Severity, Source, Span};
 use super::shape::Shape;
 use crate::model::{FailureStrategy, Growth, Kind, LogFormat, RestartStrategy};
 use humantime_serde::re::humantime;
@@ -17,8 +17,20 @@ use toml::de::DeValue;
 pub struct At<T> {
     /// The value.
     pub value: T,
-    /// Where it stands.
-    pub span: Span,
+    /// Where it stands: in one of the files that make up the service.
+    pub place: Place,
+}
+
+impl<T> At<T> {
+    /// An error at this place, to be completed and pushed.
+    pub fn error(&self, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::error(message).at(&self.place.source, self.place.span)
+    }
+
+    /// A warning at this place, to be completed and pushed.
+    pub fn warning(&self, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::warning(message).at(&self.place.source, self.place.span)
+    }
 }
 
 /// What a reader needs: the file it is in, and where findings go.
@@ -32,6 +44,16 @@ pub struct Cx<'a> {
 }
 
 impl Cx<'_> {
+    /// A place in this file.
+    pub fn place(&self, span: Span) -> Place {
+        Place { source: self.source.clone(), span }
+    }
+
+    /// A value with its place in this file.
+    pub fn at<T>(&self, value: T, span: Span) -> At<T> {
+        At { value, place: self.place(span) }
+    }
+
     /// An error in this file, to be completed and pushed.
     pub fn error(&self, span: Span, message: impl Into<String>) -> Diagnostic {
         Diagnostic::error(message).at(self.source, span)
@@ -47,10 +69,9 @@ impl Cx<'_> {
         self.diagnostics.push(diagnostic);
     }
 
-    /// Whether this file has errors so far.
+    /// Whether there are errors so far.
     pub fn has_errors(&self) -> bool {
-        let here = |d: &&Diagnostic| d.place.as_ref().is_some_and(|place| Arc::ptr_eq(&place.source, self.source));
-        self.diagnostics.iter().rev().take_while(here).any(|d| d.severity == Severity::Error)
+        self.diagnostics.iter().any(|d| d.severity == Severity::Error)
     }
 
     /// Reports a value that is not what its key wants.
@@ -89,7 +110,7 @@ fn article(word: &str) -> &'static str {
 }
 
 /// A kind of value.
-pub trait Read: Sized {
+pub trait Read: Clone {
     /// What it is, with its article, for messages and the documentation.
     const TYPE: &'static str;
     /// The same for machines: editors check files against the JSON Schema that is made of the shapes. It must allow all
@@ -97,6 +118,8 @@ pub trait Read: Sized {
     const SHAPE: Shape;
     /// Reads it, or reports why not.
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self>;
+    /// Takes over what it lacks from a `weaker` file's value of the same key. Only tables lack anything.
+    fn fill(&mut self, _weaker: &Self) {}
 }
 
 impl Read for bool {
@@ -119,7 +142,7 @@ impl Read for String {
 }
 
 /// An integer as `i64`; `None` if it is none or does not fit.
-fn integer(value: &DeValue<'_>) -> Option<i64> {
+pub fn integer(value: &DeValue<'_>) -> Option<i64> {
     value.as_integer().and_then(|n| i64::from_str_radix(n.as_str(), n.radix()).ok())
 }
 
@@ -233,12 +256,12 @@ impl Read for Names {
     const SHAPE: Shape = Shape::TEXTS;
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         match value {
-            DeValue::String(text) => Some(Names(vec![At { value: text.into_owned(), span }])),
+            DeValue::String(text) => Some(Names(vec![cx.at(text.into_owned(), span)])),
             DeValue::Array(items) => {
                 let items = items.into_iter().filter_map(|item| {
                     let span = Span::from(item.span());
                     match item.into_inner() {
-                        DeValue::String(text) => Some(At { value: text.into_owned(), span }),
+                        DeValue::String(text) => Some(cx.at(text.into_owned(), span)),
                         other => cx.refuse::<Names>(&other, span).and(None),
                     }
                 });
@@ -294,8 +317,7 @@ pub struct Size(pub u64);
 
 impl Read for Size {
     const TYPE: &'static str = "a size such as \"10MiB\"";
-    const SHAPE: Shape =
-        Shape::Any(&[Shape::Integer(0, i64::MAX), Shape::Pattern(r"\s*[0-9]+\s*([kKmMgG][iI]?)?[bB]?\s*")]);
+    const SHAPE: Shape = Shape::Any(&[Shape::Integer(0, i64::MAX), Shape::Pattern(SIZE_PATTERN)]);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let text = match &value {
             DeValue::String(text) => text.to_string(),
@@ -308,7 +330,11 @@ impl Read for Size {
     }
 }
 
-fn size(text: &str) -> Option<u64> {
+/// As `size` reads it.
+pub const SIZE_PATTERN: &str = r"\s*[0-9]+\s*([kKmMgG][iI]?)?[bB]?\s*";
+
+/// A size in bytes, with its unit.
+pub fn size(text: &str) -> Option<u64> {
     let text = text.trim();
     let digits = text.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(digits)?;
@@ -335,6 +361,33 @@ impl Read for Variables {
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let DeValue::Table(table) = value else { return cx.refuse(&value, span) };
         Some(Variables(table.into_iter().filter_map(|(name, value)| variable(name, value, cx)).collect()))
+    }
+    fn fill(&mut self, weaker: &Self) {
+        self.0.extend_from_slice(&weaker.0);
+    }
+}
+
+/// Variables and the files that hold their values.
+#[derive(Clone, Debug, Default)]
+pub struct Secrets(pub Vec<(String, PathBuf)>);
+
+impl Read for Secrets {
+    const TYPE: &'static str = "a table of NAME = \"/path/of/a/file\"";
+    const SHAPE: Shape = Shape::Open(&[], "[^=]+", &Shape::FILLED);
+    fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
+        let DeValue::Table(table) = value else { return cx.refuse(&value, span) };
+        let secrets = table.into_iter().filter_map(|(name, value)| {
+            let span = value.span().into();
+            let (name, path) = variable(name, value, cx)?;
+            match path.is_empty() {
+                true => cx.invalid(span, format_args!("the path of `{name}` can't be empty")),
+                false => Some((name, path.into())),
+            }
+        });
+        Some(Secrets(secrets.collect()))
+    }
+    fn fill(&mut self, weaker: &Self) {
+        self.0.extend_from_slice(&weaker.0);
     }
 }
 

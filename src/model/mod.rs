@@ -3,6 +3,7 @@
 mod exit;
 mod id;
 mod logging;
+mod process;
 mod signal;
 mod spec;
 mod time;
@@ -10,9 +11,10 @@ mod time;
 pub use exit::Exit;
 pub use id::{ProbeId, RunId, ServiceId};
 pub use logging::{Log, LogFormat, Precision, Rate, Rotation};
+pub use process::{CapSet, Capabilities, IdOrName, Limit, Process};
 pub use signal::Signal;
 pub use spec::{
-    Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, IdOrName, Kind, Origin, Output,
-    Plan, Probe, Process, Readiness, Restart, RestartStrategy, ServiceSpec, Settings, Termination,
+    Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, Kind, Origin, Output, Plan, Probe,
+    Readiness, Restart, RestartStrategy, ServiceSpec, Settings, Termination,
 };
 pub use time::Mono;

@@ -1,6 +1,6 @@
 //! What the user wants, resolved: names are ids, durations are durations, defaults are filled in.
 
-use super::{Log, ServiceId, Signal};
+use super::{IdOrName, Log, Process, ServiceId, Signal};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -115,22 +115,6 @@ pub enum Output {
     Null,
     /// Appended to this file, created with mode 0640.
     File(PathBuf),
-}
-
-/// What a process becomes between its creation and its exec.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Process {
-    /// Whose rights it runs with; Horust's own if none.
-    pub user: Option<IdOrName>,
-}
-
-/// A user: by number (which need not be in the user database) or by name (looked up at each start).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum IdOrName {
-    /// A numeric id.
-    Id(u32),
-    /// A name.
-    Name(String),
 }
 
 /// The restart policy.
@@ -281,6 +265,8 @@ pub struct Environment {
     pub re_export: Vec<String>,
     /// dotenv files read at each start, in order; `true` marks one that may be missing.
     pub load: Vec<(PathBuf, bool)>,
+    /// Variables and the files that hold their values, read at each start. Only the paths are ever known here.
+    pub secrets: Vec<(String, PathBuf)>,
     /// Set last.
     pub additional: Vec<(String, String)>,
 }

@@ -1,13 +1,16 @@
 //! Turns a service spec into a start that `sys` can carry out: words, environment, streams. Nothing here waits.
 
-use super::environment::{Base, c_word};
+use super::environment::{Base, Env, c_word};
 use super::output::Outputs;
-use crate::model::{Command, IdOrName, Plan, ServiceSpec};
+use crate::model::{self, CapSet, Command, IdOrName, Plan, Process, ServiceSpec};
 use crate::supervisor::SpawnError;
+use crate::sys::limits::Limit;
+use crate::sys::oom::Score;
 use crate::sys::spawn::{Program, Request, Session, Setup, Spawner, StatusPipe, Stdio, explain, find_program};
 use crate::sys::users::UserRef;
-use crate::sys::{SysError, spawn};
+use crate::sys::{SysError, capabilities, spawn};
 use nix::errno::Errno;
+use std::borrow::Cow;
 use std::ffi::{CString, OsStr};
 use std::path::Path;
 use std::sync::Arc;
@@ -29,6 +32,7 @@ pub struct Launcher {
     spawner: Spawner,
     base: Base,
     outputs: Outputs,
+    score: Score,
 }
 
 /// What one start needs, whether of a service or of one of its probes.
@@ -41,7 +45,8 @@ struct Job<'a> {
 impl Launcher {
     /// Reads Horust's environment and prepares what every start has in common.
     pub fn new(image: CString, plan: &Plan) -> Result<Launcher, SysError> {
-        Ok(Launcher { spawner: Spawner::new(image)?, base: Base::read(), outputs: Outputs::new(plan) })
+        let outputs = Outputs::new(plan);
+        Ok(Launcher { spawner: Spawner::new(image)?, base: Base::read(), outputs, score: Score::read() })
     }
 
     /// Starts the service.
@@ -74,30 +79,78 @@ impl Launcher {
         let name = OsStr::new(job.command.program());
         let mut program = Program { path: c_word(name).map_err(cannot)?, argv, env: env.to_c().map_err(cannot)? };
         let request = |program| Request { program, stdio: job.stdio, cwd: cwd_c.as_deref(), session: Session::New };
-        let user = spec.user().map(|user| match user {
-            IdOrName::Id(id) => UserRef::Id(*id),
-            IdOrName::Name(name) => UserRef::Name(name.clone()),
-        });
-        let nofile_soft = self.outputs.nofile;
-        match user.is_some() || nofile_soft.is_some() {
-            true => {
-                let (set_user, set_home) = (user.is_some() && !env.user_given, user.is_some() && !env.home_given);
-                let setup = Setup { user, set_user, set_home, nofile_soft, ..Setup::default() };
-                match self.spawner.spawn_staged(&request(&program), &setup) {
-                    Ok((pid, stage)) => Ok(Started { pid, stage: Some(stage) }),
-                    Err(error) => Err(cannot(error.to_string())),
-                }
+        let process = match self.outputs.nofile {
+            None => spec.process.as_deref().map(Cow::Borrowed),
+            // Ours was raised for the pipes of captured services.
+            Some(limit) => Some(Cow::Owned(with_nofile(spec.process.as_deref(), limit))),
+        };
+        let started = match &process {
+            Some(process) => {
+                let setup = setup(process, &env)?;
+                let started = self.spawner.spawn_staged(&request(&program), &setup);
+                let (pid, stage) = started.map_err(|error| cannot(error.to_string()))?;
+                Started { pid, stage: Some(stage) }
             }
-            false => {
+            None => {
                 program.path = find_program(name, env.path(), cwd)
                     .map_err(|e| failed(if e.denied.is_some() { CANNOT_RUN } else { NOT_FOUND }, e.to_string()))?;
-                match self.spawner.spawn(&request(&program)) {
-                    Ok(pid) => Ok(Started { pid, stage: None }),
-                    Err(e) => Err(failed(code(e.errno), explain(spawn::as_path(&program.path), cwd, e.errno))),
-                }
+                let started = self.spawner.spawn(&request(&program));
+                let pid =
+                    started.map_err(|e| failed(code(e.errno), explain(spawn::as_path(&program.path), cwd, e.errno)))?;
+                Started { pid, stage: None }
             }
+        };
+        if spec.process.as_ref().is_none_or(|process| process.oom_score_adj.is_none()) {
+            self.score.pass_on(started.pid);
+        }
+        Ok(started)
+    }
+}
+
+/// The same with this limit of open files, unless it has one of its own.
+fn with_nofile(process: Option<&Process>, limit: model::Limit) -> Process {
+    let mut process = process.cloned().unwrap_or_default();
+    if !process.limits.iter().any(|(name, _)| *name == "nofile") {
+        process.limits.push(("nofile", limit));
+    }
+    process
+}
+
+/// What the exec stage has to do for this service.
+fn setup(process: &Process, env: &Env) -> Result<Setup, SpawnError> {
+    let account = |one: &IdOrName| match one {
+        IdOrName::Id(id) => UserRef::Id(*id),
+        IdOrName::Name(name) => UserRef::Name(name.clone()),
+    };
+    if let Some(wanted) = process.capabilities {
+        let missing = wanted.ambient.beyond(CapSet(capabilities::own()));
+        if !missing.is_empty() {
+            return Err(cannot(format!(
+                "cannot give capabilities that Horust itself does not have: {}",
+                missing.join(", ")
+            )));
         }
     }
+    let limits = process.limits.iter();
+    Ok(Setup {
+        user: process.user.as_ref().map(account),
+        set_user: process.user.is_some() && !env.user_given,
+        set_home: process.user.is_some() && !env.home_given,
+        group: process.group.as_ref().map(account),
+        groups: process.supplementary_groups.iter().flatten().map(account).collect(),
+        only_groups: process.user.is_none() && process.supplementary_groups.is_some(),
+        foreground_tty: false,
+        limits: limits
+            .map(|(name, limit)| Limit { name: (*name).into(), soft: limit.soft, hard: limit.hard })
+            .collect(),
+        nice: process.nice,
+        oom_score_adj: process.oom_score_adj,
+        umask: process.umask,
+        capabilities: process
+            .capabilities
+            .map(|wanted| capabilities::Capabilities { bounding: wanted.bounding.0, ambient: wanted.ambient.0 }),
+        no_new_privs: process.no_new_privileges,
+    })
 }
 
 /// An exec stage that failed, in the supervisor's words.

@@ -3,6 +3,7 @@
 
 pub mod command;
 mod core;
+mod dotenv;
 mod environment;
 mod launch;
 mod logger;

@@ -3,7 +3,7 @@
 
 use super::launch::cannot;
 use crate::logging::{Attach, Logger};
-use crate::model::{Output, Plan, ServiceSpec};
+use crate::model::{Limit, Output, Plan, ServiceSpec};
 use crate::supervisor::SpawnError;
 use crate::sys::fds;
 use crate::sys::spawn::Stdio;
@@ -33,7 +33,7 @@ pub struct Streams {
 pub struct Outputs {
     logger: OnceCell<Logger>,
     /// What our limit of open files was, and services are to have, if it had to be raised.
-    pub nofile: Option<u64>,
+    pub nofile: Option<Limit>,
 }
 
 impl Outputs {
@@ -43,7 +43,7 @@ impl Outputs {
         let needed = captured.saturating_mul(EACH).saturating_add(OTHERS) as u64;
         let raise = || {
             let (soft, hard) = fds::nofile().ok().filter(|(soft, _)| captured > 0 && *soft < needed)?;
-            fds::set_nofile_soft(needed.min(hard)).ok().map(|()| soft)
+            fds::set_nofile_soft(needed.min(hard)).ok().map(|()| Limit { soft, hard })
         };
         Outputs { logger: OnceCell::new(), nofile: raise() }
     }

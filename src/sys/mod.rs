@@ -1,8 +1,13 @@
 //! Linux, and nothing of ours: this folder knows processes, signals, file descriptors and users, never services. It
 //! imports nothing from the crate, so bounds come in as arguments, and the only `unsafe` of the program is in `raw`.
 
+pub mod capabilities;
 pub mod exe;
 pub mod fds;
+mod identity;
+pub mod limits;
+pub mod oom;
+mod order;
 pub mod poll;
 pub mod process;
 pub mod program;

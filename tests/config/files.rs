@@ -19,7 +19,7 @@ fn what_is_no_readable_service_file_is_named_with_the_reason() {
     std::os::unix::net::UnixListener::bind(set.path("socket.toml")).unwrap();
     let loaded = set.load();
     let wanted = "\
-error: cannot read `big.toml`: it is larger than 1048576 bytes, so it is no service file
+error: cannot read `big.toml`: it is larger than 1048576 bytes
 
 error: cannot read `directory.toml`: it is a directory
 

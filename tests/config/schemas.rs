@@ -68,3 +68,15 @@ fn the_schema_accepts_every_example_and_every_key() {
 fn the_reference_is_the_committed_page() {
     assert_page("docs/reference.md", &horust::config::reference());
 }
+
+#[test]
+fn defaults_and_drop_ins_have_schemas_too() {
+    let part = "restart_strategy = \"always\"\n[service]\nuser = 1\n[environment]\nkeep_env = true\nsecrets = { A = \"/a\" }\n";
+    accepts(&validator(FileKind::Part), part, "a drop-in");
+    let settings = validator(FileKind::Settings);
+    let defaults = "[defaults]\nrestart_strategy = \"always\"\nservice.user = 1\nenvironment = { keep_env = true, secrets.A = \"/a\" }\n";
+    accepts(&settings, defaults, "[defaults]");
+    for bad in ["[defaults]\nuser = true", "[defaults]\nno-key = 1", "[defaults.environment.secrets]\nA = \"\""] {
+        assert!(!errors(&settings, &json(bad).unwrap()).is_empty(), "{bad}");
+    }
+}

@@ -34,7 +34,9 @@ impl Set {
     pub fn new(files: &[(&str, &str)]) -> Set {
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in files {
-            std::fs::write(dir.path().join(name), text).unwrap();
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
         }
         Set { dir }
     }
@@ -47,6 +49,11 @@ impl Set {
     /// Loads its services.
     pub fn load(&self) -> Loaded {
         self.load_with(&[self.dir.path().to_owned()], None, false)
+    }
+
+    /// Loads its services with a `horust.toml` that is one of its files.
+    pub fn load_by(&self, config: &str) -> Loaded {
+        self.load_with(&[self.dir.path().to_owned()], Some(&self.path(config)), false)
     }
 
     /// Loads some of it.

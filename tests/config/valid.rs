@@ -113,6 +113,7 @@ strategy = "kill-dependents"
 keep-env = true
 re-export = ["TZ"]
 load = ["/etc/env", "-/etc/maybe"]
+secrets = { DB_PASS = "/run/secrets/db" }
 additional = { A = "1" }
 DATABASE_NAME = "db"
 http_proxy = "x"
@@ -129,7 +130,7 @@ wait = "0s"
         start_delay: 90 * SECOND,
         stdout: Output::File("logs/a.log".into()),
         stderr: Output::Null,
-        process: Some(Box::new(Process { user: Some(IdOrName::Id(1000)) })),
+        process: Some(Box::new(Process { user: Some(IdOrName::Id(1000)), ..Process::default() })),
         signal_rewrite: vec![(Signal::HUP, None), (Signal::TERM, Some(Signal::QUIT))],
         required: true,
         restart: Restart {
@@ -163,6 +164,7 @@ wait = "0s"
             keep: true,
             re_export: vec!["TZ".into()],
             load: vec![("/etc/env".into(), false), ("/etc/maybe".into(), true)],
+            secrets: vec![("DB_PASS".into(), "/run/secrets/db".into())],
             additional: [("A", "1"), ("DATABASE_NAME", "db"), ("http_proxy", "x")]
                 .map(|(k, v)| (k.into(), v.into()))
                 .into(),
@@ -386,7 +388,12 @@ fn the_corpus_loads_or_is_refused_for_the_known_reason() {
         let said = render(&loaded.diagnostics, false);
         match wanted {
             "load" => assert!(!loaded.refused, "{said}"),
-            _ if wanted.starts_with("refuse: no command") => assert!(said.contains("there is no `command`"), "{said}"),
+            _ if wanted.starts_with("refuse: no command") => {
+                assert!(said.contains("there is no `command`"), "{said}");
+                let set = Set::new(&[("_defaults.toml", &text), ("a.toml", "command = \"x\"")]);
+                let service = &set.services()[0];
+                assert_eq!(service.restart.backoff, Duration::from_secs(5));
+            }
             _ => {
                 let word =
                     wanted.strip_prefix("refuse: unknown variant `").and_then(|rest| rest.strip_suffix('`')).unwrap();
