@@ -209,21 +209,21 @@ fn output_of_services_that_end_at_once_is_never_lost() {
 /// What a service leaves running holds its pipe open. That must hold up neither its restart nor the end.
 #[test]
 fn a_grandchild_that_keeps_the_pipe_holds_up_nothing() {
-    let script = "(trap '' TERM HUP; exec setsid sleep 1000) & echo parent; exit 1";
-    let rest = "log.format = 'prefix'\nrestart.strategy = 'always'\nrestart.attempts = 1\ntermination.wait = '100ms'";
+    let script = "rm -f away; setsid bash -c 'trap \"\" TERM HUP; touch away; sleep 1000 & wait' & \
+        while [ ! -e away ]; do sleep 0.01; done; echo parent; exit 1";
+    let rest = "log.format = 'prefix'\nrestart.strategy = 'always'\nrestart.attempts = 1\nworking-directory = '@DIR@'";
     let done = horust().bash("parent", script, rest).run();
     done.assert_code(0);
-    assert_eq!(done.stdout, "parent | parent\nparent | parent\n");
+    assert_eq!(done.stdout, "parent | parent\nparent | parent\n", "{}", done.stderr);
 }
 
 #[test]
 fn dropped_lines_of_a_flood_are_counted_and_told() {
-    let script = "seq -f 'n %.0f' 1 5000; echo end >&2; exec sleep 1000";
-    let horust = horust().bash("flood", script, "log.format = 'prefix'\nlog.rate-limit = '100/m'").start();
-    let (done, _) = {
-        horust.wait_for_count("flood | n ", 100);
-        horust.stop(Signal::SIGTERM)
-    };
+    let script = "seq -f 'n %.0f' 1 5000; echo end >&2; touch written; exec sleep 1000";
+    let rest = "log.format = 'prefix'\nlog.rate-limit = '100/m'\nworking-directory = '@DIR@'";
+    let horust = horust().bash("flood", script, rest).start();
+    horust.wait_until("all is written", |h| h.dir().join("written").exists());
+    let (done, _) = horust.stop(Signal::SIGTERM);
     done.assert_code(0);
     let passed = done.stdout.matches("flood | n ").count() + done.stderr.matches("flood | end").count();
     let told = done.stdout.lines().chain(done.stderr.lines()).find_map(|line| {
