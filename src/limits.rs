@@ -89,3 +89,17 @@ pub const OUTPUT_FLUSH: Duration = Duration::from_secs(3);
 
 /// Pieces of output, each with its time, that a service's buffer tells apart.
 pub const OUTPUT_PIECES: usize = 8192;
+
+/// How often the memory of services is looked at that the kernel can't limit. One that grows faster gets further; looking
+/// more often would cost those who don't.
+pub const MEMORY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Starts and ends that may wait for the thread that looks at memory: many services at once, and the thread may be held
+/// up by one of them.
+pub const MEMORY_ORDERS: usize = 4096;
+
+/// The stack of a thread that does one small thing.
+pub const SMALL_STACK: usize = 128 << 10;
+
+/// How long the start and the end of Horust wait for what they have killed in its cgroups.
+pub const CGROUP_PATIENCE: Duration = Duration::from_millis(500);

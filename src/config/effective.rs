@@ -6,8 +6,8 @@ use super::schema::Main;
 use super::table::{Key, Table};
 use crate::model::{
     CapSet, Capabilities, Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, IdOrName,
-    Kind, Limit, Log, LogFormat, Output, Plan, Precision, Probe, Process, Readiness, Restart, RestartStrategy,
-    Rotation, ServiceId, ServiceSpec, Signal, Termination,
+    Kind, Limit, Log, LogFormat, Output, Plan, Precision, Probe, Process, Readiness, ResourceLimit, Restart,
+    RestartStrategy, Rotation, ServiceId, ServiceSpec, Signal, Termination,
 };
 use humantime_serde::re::humantime;
 use std::fmt::{Display, Write as _};
@@ -103,6 +103,9 @@ impl Page<'_> {
         self.environment(environment);
         self.termination(termination);
         self.limits(process.as_ref().map_or(&[], |process| &process.limits));
+        if let Some(limits) = spec.resources() {
+            self.resources(limits);
+        }
         self.log(log.as_deref());
     }
 
@@ -151,7 +154,9 @@ impl Page<'_> {
             oom_score_adj,
             no_new_privileges,
             capabilities,
-            limits: _, // A table: `limits` writes it below the main keys.
+            // Tables: `limits` and `resources` write them below the main keys.
+            limits: _,
+            resources: _,
         } = process;
         self.some("user", user.as_ref().map(|user| self.account(user)));
         self.some("group", group.as_ref().map(|group| self.account(group)));
@@ -178,6 +183,15 @@ impl Page<'_> {
         for (name, Limit { soft, hard }) in limits {
             self.key(name, quoted(&format!("{}:{}", one(*soft), one(*hard))));
         }
+    }
+
+    fn resources(&mut self, limits: &ResourceLimit) {
+        let ResourceLimit { cpu, memory, pids_max, strict } = limits;
+        self.header("resource-limit");
+        self.some("cpu", cpu.map(|thousandths| (f64::from(thousandths) / 1000.0).to_string()));
+        self.some("memory", memory.map(|bytes| bytes.to_string()));
+        self.some("pids-max", pids_max.map(|pids| pids.to_string()));
+        self.key("strict", strict);
     }
 
     fn restart(&mut self, restart: &Restart, readiness: &Readiness) {

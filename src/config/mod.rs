@@ -14,6 +14,7 @@ mod process;
 mod read;
 mod reference;
 mod render;
+mod resources;
 mod sample;
 mod schema;
 mod settings;

@@ -2,6 +2,7 @@
 
 use super::diagnostic::Span;
 use super::kinds::in_any_case;
+use super::resources;
 use super::schema::{self, Main};
 use super::shape::Shape;
 use super::table::Table;
@@ -22,6 +23,7 @@ pub fn lower(main: &mut Main, cx: &mut Cx<'_>) -> Option<Box<Process>> {
         no_new_privileges: main.no_new_privileges.take().is_some_and(|at| at.value),
         capabilities: main.capabilities.take().and_then(|at| capabilities(at, cx)),
         limits: main.limits.take().map(|at| limits(at.value)).unwrap_or_default(),
+        resources: main.resource_limit.take().and_then(|at| resources::lower(at.value, cx)),
     };
     (process != Process::default()).then(|| Box::new(process))
 }

@@ -5,9 +5,10 @@ use super::diagnostic::Span;
 use super::kinds::{Endpoint, ReadyWhen, Rewrite, WebServer};
 use super::log::{PerTime, Times};
 use super::process::{Accounts, Bytes, CapabilitySets, Count, LimitIn, Microseconds, Nice, OomScore, Seconds, Umask};
+use super::resources::Processors;
 use super::shape::Shape;
 use super::table::{Key, Table, entries, fill, normal, put, read_tables, store, table, unknown};
-use super::values::{At, Codes, Cx, Fraction, Names, Number, Read, Secrets, Size, Variables, closest, variable};
+use super::values::{At, Codes, Cx, Fraction, Names, Read, Secrets, Size, Variables, closest, variable};
 use crate::model::{
     CapSet, Command, FailureStrategy, Growth, IdOrName, Kind, LogFormat, Output, RestartStrategy, Signal,
 };
@@ -258,14 +259,18 @@ table! {
 }
 
 table! {
-    /// `[resource-limit]`
+    /// `[resource-limit]`: for the service and all that it starts, together.
     ResourceLimit {
-        /// How many processors.
-        cpu: Number = "cpu", default "no limit", sample "0.5", without_effect;
-        /// How much memory.
-        memory: Size = "memory", default "no limit", sample r#""100MiB""#, without_effect;
-        /// How many processes and threads.
-        pids_max: u32 = "pids-max", default "no limit", sample "100", without_effect;
+        /// How much processor time it gets, in processors: 0.5 is half of one, 2 is two.
+        cpu: Processors = "cpu", default "no limit", sample "0.5";
+        /// How much memory it may use. If it needs more, all of it is killed, and reported as out of memory. Swap is
+        /// not given to it.
+        memory: Size = "memory", default "no limit", sample r#""100MiB""#;
+        /// How many processes and threads it may have at once.
+        pids_max: NonZeroU32 = "pids-max", default "no limit", sample "100";
+        /// Where there is no cgroup v2 that Horust may write to, do not start it. Otherwise Horust looks at its memory
+        /// every second, does not enforce the other two, and says so when it starts.
+        strict: bool = "strict", default "false", sample "false";
     }
 }
 

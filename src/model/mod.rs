@@ -4,14 +4,16 @@ mod exit;
 mod id;
 mod logging;
 mod process;
+mod resource;
 mod signal;
 mod spec;
 mod time;
 
-pub use exit::Exit;
+pub use exit::{Exit, Oom};
 pub use id::{ProbeId, RunId, ServiceId};
 pub use logging::{Log, LogFormat, Precision, Rate, Rotation};
 pub use process::{CapSet, Capabilities, IdOrName, Limit, Process};
+pub use resource::ResourceLimit;
 pub use signal::Signal;
 pub use spec::{
     Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, Kind, Origin, Output, Plan, Probe,

@@ -1,6 +1,8 @@
 //! What a process becomes between its creation and its exec: its rights, limits and priorities. Data only; `sys` makes a
 //! process of it.
 
+use super::ResourceLimit;
+
 /// What a process becomes between its creation and its exec. What is none stays as it is with Horust itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Process {
@@ -22,6 +24,8 @@ pub struct Process {
     pub capabilities: Option<Capabilities>,
     /// Resource limits by the names of prlimit(1).
     pub limits: Vec<(&'static str, Limit)>,
+    /// What it and all that it starts may use together.
+    pub resources: Option<ResourceLimit>,
 }
 
 /// A user or a group: by number (which need not be in the database) or by name (looked up at each start).

@@ -1,6 +1,6 @@
 //! What the user wants, resolved: names are ids, durations are durations, defaults are filled in.
 
-use super::{IdOrName, Log, Process, ServiceId, Signal};
+use super::{IdOrName, Log, Process, ResourceLimit, ServiceId, Signal};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -296,6 +296,11 @@ impl ServiceSpec {
     /// Whose rights it runs with; Horust's own if none.
     pub fn user(&self) -> Option<&IdOrName> {
         self.process.as_ref().and_then(|process| process.user.as_ref())
+    }
+
+    /// What it may use of the machine.
+    pub fn resources(&self) -> Option<&ResourceLimit> {
+        self.process.as_ref().and_then(|process| process.resources.as_ref())
     }
 
     /// The probes that matter to it: for staying healthy once it is ready, or for becoming so.

@@ -40,6 +40,7 @@ struct Job<'a> {
     spec: &'a ServiceSpec,
     command: &'a Command,
     stdio: [Stdio<'a>; 3],
+    cgroup: Option<&'a Path>,
 }
 
 impl Launcher {
@@ -49,14 +50,14 @@ impl Launcher {
         Ok(Launcher { spawner: Spawner::new(image)?, base: Base::read(), outputs, score: Score::read() })
     }
 
-    /// Starts the service.
-    pub fn service(&self, spec: &Arc<ServiceSpec>) -> Result<Started, SpawnError> {
+    /// Starts the service, in this cgroup.
+    pub fn service(&self, spec: &Arc<ServiceSpec>, cgroup: Option<&Path>) -> Result<Started, SpawnError> {
         for path in probe_files(spec) {
             // A file left from the last run must not make this one look ready. If it can't be removed, probes say so.
             let _ = std::fs::remove_file(path);
         }
         let streams = self.outputs.open(spec)?;
-        self.start(&Job { spec, command: &spec.command, stdio: streams.stdio(spec) })
+        self.start(&Job { spec, command: &spec.command, stdio: streams.stdio(spec), cgroup })
     }
 
     /// Waits, within a bounded time, until what services have written is where it should be.
@@ -66,7 +67,7 @@ impl Launcher {
 
     /// Starts a command probe of the service: its user, directory and environment, but no output.
     pub fn probe(&self, spec: &ServiceSpec, command: &Command) -> Result<Started, SpawnError> {
-        self.start(&Job { spec, command, stdio: [Stdio::Null; 3] })
+        self.start(&Job { spec, command, stdio: [Stdio::Null; 3], cgroup: None })
     }
 
     fn start(&self, job: &Job<'_>) -> Result<Started, SpawnError> {
@@ -86,7 +87,7 @@ impl Launcher {
         };
         let started = match &process {
             Some(process) => {
-                let setup = setup(process, &env)?;
+                let setup = setup(process, &env, job.cgroup)?;
                 let started = self.spawner.spawn_staged(&request(&program), &setup);
                 let (pid, stage) = started.map_err(|error| cannot(error.to_string()))?;
                 Started { pid, stage: Some(stage) }
@@ -117,7 +118,7 @@ fn with_nofile(process: Option<&Process>, limit: model::Limit) -> Process {
 }
 
 /// What the exec stage has to do for this service.
-fn setup(process: &Process, env: &Env) -> Result<Setup, SpawnError> {
+fn setup(process: &Process, env: &Env, cgroup: Option<&Path>) -> Result<Setup, SpawnError> {
     let account = |one: &IdOrName| match one {
         IdOrName::Id(id) => UserRef::Id(*id),
         IdOrName::Name(name) => UserRef::Name(name.clone()),
@@ -132,7 +133,9 @@ fn setup(process: &Process, env: &Env) -> Result<Setup, SpawnError> {
         }
     }
     let limits = process.limits.iter();
+    let not_text = || cannot("the path of its cgroup is not text".to_owned());
     Ok(Setup {
+        cgroup: cgroup.map(|path| path.to_str().map(str::to_owned).ok_or_else(not_text)).transpose()?,
         user: process.user.as_ref().map(account),
         set_user: process.user.is_some() && !env.user_given,
         set_home: process.user.is_some() && !env.home_given,

@@ -2,8 +2,9 @@
 //! has happened in one order: signals, exits, execs, and only then the supervisor's actions, so that nothing is done to
 //! a process that is known to be gone.
 
+use super::cgroups::{Cgroups, Leaf};
 use super::core::probe;
-use super::launch::{Launcher, stage_failed};
+use super::launch::{Launcher, cannot, stage_failed};
 use super::sweep;
 use super::table::{Child, Orphans, Run, Table};
 use crate::limits;
@@ -31,6 +32,7 @@ pub struct MainLoop<'a> {
     events: Sender<Vec<Event>>,
     actions: Receiver<Vec<Action>>,
     table: Table,
+    cgroups: Cgroups,
     /// Events that are not sent yet.
     outbox: Vec<Event>,
     /// Actions that are not carried out yet.
@@ -51,6 +53,7 @@ impl<'a> MainLoop<'a> {
         wake: &'a EventFd,
         events: Sender<Vec<Event>>,
         actions: Receiver<Vec<Action>>,
+        cgroups: Cgroups,
     ) -> MainLoop<'a> {
         MainLoop {
             plan,
@@ -60,6 +63,7 @@ impl<'a> MainLoop<'a> {
             events,
             actions,
             table: Table::default(),
+            cgroups,
             outbox: Vec::new(),
             pending: VecDeque::new(),
             processes: None,
@@ -76,26 +80,34 @@ impl<'a> MainLoop<'a> {
             self.reap();
             self.read_stages();
             self.send();
+            self.wake.drain();
             self.receive();
+            self.kill_oversized();
             self.act();
             self.send();
         }
         sweep::all(self.signals);
+        self.cgroups.release();
         self.exit.unwrap_or(super::INTERNAL)
     }
 
-    fn wait(&self) {
+    fn wait(&mut self) {
         let mut fds: Vec<BorrowedFd<'_>> = vec![self.signals.as_fd(), self.wake.as_fd()];
         fds.extend(self.table.stages().map(AsFd::as_fd));
         let busy = self.more_dead || (!self.pending.is_empty() && !self.is_held_up());
+        let emptying: Vec<BorrowedFd<'_>> = self.table.emptying().chain(self.cgroups.retired()).collect();
         let woken = match (busy, self.outbox.is_empty()) {
             (true, _) => return,
-            (false, false) => poll::wait_timeout(&fds, RETRY),
-            (false, true) => poll::wait(&fds),
+            (false, false) => poll::wait_changes(&fds, &emptying, Some(RETRY)),
+            (false, true) => poll::wait_changes(&fds, &emptying, None),
         };
-        if let Err(error) = woken {
-            log::error!("{error}");
-            std::thread::sleep(RETRY);
+        match woken {
+            // Whoever was the last in a cgroup need not be a child of ours: nobody else tells of its end.
+            Ok(woken) => self.more_dead |= woken.get(fds.len()..).is_some_and(|changed| changed.contains(&true)),
+            Err(error) => {
+                log::error!("{error}");
+                std::thread::sleep(RETRY);
+            }
         }
     }
 
@@ -132,6 +144,7 @@ impl<'a> MainLoop<'a> {
             }
         }
         self.look_for_survivors(&dead, alone);
+        self.cgroups.tidy();
     }
 
     fn bury(&mut self, pid: u32, dead: &mut Vec<RunId>) {
@@ -154,7 +167,7 @@ impl<'a> MainLoop<'a> {
                 let _ = process::kill_group(pid, libc::SIGKILL);
                 let answer = match exit {
                     Exit::Code(0) => Ok(()),
-                    Exit::Code(_) | Exit::Signal(_) => Err(format!("the health command {exit}")),
+                    Exit::Code(_) | Exit::Signal(_) | Exit::OutOfMemory(_) => Err(format!("the health command {exit}")),
                 };
                 self.outbox.push(Event::Probed(id, answer));
             }
@@ -178,7 +191,7 @@ impl<'a> MainLoop<'a> {
             let Some(exit) = run.exit else { continue };
             let left = orphans.any_of(run);
             if left && run.killing {
-                orphans.signal(run, libc::SIGKILL);
+                orphans.kill(run);
             }
             match (dead.contains(&id), left) {
                 (true, _) => self.outbox.push(Event::Exited { run: id, exit, left }),
@@ -186,7 +199,23 @@ impl<'a> MainLoop<'a> {
                 (false, false) => self.outbox.push(Event::TreeEmpty(id)),
             }
             if !left {
-                self.table.end_run(id);
+                self.end_run(id);
+            }
+        }
+    }
+
+    fn end_run(&mut self, id: RunId) {
+        let leaf = self.table.end_run(id);
+        self.cgroups.retire(id, leaf);
+    }
+
+    /// Kills those whose memory is beyond a limit that the kernel does not enforce.
+    fn kill_oversized(&mut self) {
+        for id in self.cgroups.over() {
+            // A main process that has not been waited for: what was measured was this run.
+            if let Some(run) = self.table.run(id).filter(|run| run.exit.is_none()) {
+                run.oversized = true;
+                self.signal(id, Signal::KILL, Target::Tree);
             }
         }
     }
@@ -202,7 +231,7 @@ impl<'a> MainLoop<'a> {
                 }
                 Some(StageStatus::Failed { message, errno, .. }) => {
                     // The stage itself still has to be waited for; it is nobody's run any more.
-                    self.table.end_run(id);
+                    self.end_run(id);
                     Event::SpawnFailed(id, stage_failed(&message, errno))
                 }
             };
@@ -221,7 +250,6 @@ impl<'a> MainLoop<'a> {
     }
 
     fn receive(&mut self) {
-        self.wake.drain();
         loop {
             match self.actions.try_recv() {
                 Ok(actions) => self.pending.extend(actions),
@@ -269,14 +297,22 @@ impl<'a> MainLoop<'a> {
 
     fn spawn(&mut self, run: RunId) {
         let Some(spec) = self.plan.services.get(run.service.index()) else { return };
-        match self.launcher.service(spec) {
+        let leaf = match self.cgroups.leaf(self.plan, spec) {
+            Ok(leaf) => leaf,
+            Err(why) => return self.outbox.push(Event::SpawnFailed(run, cannot(why))),
+        };
+        match self.launcher.service(spec, leaf.as_deref().map(Leaf::path)) {
             Ok(started) => {
                 if started.stage.is_none() {
                     self.outbox.push(Event::Spawned(run));
                 }
-                self.table.add_run(run, started.pid, started.stage);
+                self.cgroups.watch(run, started.pid, spec, leaf.as_deref());
+                self.table.add_run(run, started.pid, started.stage, leaf);
             }
-            Err(error) => self.outbox.push(Event::SpawnFailed(run, error)),
+            Err(error) => {
+                self.cgroups.retire(run, leaf);
+                self.outbox.push(Event::SpawnFailed(run, error));
+            }
         }
     }
 
@@ -291,6 +327,9 @@ impl<'a> MainLoop<'a> {
 
     fn signal(&mut self, id: RunId, signal: Signal, to: Target) {
         let number = i32::from(signal.number());
+        if let Some(run) = self.table.run(id).filter(|run| run.leaf.is_some()) {
+            return run.signal_in_cgroup(number, to);
+        }
         if matches!(to, Target::Group | Target::Tree) {
             self.note_strays(id);
         }

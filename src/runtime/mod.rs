@@ -1,6 +1,7 @@
 //! The shell around the supervisor: it turns the world into events and actions into the world. The main thread
 //! ([`main_loop`]) alone spawns, signals and waits; the runtime thread ([`core`]) owns the supervisor.
 
+mod cgroups;
 pub mod command;
 mod core;
 mod dotenv;
@@ -8,6 +9,7 @@ mod environment;
 mod launch;
 mod logger;
 mod main_loop;
+mod memory;
 mod output;
 mod report;
 mod sweep;
@@ -41,13 +43,14 @@ fn start(plan: Plan) -> Result<u8, SysError> {
     let launcher = launch::Launcher::new(Image::open().path().to_owned(), &plan)?;
     let plan = Arc::new(plan);
     let wake = Arc::new(EventFd::new()?);
+    let cgroups = cgroups::Cgroups::new(Arc::clone(&wake));
     let (event_sender, events) = bounded(crate::limits::QUEUE);
     let (action_sender, actions) = bounded(crate::limits::QUEUE);
     let outward = core::Outward { actions: action_sender, wake: Arc::clone(&wake), events: event_sender.clone() };
     core::start(Arc::clone(&plan), events, outward).map_err(|e| {
         SysError::new("start", "the runtime thread", e.raw_os_error().map_or(nix::Error::EAGAIN, nix::Error::from_raw))
     })?;
-    let code = main_loop::MainLoop::new(&plan, &launcher, &signals, &wake, event_sender, actions).run();
+    let code = main_loop::MainLoop::new(&plan, &launcher, &signals, &wake, event_sender, actions, cgroups).run();
     launcher.finish();
     Ok(code)
 }

@@ -2,12 +2,15 @@
 //! outlive its main process. Only the main thread has it. A pid in this table has not been waited for, so the kernel
 //! can't have given its number to anybody else: signals by pid are safe (wait(2)).
 
+use super::cgroups::Leaf;
 use crate::limits;
-use crate::model::{Exit, ProbeId, RunId};
+use crate::model::{Exit, Oom, ProbeId, RunId, Signal};
+use crate::supervisor::Target;
 use crate::sys::process;
 use crate::sys::spawn::StatusPipe;
 use crate::sys::tree::{self, ProcId, Stat};
 use std::collections::HashMap;
+use std::os::fd::BorrowedFd;
 
 /// What a child of ours is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +35,10 @@ pub struct Run {
     pub strays: Vec<ProcId>,
     /// Whatever is found of it gets SIGKILL.
     pub killing: bool,
+    /// Its cgroup, if it has one: then that tells what belongs to it.
+    pub leaf: Option<Box<Leaf>>,
+    /// It was killed because it had too much memory.
+    pub oversized: bool,
 }
 
 /// All of them.
@@ -49,7 +56,7 @@ pub struct Table {
 
 impl Table {
     /// A run has begun.
-    pub fn add_run(&mut self, id: RunId, pid: u32, stage: Option<StatusPipe>) {
+    pub fn add_run(&mut self, id: RunId, pid: u32, stage: Option<StatusPipe>, leaf: Option<Box<Leaf>>) {
         self.children.insert(pid, Child::Leader(id));
         if stage.is_some() {
             self.staged.push(id);
@@ -59,7 +66,8 @@ impl Table {
             self.runs.resize_with(index.saturating_add(1), || None);
         }
         if let Some(slot) = self.runs.get_mut(index) {
-            *slot = Some(Box::new(Run { id, pid, stage, exit: None, strays: Vec::new(), killing: false }));
+            let run = Run { id, pid, stage, exit: None, strays: Vec::new(), killing: false, leaf, oversized: false };
+            *slot = Some(Box::new(run));
         }
     }
 
@@ -88,14 +96,12 @@ impl Table {
         self.runs.get_mut(id.service.index())?.as_deref_mut().filter(|run| run.id == id)
     }
 
-    /// The run is over.
-    pub fn end_run(&mut self, id: RunId) {
+    /// The run is over. Its cgroup is handed back.
+    pub fn end_run(&mut self, id: RunId) -> Option<Box<Leaf>> {
         self.unstage(id);
         self.bereft.retain(|other| *other != id);
-        if let Some(slot) = self.runs.get_mut(id.service.index()).filter(|run| run.as_ref().is_some_and(|r| r.id == id))
-        {
-            *slot = None;
-        }
+        let slot = self.runs.get_mut(id.service.index()).filter(|run| run.as_ref().is_some_and(|r| r.id == id));
+        slot?.take()?.leaf
     }
 
     /// Its exec has taken place.
@@ -109,7 +115,7 @@ impl Table {
     /// Its main process has ended.
     pub fn lose_leader(&mut self, id: RunId, exit: Exit) -> bool {
         let Some(run) = self.run(id) else { return false };
-        run.exit = Some(exit);
+        run.exit = Some(run.explain(exit));
         self.bereft.push(id);
         true
     }
@@ -129,9 +135,47 @@ impl Table {
         self.staged.iter().filter_map(|id| self.runs.get(id.service.index())?.as_ref()?.stage.as_ref())
     }
 
+    /// What tells that nobody is left of such a run.
+    pub fn emptying(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.bereft.iter().filter_map(|id| self.runs.get(id.service.index())?.as_ref()?.leaf.as_ref()?.emptiness())
+    }
+
     /// Runs whose main process has ended while others may be left.
     pub fn bereft(&self) -> &[RunId] {
         &self.bereft
+    }
+}
+
+impl Run {
+    /// Sends a signal to processes of a run that has a cgroup.
+    pub fn signal_in_cgroup(&mut self, signal: i32, to: Target) {
+        let Some(leaf) = &self.leaf else { return };
+        if to == Target::Leader && self.exit.is_none() {
+            let _ = process::kill_pid(self.pid, signal);
+        }
+        if matches!(to, Target::Group | Target::Tree) {
+            // Also the exec stage that has not joined the cgroup yet.
+            let _ = process::kill_group(self.pid, signal);
+        }
+        if to == Target::Tree && signal == libc::SIGKILL {
+            self.killing = true;
+            return leaf.kill();
+        }
+        if matches!(to, Target::Strays | Target::Tree) {
+            for id in leaf.outside(self.pid) {
+                let _ = tree::signal(id, signal);
+            }
+        }
+    }
+
+    /// Tells a kill for want of memory from others.
+    fn explain(&self, exit: Exit) -> Exit {
+        let oom = match exit {
+            Exit::Signal(Signal::KILL) if self.oversized => Some(Oom::Watched),
+            Exit::Signal(Signal::KILL) if !self.killing => self.leaf.as_ref().and_then(|leaf| leaf.oom()),
+            Exit::Signal(_) | Exit::Code(_) | Exit::OutOfMemory(_) => None,
+        };
+        oom.map_or(exit, Exit::OutOfMemory)
     }
 }
 
@@ -158,12 +202,18 @@ impl Orphans {
     }
 
     /// Whether anything of this run is left.
-    pub fn any_of(&self, run: &Run) -> bool {
-        self.of(run).next().is_some() || (self.blind && process::group_exists(run.pid))
+    pub fn any_of(&self, run: &mut Run) -> bool {
+        run.leaf.as_mut().is_some_and(|leaf| leaf.is_alive())
+            || self.of(run).next().is_some()
+            || (self.blind && process::group_exists(run.pid))
     }
 
-    /// Sends a signal to all that is left of this run.
-    pub fn signal(&self, run: &Run, signal: i32) {
+    /// Kills all that is left of this run.
+    pub fn kill(&self, run: &Run) {
+        let signal = libc::SIGKILL;
+        if let Some(leaf) = &run.leaf {
+            leaf.kill();
+        }
         let _ = process::kill_group(run.pid, signal);
         self.signal_strays(run, signal);
     }

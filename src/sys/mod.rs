@@ -2,10 +2,12 @@
 //! imports nothing from the crate, so bounds come in as arguments, and the only `unsafe` of the program is in `raw`.
 
 pub mod capabilities;
+pub mod cgroup;
 pub mod exe;
 pub mod fds;
 mod identity;
 pub mod limits;
+pub mod memory;
 pub mod oom;
 mod order;
 pub mod poll;
@@ -17,6 +19,7 @@ pub mod signals;
 pub mod spawn;
 pub mod stage;
 pub mod status;
+pub mod subtree;
 pub mod tree;
 pub mod users;
 pub mod wake;

@@ -38,6 +38,8 @@ macro_rules! settings {
 }
 
 settings! {
+    /// Join the cgroup of this directory, before anything else.
+    cgroup: Option<String> = "cgroup";
     /// Change to this user, its primary group and its supplementary groups.
     user: Option<UserRef> = "user";
     /// Set USER to that user's name, whatever it was.
@@ -167,6 +169,7 @@ mod tests {
     #[test]
     fn an_order_arrives_as_it_was_given() {
         let setup = Setup {
+            cgroup: Some("/a b/c=d".into()),
             user: Some(UserRef::Name("a=b c".into())),
             set_user: true,
             set_home: true,

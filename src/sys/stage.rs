@@ -1,8 +1,8 @@
 //! The exec stage: our own image in a hidden mode, as a fresh single-threaded process that becomes what a service asks
 //! for and then executes the service's program in its place. It may allocate and fail in words, which a forked child of
-//! a threaded process may not. The order is what permissions dictate: terminal → limits and priorities → bounding set →
-//! groups → gid → uid → capabilities → no_new_privs → working directory → program. (Session, signals and streams are
-//! posix_spawn's work, done before.)
+//! a threaded process may not. The order is what permissions dictate: cgroup → terminal → limits and priorities →
+//! bounding set → groups → gid → uid → capabilities → no_new_privs → working directory → program. (Session, signals and
+//! streams are posix_spawn's work, done before.)
 
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::AsFd;
@@ -16,6 +16,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{chdir, execve, getpgrp, tcsetpgrp};
 
+use super::cgroup::Group;
 use super::identity::Identity;
 use super::order::{self, Order, Setup};
 use super::program::{as_path, explain, find_program};
@@ -62,6 +63,11 @@ fn become_program(order: &Order) -> Failure {
 /// Everything but the exec; the environment it gets.
 fn set_up(order: &Order) -> Result<Vec<(OsString, OsString)>, Failure> {
     let setup = &order.setup;
+    if let Some(cgroup) = &setup.cgroup {
+        // 0 is the process that writes.
+        let joined = Group::at(Path::new(cgroup)).set("cgroup.procs", "0");
+        joined.map_err(|error| failed("cgroup", error.errno, format!("cannot join its cgroup: {error}")))?;
+    }
     // Rust's runtime ignores it at the start of every program, and an ignored signal stays so across an exec.
     raw::set_disposition(libc::SIGPIPE, Disposition::Default).map_err(failing(
         "signals",

@@ -30,6 +30,7 @@ fn every_setting_arrives() {
         oom_score_adj: Some(1000),
         no_new_privileges: true,
         capabilities: Some(Capabilities { bounding: CapSet(1 | 1 << 5), ambient: CapSet(1) }),
+        resources: None,
         limits: vec![("core", Limit { soft: 0, hard: 0 }), ("nofile", Limit { soft: 1024, hard: u64::MAX })],
     };
     assert_eq!(process(text), wanted);

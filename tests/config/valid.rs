@@ -4,8 +4,8 @@ use super::support::{Set, assert_page, one, warnings};
 use horust::config::{Options, load, render, sample_service};
 use horust::model::{
     Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, IdOrName, Kind, Log, LogFormat,
-    Origin, Output, Plan, Precision, Probe, Process, Rate, Readiness, Restart, RestartStrategy, Rotation, ServiceId,
-    ServiceSpec, Signal, Termination,
+    Origin, Output, Plan, Precision, Probe, Process, Rate, Readiness, ResourceLimit, Restart, RestartStrategy,
+    Rotation, ServiceId, ServiceSpec, Signal, Termination,
 };
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -120,6 +120,11 @@ http_proxy = "x"
 [termination]
 signal = "SIGINT"
 wait = "0s"
+[resource-limit]
+cpu = 1.5
+memory = "100MiB"
+pids-max = 7
+strict = true
 "#;
     let wanted = ServiceSpec {
         origin: Origin { file: PathBuf::new(), line: 3 },
@@ -130,7 +135,16 @@ wait = "0s"
         start_delay: 90 * SECOND,
         stdout: Output::File("logs/a.log".into()),
         stderr: Output::Null,
-        process: Some(Box::new(Process { user: Some(IdOrName::Id(1000)), ..Process::default() })),
+        process: Some(Box::new(Process {
+            user: Some(IdOrName::Id(1000)),
+            resources: Some(ResourceLimit {
+                cpu: Some(1500),
+                memory: Some(100 << 20),
+                pids_max: Some(7),
+                strict: true,
+            }),
+            ..Process::default()
+        })),
         signal_rewrite: vec![(Signal::HUP, None), (Signal::TERM, Some(Signal::QUIT))],
         required: true,
         restart: Restart {

@@ -8,6 +8,7 @@
 mod support;
 
 mod bad_input;
+mod cgroup;
 mod command_mode;
 mod dependencies;
 mod environment;

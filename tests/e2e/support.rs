@@ -426,12 +426,17 @@ pub fn needs_root() -> bool {
     if nix::unistd::geteuid().is_root() {
         return false;
     }
-    eprintln!("skipped: needs root");
+    skip("needs root");
+    true
+}
+
+/// Says why the calling test is skipped.
+pub fn skip(why: &str) {
+    eprintln!("skipped: {why}");
     if let Some(list) = std::env::var_os("HORUST_TEST_SKIPS") {
-        let line = format!("{}: needs root\n", std::thread::current().name().unwrap_or("a test"));
+        let line = format!("{}: {why}\n", std::thread::current().name().unwrap_or("a test"));
         File::options().append(true).open(list).unwrap().write_all(line.as_bytes()).unwrap();
     }
-    true
 }
 
 /// The lines of a text in which a needle stands, as indices; panics unless each needle is on exactly one line, and the

@@ -10,6 +10,7 @@ mod images;
 mod layout;
 mod parts;
 mod tools;
+mod vm;
 
 use parts::{Outcome, PARTS};
 use std::process::ExitCode;
