@@ -9,6 +9,7 @@ mod graph;
 mod json_schema;
 mod kinds;
 mod lint;
+mod log;
 mod lower;
 mod process;
 mod read;

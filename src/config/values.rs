@@ -3,7 +3,7 @@
 
 use super::diagnostic::{Diagnostic, Place, Severity, Source, Span};
 use super::shape::Shape;
-use crate::model::{FailureStrategy, Growth, Kind, RestartStrategy};
+use crate::model::{FailureStrategy, Growth, Kind, LogFormat, RestartStrategy};
 use humantime_serde::re::humantime;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -458,4 +458,5 @@ words! {
     Growth { "linear" => Linear, "constant" => Constant, "exponential" => Exponential }
     FailureStrategy { "ignore" => Ignore, "shutdown" | "kill-all" => Shutdown, "kill-dependents" => KillDependents }
     Kind { "daemon" => Daemon, "oneshot" => Oneshot }
+    LogFormat { "plain" => Plain, "prefix" => Prefix, "json" => Json }
 }

@@ -2,6 +2,7 @@
 
 mod exit;
 mod id;
+mod logging;
 mod process;
 mod resource;
 mod signal;
@@ -10,6 +11,7 @@ mod time;
 
 pub use exit::{Exit, Oom};
 pub use id::{ProbeId, RunId, ServiceId};
+pub use logging::{Log, LogFormat, Precision, Rate, Rotation};
 pub use process::{CapSet, Capabilities, IdOrName, Limit, Process};
 pub use resource::ResourceLimit;
 pub use signal::Signal;

@@ -1,7 +1,8 @@
-//! Turns a service spec into a start that `sys` can carry out: words, environment, files. Nothing here waits.
+//! Turns a service spec into a start that `sys` can carry out: words, environment, streams. Nothing here waits.
 
 use super::environment::{Base, Env, c_word};
-use crate::model::{CapSet, Command, IdOrName, Output, Process, ServiceSpec};
+use super::output::Outputs;
+use crate::model::{self, CapSet, Command, IdOrName, Plan, Process, ServiceSpec};
 use crate::supervisor::SpawnError;
 use crate::sys::limits::Limit;
 use crate::sys::oom::Score;
@@ -9,11 +10,10 @@ use crate::sys::spawn::{Program, Request, Session, Setup, Spawner, StatusPipe, S
 use crate::sys::users::UserRef;
 use crate::sys::{SysError, capabilities, spawn};
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
-use nix::sys::stat::Mode;
+use std::borrow::Cow;
 use std::ffi::{CString, OsStr};
-use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The shell's code for "there, but can't be run" and "not there".
 const CANNOT_RUN: u8 = 126;
@@ -31,6 +31,7 @@ pub struct Started {
 pub struct Launcher {
     spawner: Spawner,
     base: Base,
+    outputs: Outputs,
     score: Score,
 }
 
@@ -44,24 +45,24 @@ struct Job<'a> {
 
 impl Launcher {
     /// Reads Horust's environment and prepares what every start has in common.
-    pub fn new(image: CString) -> Result<Launcher, SysError> {
-        Ok(Launcher { spawner: Spawner::new(image)?, base: Base::read(), score: Score::read() })
+    pub fn new(image: CString, plan: &Plan) -> Result<Launcher, SysError> {
+        let outputs = Outputs::new(plan);
+        Ok(Launcher { spawner: Spawner::new(image)?, base: Base::read(), outputs, score: Score::read() })
     }
 
     /// Starts the service, in this cgroup.
-    pub fn service(&self, spec: &ServiceSpec, cgroup: Option<&Path>) -> Result<Started, SpawnError> {
+    pub fn service(&self, spec: &Arc<ServiceSpec>, cgroup: Option<&Path>) -> Result<Started, SpawnError> {
         for path in probe_files(spec) {
             // A file left from the last run must not make this one look ready. If it can't be removed, probes say so.
             let _ = std::fs::remove_file(path);
         }
-        let stdout = output(&spec.stdout)?;
-        let stderr = match spec.stderr == spec.stdout {
-            true => None,
-            false => output(&spec.stderr)?,
-        };
-        let out = stream(&spec.stdout, stdout.as_ref());
-        let err = stream(&spec.stderr, stderr.as_ref().or(stdout.as_ref()));
-        self.start(&Job { spec, command: &spec.command, stdio: [Stdio::Null, out?, err?], cgroup })
+        let streams = self.outputs.open(spec)?;
+        self.start(&Job { spec, command: &spec.command, stdio: streams.stdio(spec), cgroup })
+    }
+
+    /// Waits, within a bounded time, until what services have written is where it should be.
+    pub fn finish(&self) {
+        self.outputs.finish();
     }
 
     /// Starts a command probe of the service: its user, directory and environment, but no output.
@@ -79,7 +80,12 @@ impl Launcher {
         let name = OsStr::new(job.command.program());
         let mut program = Program { path: c_word(name).map_err(cannot)?, argv, env: env.to_c().map_err(cannot)? };
         let request = |program| Request { program, stdio: job.stdio, cwd: cwd_c.as_deref(), session: Session::New };
-        let started = match &spec.process {
+        let process = match self.outputs.nofile {
+            None => spec.process.as_deref().map(Cow::Borrowed),
+            // Ours was raised for the pipes of captured services.
+            Some(limit) => Some(Cow::Owned(with_nofile(spec.process.as_deref(), limit))),
+        };
+        let started = match &process {
             Some(process) => {
                 let setup = setup(process, &env, job.cgroup)?;
                 let started = self.spawner.spawn_staged(&request(&program), &setup);
@@ -100,6 +106,15 @@ impl Launcher {
         }
         Ok(started)
     }
+}
+
+/// The same with this limit of open files, unless it has one of its own.
+fn with_nofile(process: Option<&Process>, limit: model::Limit) -> Process {
+    let mut process = process.cloned().unwrap_or_default();
+    if !process.limits.iter().any(|(name, _)| *name == "nofile") {
+        process.limits.push(("nofile", limit));
+    }
+    process
 }
 
 /// What the exec stage has to do for this service.
@@ -173,28 +188,4 @@ fn probe_files(spec: &ServiceSpec) -> impl Iterator<Item = &Path> {
         Probe::File(path) => Some(path.as_path()),
         Probe::Http(_) | Probe::Command(_) => None,
     })
-}
-
-fn stream<'a>(output: &Output, file: Option<&'a OwnedFd>) -> Result<Stdio<'a>, SpawnError> {
-    Ok(match output {
-        Output::Null => Stdio::Null,
-        Output::File(_) => file.map_or(Stdio::Null, |fd| Stdio::Fd(fd.as_fd())),
-        Output::Stdout => Stdio::Fd(STDOUT.as_fd()),
-        Output::Stderr => Stdio::Fd(STDERR.as_fd()),
-    })
-}
-
-static STDOUT: std::sync::LazyLock<std::io::Stdout> = std::sync::LazyLock::new(std::io::stdout);
-static STDERR: std::sync::LazyLock<std::io::Stderr> = std::sync::LazyLock::new(std::io::stderr);
-
-/// Opens an output file for appending. Without O_NONBLOCK a named pipe that nobody reads would block PID 1 (fifo(7));
-/// the service gets a file that blocks again.
-fn output(output: &Output) -> Result<Option<OwnedFd>, SpawnError> {
-    let Output::File(path) = output else { return Ok(None) };
-    let flags =
-        OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_APPEND | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
-    let problem = |errno: Errno| cannot(format!("cannot open the output file {}: {}", path.display(), errno.desc()));
-    let fd = open(path, flags, Mode::from_bits_truncate(0o640)).map_err(problem)?;
-    fcntl(&fd, FcntlArg::F_SETFL(OFlag::O_APPEND)).map_err(problem)?;
-    Ok(Some(fd))
 }

@@ -10,6 +10,7 @@ mod launch;
 mod logger;
 mod main_loop;
 mod memory;
+mod output;
 pub mod preflight;
 mod report;
 mod sweep;
@@ -40,7 +41,7 @@ pub fn supervise(plan: Plan) -> u8 {
 
 fn start(plan: Plan) -> Result<u8, SysError> {
     let signals = prepare(!process::is_pid1())?;
-    let launcher = launch::Launcher::new(Image::open().path().to_owned())?;
+    let launcher = launch::Launcher::new(Image::open().path().to_owned(), &plan)?;
     let plan = Arc::new(plan);
     let wake = Arc::new(EventFd::new()?);
     let cgroups = cgroups::Cgroups::new(Arc::clone(&wake));
@@ -50,7 +51,9 @@ fn start(plan: Plan) -> Result<u8, SysError> {
     core::start(Arc::clone(&plan), events, outward).map_err(|e| {
         SysError::new("start", "the runtime thread", e.raw_os_error().map_or(nix::Error::EAGAIN, nix::Error::from_raw))
     })?;
-    Ok(main_loop::MainLoop::new(&plan, &launcher, &signals, &wake, event_sender, actions, cgroups).run())
+    let code = main_loop::MainLoop::new(&plan, &launcher, &signals, &wake, event_sender, actions, cgroups).run();
+    launcher.finish();
+    Ok(code)
 }
 
 /// What has to be done before the first thread and the first child, in any mode: standard streams that are there,

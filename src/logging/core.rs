@@ -1,0 +1,513 @@
+//! The logger thread: one for all captured services. It sleeps in epoll(7) until a service writes or a place has room, and
+//! never waits for any single place: who writes to a full one waits, the others go on. Every service's pipe is taken in
+//! turn, a bounded amount at a time.
+
+use super::file::{LogFile, Now};
+use super::frame::{self, Around, Style};
+use super::rate::Limiter;
+use super::ring::{Ring, Stream};
+use super::sink::{Kind, Sink};
+use super::source::{Read, Source};
+use super::stdio::{self, Stdio};
+use super::tidy::Tidy;
+use super::{Attach, Request};
+use crate::limits;
+use crate::model::{Log, Output, Rotation, ServiceSpec};
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::eventfd::EventFd;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+/// What an epoll event is about: the wake-up call, a source by its id, or (with this bit) a sink by its index.
+const WAKE: u64 = 0;
+const SINK: u64 = 1 << 63;
+/// Events taken at once.
+const EVENTS: usize = 256;
+/// Reads from one source before the others get their turn.
+const READS_PER_TURN: usize = 8;
+/// Turns in a row, each soon after the other, after which small output is left to gather.
+const BUSY_TURNS: u32 = 4;
+
+/// The thread's state. It outlives a panic.
+pub struct Core {
+    epoll: Epoll,
+    wake: Arc<EventFd>,
+    requests: Receiver<Request>,
+    services: Vec<Service>,
+    by_name: HashMap<String, usize>,
+    sinks: Vec<Sink>,
+    places: HashMap<Place, usize>,
+    /// By age: the older is served first, so that a run's last lines come before the next run's first.
+    sources: BTreeMap<u64, Source>,
+    last_id: u64,
+    /// Sources that may have something to read, and whose sink has room.
+    ready: BTreeSet<u64>,
+    big_pipes: usize,
+    tidy: Tidy,
+    buffer: Vec<u8>,
+    text: Vec<u8>,
+    /// Nobody will ask any more.
+    alone: bool,
+    finish: Option<(Instant, Sender<()>)>,
+}
+
+struct Service {
+    spec: Arc<ServiceSpec>,
+    style: Style,
+    limiter: Option<Limiter>,
+    ring: Ring,
+    /// Whom the number of dropped lines is told by.
+    told_by: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Place {
+    Null,
+    Out,
+    Err,
+    File(PathBuf),
+}
+
+/// What one turn of a source came to.
+#[derive(Default)]
+struct Turn {
+    bytes: usize,
+    hot: bool,
+}
+
+impl Core {
+    /// A thread's state before its first turn.
+    pub fn new(requests: Receiver<Request>, wake: Arc<EventFd>) -> Result<Core, Errno> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        epoll.add(&*wake, EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
+        Ok(Core {
+            epoll,
+            wake,
+            requests,
+            services: Vec::new(),
+            by_name: HashMap::new(),
+            sinks: Vec::new(),
+            places: HashMap::new(),
+            sources: BTreeMap::new(),
+            last_id: 0,
+            ready: BTreeSet::new(),
+            big_pipes: 0,
+            tidy: Tidy::default(),
+            buffer: vec![0; limits::LINE.saturating_add(limits::OUTPUT_READ)],
+            text: Vec::new(),
+            alone: false,
+            finish: None,
+        })
+    }
+
+    /// Runs until it is told to finish, or nobody is left to tell it anything.
+    pub fn run(&mut self) {
+        let mut busy: u32 = 0;
+        let mut last = Instant::now();
+        loop {
+            self.wait();
+            let now = Now::read();
+            let moved = self.turn(&now);
+            if self.is_done(&now) {
+                return;
+            }
+            let soon = now.mono.duration_since(last) < limits::OUTPUT_GATHER.saturating_mul(2);
+            busy = if soon && moved.bytes > 0 { busy.saturating_add(1) } else { 0 };
+            if busy >= BUSY_TURNS && !moved.hot && self.ready.is_empty() && self.finish.is_none() {
+                std::thread::sleep(limits::OUTPUT_GATHER);
+            }
+            last = Instant::now();
+        }
+    }
+
+    fn wait(&mut self) {
+        let mut events = [EpollEvent::empty(); EVENTS];
+        let timeout = match (self.ready.is_empty(), self.due()) {
+            (false, _) => EpollTimeout::ZERO,
+            (true, None) => EpollTimeout::NONE,
+            (true, Some(at)) => {
+                let left = at.saturating_duration_since(Instant::now()).as_millis().saturating_add(1);
+                EpollTimeout::try_from(i32::try_from(left).unwrap_or(i32::MAX)).unwrap_or(EpollTimeout::ZERO)
+            }
+        };
+        let count = match self.epoll.wait(&mut events, timeout) {
+            Ok(count) => count,
+            Err(Errno::EINTR) => 0,
+            Err(errno) => {
+                log::error!("cannot wait for output: {}", errno.desc());
+                std::thread::sleep(Duration::from_millis(100));
+                0
+            }
+        };
+        for event in events.get(..count).unwrap_or_default() {
+            match event.data() {
+                WAKE => drop(self.wake.read()),
+                data if data & SINK != 0 => self.flush(data & !SINK),
+                id => {
+                    if let Some(source) = self.sources.get_mut(&id) {
+                        source.left |= event.events().contains(EpollFlags::EPOLLHUP);
+                        self.ready.insert(id);
+                    }
+                }
+            }
+        }
+    }
+
+    fn turn(&mut self, now: &Now) -> Turn {
+        self.take_requests(now);
+        let mut all = Turn::default();
+        for id in self.ready.iter().copied().collect::<Vec<_>>() {
+            let turn = self.serve(id, now);
+            all.bytes = all.bytes.saturating_add(turn.bytes);
+            all.hot |= turn.hot;
+        }
+        self.tell(now);
+        all
+    }
+
+    /// The next time at which there is something to do even if nothing happens.
+    fn due(&self) -> Option<Instant> {
+        let limiters = self.services.iter().filter_map(|service| service.limiter.as_ref()?.due());
+        let sinks = self.sinks.iter().filter_map(Sink::due);
+        limiters.chain(sinks).chain(self.finish.as_ref().map(|(at, _)| *at)).min()
+    }
+
+    fn take_requests(&mut self, now: &Now) {
+        loop {
+            match self.requests.try_recv() {
+                Ok(Request::Attach(attach)) => self.attach(*attach, now),
+                Ok(Request::Read { service, from, most, answer }) => {
+                    let ring = self.by_name.get(&service).and_then(|index| self.services.get(*index));
+                    let _ = answer.try_send(ring.map(|service| service.ring.read(from, most)));
+                }
+                Ok(Request::Finish { by, done }) => {
+                    self.finish = Some((by, done));
+                    self.sources.values_mut().for_each(|source| source.last_bytes = 0);
+                    self.ready.extend(self.sources.keys());
+                }
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => {
+                    self.alone = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Takes on the streams of a new run.
+    fn attach(&mut self, attach: Attach, now: &Now) {
+        let Attach { spec, stdout, stderr, started } = attach;
+        let Some(log) = spec.log.as_deref() else { return };
+        let service = self.service(&spec, log, now);
+        for (stream, pipe) in [(Stream::Out, stdout), (Stream::Err, stderr)] {
+            let (output, rotation) = match stream {
+                Stream::Out => (&spec.stdout, &log.stdout),
+                Stream::Err if spec.stderr == spec.stdout => (&spec.stdout, &log.stdout),
+                Stream::Err => (&spec.stderr, &log.stderr),
+            };
+            let sink = self.sink(output, rotation, started);
+            self.last_id = self.last_id.saturating_add(1);
+            let id = self.last_id;
+            let source = Source::new(pipe, stream, service, sink);
+            let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
+            if let Err(errno) = self.epoll.add(source.fd(), EpollEvent::new(flags, id)) {
+                log::error!("{}: cannot read its output: {}", spec.name, errno.desc());
+                continue;
+            }
+            if let Some(sink) = self.sinks.get_mut(sink) {
+                sink.users = sink.users.saturating_add(1);
+            }
+            self.sources.insert(id, source);
+            self.ready.insert(id);
+        }
+    }
+
+    fn service(&mut self, spec: &Arc<ServiceSpec>, log: &Log, now: &Now) -> usize {
+        let known = self.by_name.get(&spec.name).copied();
+        let index = known.unwrap_or(self.services.len());
+        match self.services.get_mut(index) {
+            Some(service) if Arc::ptr_eq(&service.spec, spec) || service.spec.log == spec.log => {}
+            Some(service) => {
+                service.style = Style::new(&spec.name, log, index);
+                service.limiter = log.rate_limit.map(|rate| Limiter::new(rate, now.mono));
+                service.spec = Arc::clone(spec);
+            }
+            None => {
+                self.services.push(Service {
+                    spec: Arc::clone(spec),
+                    style: Style::new(&spec.name, log, index),
+                    limiter: log.rate_limit.map(|rate| Limiter::new(rate, now.mono)),
+                    ring: Ring::new(log.buffer),
+                    told_by: 0,
+                });
+                self.by_name.insert(spec.name.clone(), index);
+            }
+        }
+        index
+    }
+
+    /// The sink of this output: one for each place, however many write to it.
+    fn sink(&mut self, output: &Output, rotation: &Rotation, started: SystemTime) -> usize {
+        let place = match output {
+            Output::Null => Place::Null,
+            Output::Stdout => Place::Out,
+            Output::Stderr if stdio::are_one() => Place::Out,
+            Output::Stderr => Place::Err,
+            Output::File(path) => Place::File(std::path::absolute(path).unwrap_or_else(|_| path.clone())),
+        };
+        let index = match self.places.get(&place) {
+            Some(index) => *index,
+            None => {
+                let kind = match &place {
+                    Place::Null => Kind::Null,
+                    Place::Out => Stdio::out().map_or(Kind::Null, Kind::Own),
+                    Place::Err => Stdio::err().map_or(Kind::Null, Kind::Own),
+                    Place::File(path) => Kind::File(LogFile::new(path.clone(), rotation.clone())),
+                };
+                let name = match &place {
+                    Place::Null => "NULL".to_owned(),
+                    Place::Out => "standard output".to_owned(),
+                    Place::Err => "standard error".to_owned(),
+                    Place::File(path) => path.display().to_string(),
+                };
+                self.sinks.push(Sink::new(kind, name));
+                let index = self.sinks.len().saturating_sub(1);
+                self.places.insert(place, index);
+                index
+            }
+        };
+        if let Some(Kind::File(file)) = self.sinks.get_mut(index).map(|sink| &mut sink.kind) {
+            file.configure(rotation);
+            file.begin_run(started);
+        }
+        index
+    }
+
+    /// Reads from one source, and passes on what it can.
+    fn serve(&mut self, id: u64, now: &Now) -> Turn {
+        let mut turn = Turn::default();
+        self.ready.remove(&id);
+        for _ in 0..READS_PER_TURN {
+            let Some(source) = self.sources.get_mut(&id) else { return turn };
+            let Some(sink) = self.sinks.get_mut(source.sink) else { return turn };
+            if sink.is_full() {
+                sink.waiting.insert(id);
+                return turn;
+            }
+            if source.ended {
+                self.pass_rest(id, now);
+                continue;
+            }
+            let mut carry = std::mem::take(&mut source.carry);
+            let whole = frame::whole(&carry, 0);
+            if whole > 0 {
+                // Left from when its sink was full.
+                let done = self.pass(id, carry.get(..whole).unwrap_or_default(), false, now);
+                carry.drain(..done);
+                self.keep(id, &carry);
+                continue;
+            }
+            let mut buffer = std::mem::take(&mut self.buffer);
+            let held = carry.len();
+            if let Some(start) = buffer.get_mut(..held) {
+                start.copy_from_slice(&carry);
+            }
+            let read = source.read(&mut buffer, held);
+            let mut more = true;
+            match read {
+                Read::Some(count) => {
+                    turn.bytes = turn.bytes.saturating_add(count);
+                    turn.hot |= source.is_hot(count);
+                    source.last_bytes = source.last_bytes.saturating_add(count);
+                    if self.big_pipes < limits::BIG_PIPES && source.grow(count) {
+                        self.big_pipes = self.big_pipes.saturating_add(1);
+                    }
+                    let data = buffer.get(..held.saturating_add(count)).unwrap_or_default();
+                    // A pipe that gives less than it could is empty now, and says when it no longer is: epoll(7).
+                    more = source.left || held.saturating_add(count) == buffer.len();
+                    let end = frame::whole(data, held);
+                    let done = self.pass(id, data.get(..end).unwrap_or_default(), false, now);
+                    self.keep(id, data.get(done..).unwrap_or_default());
+                }
+                Read::Nothing => {
+                    source.carry = carry;
+                    more = false;
+                }
+                Read::End => {
+                    source.carry = carry;
+                    source.ended = true;
+                }
+            }
+            self.buffer = buffer;
+            if !more && !self.has_lines(id) {
+                return turn;
+            }
+        }
+        self.ready.insert(id);
+        turn
+    }
+
+    fn keep(&mut self, id: u64, rest: &[u8]) {
+        if let Some(source) = self.sources.get_mut(&id) {
+            source.carry.clear();
+            source.carry.extend(rest);
+        }
+    }
+
+    /// Whether lines are left because their sink became full.
+    fn has_lines(&self, id: u64) -> bool {
+        self.sources.get(&id).is_some_and(|source| frame::whole(&source.carry, 0) > 0)
+    }
+
+    /// Passes on lines, the last of which may lack its newline if it is its `end` all the same. Says how many bytes it took.
+    fn pass(&mut self, id: u64, lines: &[u8], end: bool, now: &Now) -> usize {
+        let Some(source) = self.sources.get(&id) else { return 0 };
+        let Some(service) = self.services.get_mut(source.service) else { return 0 };
+        let Some(sink) = self.sinks.get_mut(source.sink) else { return 0 };
+        let stream = source.stream;
+        let mut done: usize = 0;
+        if service.style.is_plain() && service.limiter.is_none() {
+            sink.put(id, lines, now, &mut self.tidy);
+            service.ring.push(now.wall, stream, lines);
+            done = lines.len();
+        } else {
+            let time = service.style.time(now.wall);
+            let coloured = sink.is_terminal();
+            while !sink.is_full() && done < lines.len() {
+                self.text.clear();
+                while let Some(rest) = lines.get(done..).filter(|rest| !rest.is_empty()) {
+                    let line = rest.get(..frame::first(rest)).unwrap_or(rest);
+                    done = done.saturating_add(line.len());
+                    if service.limiter.as_mut().is_some_and(|limiter| !limiter.allows(now.mono)) {
+                        service.told_by = id;
+                        continue;
+                    }
+                    service.ring.push(now.wall, stream, line);
+                    let text = line.strip_suffix(b"\n");
+                    let partial = text.is_none() && !end;
+                    let around = Around { stream, time: &time, coloured, partial };
+                    service.style.write(text.unwrap_or(line), &around, &mut self.text);
+                    if self.text.len() >= limits::OUTPUT_WRITE {
+                        break;
+                    }
+                }
+                sink.put(id, &self.text, now, &mut self.tidy);
+            }
+        }
+        let full = source.sink;
+        self.poll_if_full(full);
+        done
+    }
+
+    /// The pipe has ended: passes on its last line, if that has no end of its own, and forgets it.
+    fn pass_rest(&mut self, id: u64, now: &Now) {
+        let Some(source) = self.sources.get_mut(&id) else { return };
+        let rest = std::mem::take(&mut source.carry);
+        let done = self.pass(id, &rest, true, now);
+        if done < rest.len() {
+            return self.keep(id, rest.get(done..).unwrap_or_default());
+        }
+        if let Some(index) = self.services.iter().position(|service| service.told_by == id) {
+            self.tell_dropped(index, now);
+        }
+        let Some(source) = self.sources.remove(&id) else { return };
+        self.big_pipes = self.big_pipes.saturating_sub(usize::from(source.big));
+        if let Some(sink) = self.sinks.get_mut(source.sink) {
+            sink.users = sink.users.saturating_sub(1);
+            if let (0, false, Kind::File(file)) = (sink.users, sink.is_full(), &mut sink.kind) {
+                file.close();
+            }
+        }
+    }
+
+    /// Has epoll say when the sink has room again.
+    fn poll_if_full(&mut self, index: usize) {
+        let Some(sink) = self.sinks.get_mut(index).filter(|sink| sink.is_full() && !sink.polled) else { return };
+        let data = SINK | index as u64;
+        let Some(fd) = sink.fd() else { return };
+        let added = self.epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLOUT | EpollFlags::EPOLLET, data));
+        match added {
+            Ok(()) | Err(Errno::EEXIST) => sink.polled = true,
+            Err(_) => sink.give_up(),
+        }
+    }
+
+    /// There may be room in a sink.
+    fn flush(&mut self, index: u64) {
+        let now = Now::read();
+        let Some(sink) = usize::try_from(index).ok().and_then(|index| self.sinks.get_mut(index)) else { return };
+        sink.flush(&now, &mut self.tidy);
+        if !sink.is_full() {
+            self.ready.append(&mut sink.waiting);
+        }
+    }
+
+    /// Tells what is due to be told.
+    fn tell(&mut self, now: &Now) {
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now.mono);
+        for index in 0..self.services.len() {
+            let limiter = self.services.get(index).and_then(|service| service.limiter.as_ref());
+            if due(limiter.and_then(Limiter::due)) {
+                self.tell_dropped(index, now);
+            }
+        }
+        self.sinks.iter_mut().filter(|sink| due(sink.due())).for_each(Sink::tell);
+    }
+
+    /// Tells, among the service's lines, how many were dropped for their rate.
+    fn tell_dropped(&mut self, index: usize, now: &Now) {
+        let Some(service) = self.services.get_mut(index) else { return };
+        let Some(words) = service.limiter.as_mut().and_then(Limiter::tell) else { return };
+        let Some(source) = self.sources.get(&service.told_by) else { return };
+        let Some(sink) = self.sinks.get_mut(source.sink) else { return };
+        let time = service.style.time(now.wall);
+        let around = Around { stream: source.stream, time: &time, coloured: sink.is_terminal(), partial: false };
+        self.text.clear();
+        service.style.notice(&words, &around, &mut self.text);
+        sink.put(service.told_by, &self.text, now, &mut self.tidy);
+        let index = source.sink;
+        self.poll_if_full(index);
+    }
+
+    /// Whether all is passed on, or time is up.
+    fn is_done(&mut self, now: &Now) -> bool {
+        let Some((by, done)) = &self.finish else { return self.alone && self.sources.is_empty() };
+        // Who writes on and on after the end of everything is not waited for.
+        let endless = |source: &Source| source.last_bytes > limits::BIG_PIPE.saturating_mul(2);
+        let drained = self.ready.iter().filter_map(|id| self.sources.get(id)).all(endless);
+        if *by > now.mono && (!drained || self.sinks.iter().any(Sink::is_full)) {
+            return false;
+        }
+        let (by, done) = (*by, done.clone());
+        for id in self.sources.keys().copied().collect::<Vec<_>>() {
+            self.end(id, now);
+        }
+        self.sinks.iter_mut().for_each(Sink::give_up);
+        self.tidy.finish(by.saturating_duration_since(Instant::now()));
+        let _ = done.try_send(());
+        true
+    }
+
+    /// The end of Horust, for one source: a line that was begun is passed on as it is; if there is more that there was no
+    /// time for, all of it is counted as lost.
+    fn end(&mut self, id: u64, now: &Now) {
+        let Some(source) = self.sources.get_mut(&id) else { return };
+        let Some(sink) = self.sinks.get_mut(source.sink) else { return };
+        if !self.ready.contains(&id) && !sink.waiting.contains(&id) {
+            return self.pass_rest(id, now);
+        }
+        let mut left = std::mem::take(&mut source.carry);
+        let most = limits::BIG_PIPE.saturating_mul(2);
+        while let Read::Some(count) = source.read(&mut self.buffer, 0) {
+            left.extend(self.buffer.get(..count).unwrap_or_default());
+            if left.len() > most {
+                break;
+            }
+        }
+        sink.count_lost(&left);
+    }
+}
