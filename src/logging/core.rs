@@ -2,25 +2,24 @@
 //! never waits for any single place: who writes to a full one waits, the others go on. Every service's pipe is taken in
 //! turn, a bounded amount at a time.
 
-use super::file::{LogFile, Now};
-use super::frame::{self, Around, Style};
+use super::file::Now;
+use super::frame::{self, Around};
+use super::places::Sinks;
 use super::rate::Limiter;
-use super::ring::{Ring, Stream};
+use super::ring::Stream;
+use super::services::Services;
 use super::sink::{Kind, Sink};
 use super::source::{Read, Source};
-use super::stdio::{self, Stdio};
 use super::tidy::Tidy;
 use super::{Attach, Request};
 use crate::limits;
-use crate::model::{Log, Output, Rotation, ServiceSpec};
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::EventFd;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// What an epoll event is about: the wake-up call, a source by its id, or (with this bit) a sink by its index.
 const WAKE: u64 = 0;
@@ -37,10 +36,8 @@ pub struct Core {
     epoll: Epoll,
     wake: Arc<EventFd>,
     requests: Receiver<Request>,
-    services: Vec<Service>,
-    by_name: HashMap<String, usize>,
-    sinks: Vec<Sink>,
-    places: HashMap<Place, usize>,
+    services: Services,
+    sinks: Sinks,
     /// By age: the older is served first, so that a run's last lines come before the next run's first.
     sources: BTreeMap<u64, Source>,
     last_id: u64,
@@ -50,26 +47,11 @@ pub struct Core {
     tidy: Tidy,
     buffer: Vec<u8>,
     text: Vec<u8>,
+    /// When there may be something to tell: no later than when there is.
+    alarm: Option<Instant>,
     /// Nobody will ask any more.
     alone: bool,
     finish: Option<(Instant, Sender<()>)>,
-}
-
-struct Service {
-    spec: Arc<ServiceSpec>,
-    style: Style,
-    limiter: Option<Limiter>,
-    ring: Ring,
-    /// Whom the number of dropped lines is told by.
-    told_by: u64,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash)]
-enum Place {
-    Null,
-    Out,
-    Err,
-    File(PathBuf),
 }
 
 /// What one turn of a source came to.
@@ -88,10 +70,8 @@ impl Core {
             epoll,
             wake,
             requests,
-            services: Vec::new(),
-            by_name: HashMap::new(),
-            sinks: Vec::new(),
-            places: HashMap::new(),
+            services: Services::default(),
+            sinks: Sinks::default(),
             sources: BTreeMap::new(),
             last_id: 0,
             ready: BTreeSet::new(),
@@ -99,6 +79,7 @@ impl Core {
             tidy: Tidy::default(),
             buffer: vec![0; limits::LINE.saturating_add(limits::OUTPUT_READ)],
             text: Vec::new(),
+            alarm: None,
             alone: false,
             finish: None,
         })
@@ -171,9 +152,8 @@ impl Core {
 
     /// The next time at which there is something to do even if nothing happens.
     fn due(&self) -> Option<Instant> {
-        let limiters = self.services.iter().filter_map(|service| service.limiter.as_ref()?.due());
-        let sinks = self.sinks.iter().filter_map(Sink::due);
-        limiters.chain(sinks).chain(self.finish.as_ref().map(|(at, _)| *at)).min()
+        let finish = self.finish.as_ref().map(|(by, _)| *by);
+        self.alarm.into_iter().chain(finish).min()
     }
 
     fn take_requests(&mut self, now: &Now) {
@@ -181,8 +161,8 @@ impl Core {
             match self.requests.try_recv() {
                 Ok(Request::Attach(attach)) => self.attach(*attach, now),
                 Ok(Request::Read { service, from, most, answer }) => {
-                    let ring = self.by_name.get(&service).and_then(|index| self.services.get(*index));
-                    let _ = answer.try_send(ring.map(|service| service.ring.read(from, most)));
+                    let found = self.services.find(&service);
+                    let _ = answer.try_send(found.map(|service| service.ring.read(from, most)));
                 }
                 Ok(Request::Finish { by, done }) => {
                     self.finish = Some((by, done));
@@ -202,14 +182,14 @@ impl Core {
     fn attach(&mut self, attach: Attach, now: &Now) {
         let Attach { spec, stdout, stderr, started } = attach;
         let Some(log) = spec.log.as_deref() else { return };
-        let service = self.service(&spec, log, now);
+        let service = self.services.add(&spec, log, now);
         for (stream, pipe) in [(Stream::Out, stdout), (Stream::Err, stderr)] {
             let (output, rotation) = match stream {
                 Stream::Out => (&spec.stdout, &log.stdout),
                 Stream::Err if spec.stderr == spec.stdout => (&spec.stdout, &log.stdout),
                 Stream::Err => (&spec.stderr, &log.stderr),
             };
-            let sink = self.sink(output, rotation, started);
+            let sink = self.sinks.add(output, rotation, started);
             self.last_id = self.last_id.saturating_add(1);
             let id = self.last_id;
             let source = Source::new(pipe, stream, service, sink);
@@ -224,67 +204,6 @@ impl Core {
             self.sources.insert(id, source);
             self.ready.insert(id);
         }
-    }
-
-    fn service(&mut self, spec: &Arc<ServiceSpec>, log: &Log, now: &Now) -> usize {
-        let known = self.by_name.get(&spec.name).copied();
-        let index = known.unwrap_or(self.services.len());
-        match self.services.get_mut(index) {
-            Some(service) if Arc::ptr_eq(&service.spec, spec) || service.spec.log == spec.log => {}
-            Some(service) => {
-                service.style = Style::new(&spec.name, log, index);
-                service.limiter = log.rate_limit.map(|rate| Limiter::new(rate, now.mono));
-                service.spec = Arc::clone(spec);
-            }
-            None => {
-                self.services.push(Service {
-                    spec: Arc::clone(spec),
-                    style: Style::new(&spec.name, log, index),
-                    limiter: log.rate_limit.map(|rate| Limiter::new(rate, now.mono)),
-                    ring: Ring::new(log.buffer),
-                    told_by: 0,
-                });
-                self.by_name.insert(spec.name.clone(), index);
-            }
-        }
-        index
-    }
-
-    /// The sink of this output: one for each place, however many write to it.
-    fn sink(&mut self, output: &Output, rotation: &Rotation, started: SystemTime) -> usize {
-        let place = match output {
-            Output::Null => Place::Null,
-            Output::Stdout => Place::Out,
-            Output::Stderr if stdio::are_one() => Place::Out,
-            Output::Stderr => Place::Err,
-            Output::File(path) => Place::File(std::path::absolute(path).unwrap_or_else(|_| path.clone())),
-        };
-        let index = match self.places.get(&place) {
-            Some(index) => *index,
-            None => {
-                let kind = match &place {
-                    Place::Null => Kind::Null,
-                    Place::Out => Stdio::out().map_or(Kind::Null, Kind::Own),
-                    Place::Err => Stdio::err().map_or(Kind::Null, Kind::Own),
-                    Place::File(path) => Kind::File(LogFile::new(path.clone(), rotation.clone())),
-                };
-                let name = match &place {
-                    Place::Null => "NULL".to_owned(),
-                    Place::Out => "standard output".to_owned(),
-                    Place::Err => "standard error".to_owned(),
-                    Place::File(path) => path.display().to_string(),
-                };
-                self.sinks.push(Sink::new(kind, name));
-                let index = self.sinks.len().saturating_sub(1);
-                self.places.insert(place, index);
-                index
-            }
-        };
-        if let Some(Kind::File(file)) = self.sinks.get_mut(index).map(|sink| &mut sink.kind) {
-            file.configure(rotation);
-            file.begin_run(started);
-        }
-        index
     }
 
     /// Reads from one source, and passes on what it can.
@@ -398,8 +317,10 @@ impl Core {
                 sink.put(id, &self.text, now, &mut self.tidy);
             }
         }
-        let full = source.sink;
-        self.poll_if_full(full);
+        let due = service.limiter.as_ref().and_then(Limiter::due);
+        let sink = source.sink;
+        self.alarm = self.alarm.into_iter().chain(due).min();
+        self.after_put(sink);
         done
     }
 
@@ -411,7 +332,7 @@ impl Core {
         if done < rest.len() {
             return self.keep(id, rest.get(done..).unwrap_or_default());
         }
-        if let Some(index) = self.services.iter().position(|service| service.told_by == id) {
+        if let Some(index) = self.services.all().iter().position(|service| service.told_by == id) {
             self.tell_dropped(index, now);
         }
         let Some(source) = self.sources.remove(&id) else { return };
@@ -424,9 +345,13 @@ impl Core {
         }
     }
 
-    /// Has epoll say when the sink has room again.
-    fn poll_if_full(&mut self, index: usize) {
-        let Some(sink) = self.sinks.get_mut(index).filter(|sink| sink.is_full() && !sink.polled) else { return };
+    /// Sees to it that what a sink needs later is not forgotten: something to be told, or room.
+    fn after_put(&mut self, index: usize) {
+        let Some(sink) = self.sinks.get_mut(index) else { return };
+        self.alarm = self.alarm.into_iter().chain(sink.due()).min();
+        if !sink.is_full() || sink.polled {
+            return;
+        }
         let data = SINK | index as u64;
         let Some(fd) = sink.fd() else { return };
         let added = self.epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLOUT | EpollFlags::EPOLLET, data));
@@ -441,6 +366,7 @@ impl Core {
         let now = Now::read();
         let Some(sink) = usize::try_from(index).ok().and_then(|index| self.sinks.get_mut(index)) else { return };
         sink.flush(&now, &mut self.tidy);
+        self.alarm = self.alarm.into_iter().chain(sink.due()).min();
         if !sink.is_full() {
             self.ready.append(&mut sink.waiting);
         }
@@ -449,13 +375,18 @@ impl Core {
     /// Tells what is due to be told.
     fn tell(&mut self, now: &Now) {
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now.mono);
-        for index in 0..self.services.len() {
-            let limiter = self.services.get(index).and_then(|service| service.limiter.as_ref());
+        if !due(self.alarm) {
+            return;
+        }
+        for index in 0..self.services.all().len() {
+            let limiter = self.services.all().get(index).and_then(|service| service.limiter.as_ref());
             if due(limiter.and_then(Limiter::due)) {
                 self.tell_dropped(index, now);
             }
         }
-        self.sinks.iter_mut().filter(|sink| due(sink.due())).for_each(Sink::tell);
+        self.sinks.all_mut().iter_mut().filter(|sink| due(sink.due())).for_each(Sink::tell);
+        let limiters = self.services.all().iter().filter_map(|service| service.limiter.as_ref()?.due());
+        self.alarm = limiters.chain(self.sinks.all().iter().filter_map(Sink::due)).min();
     }
 
     /// Tells, among the service's lines, how many were dropped for their rate.
@@ -470,7 +401,7 @@ impl Core {
         service.style.notice(&words, &around, &mut self.text);
         sink.put(service.told_by, &self.text, now, &mut self.tidy);
         let index = source.sink;
-        self.poll_if_full(index);
+        self.after_put(index);
     }
 
     /// Whether all is passed on, or time is up.
@@ -479,14 +410,14 @@ impl Core {
         // Who writes on and on after the end of everything is not waited for.
         let endless = |source: &Source| source.last_bytes > limits::BIG_PIPE.saturating_mul(2);
         let drained = self.ready.iter().filter_map(|id| self.sources.get(id)).all(endless);
-        if *by > now.mono && (!drained || self.sinks.iter().any(Sink::is_full)) {
+        if *by > now.mono && (!drained || self.sinks.all().iter().any(Sink::is_full)) {
             return false;
         }
         let (by, done) = (*by, done.clone());
         for id in self.sources.keys().copied().collect::<Vec<_>>() {
             self.end(id, now);
         }
-        self.sinks.iter_mut().for_each(Sink::give_up);
+        self.sinks.all_mut().iter_mut().for_each(Sink::give_up);
         self.tidy.finish(by.saturating_duration_since(Instant::now()));
         let _ = done.try_send(());
         true
