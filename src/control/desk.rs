@@ -32,6 +32,8 @@ pub struct Answer {
 
 /// One service as readers see it.
 pub struct View {
+    /// Which one.
+    pub id: ServiceId,
     /// The supervisor's view.
     pub status: Status,
     /// Why it has given up, in words.

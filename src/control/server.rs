@@ -4,6 +4,7 @@
 use super::desk::Desk;
 use super::patient::Patient;
 use super::router;
+use super::wire::Problem;
 use crate::limits;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use hyper::server::conn::http1;
@@ -73,7 +74,8 @@ fn run(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = tokio::net::UnixListener::from_std(listener)?;
-        let router = router::new(Arc::new(desk), end.clone());
+        let porch = Arc::new(Semaphore::new(limits::CLIENTS));
+        let router = router::new(Arc::new(desk));
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
@@ -81,8 +83,8 @@ fn run(
             };
             match accepted {
                 Ok((stream, _)) => match (gate(&stream), Arc::clone(room).try_acquire_owned()) {
-                    (Err(why), _) => refuse(&stream, "403 Forbidden", &why),
-                    (_, Err(_)) => refuse(&stream, "503 Service Unavailable", "too many clients"),
+                    (Err(why), _) => refuse(stream, &porch, "403 Forbidden", &why),
+                    (_, Err(_)) => refuse(stream, &porch, "503 Service Unavailable", "too many clients"),
                     (Ok(()), Ok(seat)) => {
                         let (router, end) = (router.clone(), end.clone());
                         tokio::spawn(async move {
@@ -121,15 +123,22 @@ async fn attend(stream: UnixStream, router: axum::Router, mut end: watch::Receiv
     let _ = connection.await;
 }
 
-/// Says no to somebody who is not served, without waiting: what does not fit into the socket is lost.
-fn refuse(stream: &UnixStream, status: &str, why: &str) {
+/// Says no to somebody who is not served. What of it does not fit into the socket is lost, and so is all of it if too
+/// many get this answer at the same time.
+fn refuse(stream: UnixStream, porch: &Arc<Semaphore>, status: &str, why: &str) {
+    let Ok(place) = Arc::clone(porch).try_acquire_owned() else { return };
     let (code, title) = status.split_once(' ').unwrap_or((status, ""));
-    let problem = super::wire::Problem {
-        title: title.to_owned(),
-        status: code.parse().unwrap_or_default(),
-        detail: why.to_owned(),
-    };
+    let (title, status_code) = (title.to_owned(), code.parse().unwrap_or_default());
+    let problem = Problem { title, status: status_code, detail: why.to_owned() };
     let body = serde_json::to_string(&problem).unwrap_or_default();
     let head = format!("HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\nconnection: close\r\n");
-    let _ = stream.try_write(format!("{head}content-length: {}\r\n\r\n{body}", body.len()).as_bytes());
+    let answer = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+    tokio::spawn(async move {
+        let _place = place;
+        // Its request has to be read first: what is closed with something unread loses what was written (unix(7)).
+        let _ = tokio::time::timeout(limits::CLIENT_FLUSH, stream.readable()).await;
+        let mut request = [0; 4096];
+        while matches!(stream.try_read(&mut request), Ok(1..)) {}
+        let _ = stream.try_write(answer.as_bytes());
+    });
 }

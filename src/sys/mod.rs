@@ -10,6 +10,7 @@ pub mod limits;
 pub mod memory;
 pub mod oom;
 mod order;
+pub mod peer;
 pub mod poll;
 pub mod process;
 pub mod program;
