@@ -11,3 +11,5 @@ mod files;
 mod support;
 #[path = "config/valid.rs"]
 mod valid;
+#[path = "config/waits.rs"]
+mod waits;

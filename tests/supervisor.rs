@@ -4,8 +4,14 @@
 
 #[path = "supervisor/checker.rs"]
 mod checker;
+#[path = "supervisor/conditions.rs"]
+mod conditions;
 #[path = "supervisor/depend.rs"]
 mod depend;
+#[path = "supervisor/docs.rs"]
+mod docs;
+#[path = "supervisor/hand.rs"]
+mod hand;
 #[path = "supervisor/health.rs"]
 mod health;
 #[path = "supervisor/random.rs"]

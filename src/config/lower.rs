@@ -1,6 +1,7 @@
 //! From the keys of one file to one service: defaults are filled in, and what only makes sense together is checked.
 //! References to other services stay names here; `graph` resolves them.
 
+use super::after::Waits;
 use super::diagnostic::{Source, Span};
 use super::kinds::ReadyWhen;
 use super::schema::{self, Main};
@@ -25,7 +26,7 @@ pub struct Draft {
     /// Where its name is written; the start of the file if it isn't.
     pub name_span: Span,
     /// `start-after`.
-    pub start_after: Vec<At<String>>,
+    pub start_after: Vec<Waits>,
     /// `shutdown-after`.
     pub shutdown_after: Vec<At<String>>,
     /// `die-if-failed`.
@@ -80,7 +81,7 @@ pub fn lower(main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
         source: cx.source.clone(),
         spec,
         name_span,
-        start_after: names(main.start_after),
+        start_after: main.start_after.map(|at| at.value.0).unwrap_or_default(),
         shutdown_after: names(main.shutdown_after),
         die_if_failed: names(termination.die_if_failed),
     }

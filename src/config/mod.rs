@@ -1,6 +1,7 @@
 //! TOML text in, a `Plan` and diagnostics out. All errors of all files are found in one go; nothing is dropped
 //! silently. It reads files, but never the environment (that comes through a closure), and it starts nothing.
 
+mod after;
 mod diagnostic;
 mod graph;
 mod kinds;
@@ -19,7 +20,7 @@ pub use sample::sample_service;
 pub use template::Env;
 
 use crate::limits;
-use crate::model::{Plan, ServiceId, ServiceSpec, Settings};
+use crate::model::{Need, Plan, ServiceId, ServiceSpec, Settings};
 use lower::Draft;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -199,7 +200,8 @@ fn leave_out(
     loop {
         let out = |id: &ServiceId| unusable.get(id.index()).is_some_and(Option::is_some);
         let next = drafts.iter().zip(&unusable).map(|(draft, why)| {
-            let needs = || draft.spec.start_after.iter().copied().find(out);
+            let needs =
+                || draft.spec.start_after.iter().filter(|need| need.required).map(|need| need.service).find(out);
             why.clone().or_else(|| Some(format!("it starts after `{}`, which is left out", name(needs()?))))
         });
         let next: Vec<_> = next.collect();
@@ -222,7 +224,15 @@ fn leave_out(
     let usable = drafts.into_iter().zip(&unusable).filter(|(_, why)| why.is_none());
     usable
         .map(|(mut draft, _)| {
-            renumber(&mut draft.spec.start_after);
+            draft.spec.start_after = draft
+                .spec
+                .start_after
+                .iter()
+                .filter_map(|need| {
+                    let service = renumbered.get(need.service.index()).copied().flatten()?;
+                    Some(Need { service, ..*need })
+                })
+                .collect();
             renumber(&mut draft.spec.shutdown_after);
             renumber(&mut draft.spec.termination.die_if_failed);
             Arc::new(draft.spec)

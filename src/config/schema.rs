@@ -1,11 +1,12 @@
 //! Every key, declared once: its name, other spellings, kind, default, meaning and a sample. The readers, the sample
 //! page and all further documentation come from here. What a key does is decided in `lower`, not here.
 
+use super::after::Afters;
 use super::diagnostic::Span;
 use super::kinds::{Endpoint, ReadyWhen, Rewrite, WebServer};
 use super::table::{Key, Table, entries, normal, put, read_tables, store, table, unknown};
 use super::values::{At, Codes, Cx, Names, Number, Read, Size, Variables, closest, variable};
-use crate::model::{Command, FailureStrategy, Growth, IdOrName, Kind, Output, RestartStrategy, Signal};
+use crate::model::{Command, Condition, FailureStrategy, Growth, IdOrName, Kind, Output, RestartStrategy, Signal};
 use std::path::PathBuf;
 use std::time::Duration;
 use toml::Spanned;
@@ -28,8 +29,11 @@ table! {
         working_directory: PathBuf = "working-directory", default "Horust's own directory", sample r#""/tmp""#;
         /// How long to wait before every start.
         start_delay: Duration = "start-delay", default "0s", sample r#""2s""#;
-        /// Start only once these services are ready or have finished.
-        start_after: Names = "start-after", default "none", sample r#"["database"]"#;
+        /// Start only once these services are ready or have finished. An entry can also be a table that says what to
+        /// wait for: `started`, `ready`, `healthy`, `completed`, `completed-successfully` or `failed`. With
+        /// `required = false` it is about the order only: what fails or does not exist is not waited for.
+        start_after: Afters = "start-after",
+            default "none", sample r#"["database", { name = "cache", condition = "healthy", required = false }]"#;
         /// Stop only once these services have stopped. Without it, services stop in reverse start order.
         shutdown_after: Names = "shutdown-after", default "none", sample r#"["web"]"#;
         /// Where its standard output goes: STDOUT or STDERR (Horust's own), NULL, or a file to append to.
@@ -62,6 +66,19 @@ table! {
         termination: Termination = "termination", default "", sample "";
         /// What it may use at most.
         resource_limit: ResourceLimit = "resource-limit" old "resource", default "", sample "";
+    }
+}
+
+table! {
+    /// An entry of `start-after`
+    After {
+        /// The service that is waited for.
+        name: String = "name", default "required", sample r#""database""#;
+        /// What has to be true of it: its program runs, it is ready, its health checks pass, or it is over: either way, with
+        /// success, or after a failure for good.
+        condition: Condition = "condition", default "ready", sample r#""healthy""#;
+        /// If false, it is about the order only: what fails or does not exist is not waited for.
+        required: bool = "required", default "true", sample "true";
     }
 }
 
@@ -164,7 +181,7 @@ table! {
     }
 }
 
-read_tables!(Restart, Healthiness, Failure, Termination, ResourceLimit);
+read_tables!(After, Restart, Healthiness, Failure, Termination, ResourceLimit);
 
 table! {
     /// `horust.toml`

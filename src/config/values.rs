@@ -3,7 +3,7 @@
 
 use super::diagnostic::{Diagnostic, Severity, Source, Span};
 use super::table::Key;
-use crate::model::{FailureStrategy, Growth, Kind, RestartStrategy};
+use crate::model::{Condition, FailureStrategy, Growth, Kind, RestartStrategy};
 use humantime_serde::re::humantime;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
@@ -317,5 +317,7 @@ words! {
         "`linear`, `constant` or `exponential`", "Growth";
     FailureStrategy, FailureStrategyDef { Ignore, #[serde(alias = "kill-all")] Shutdown, KillDependents },
         "`ignore`, `shutdown` or `kill-dependents`", "FailureStrategy";
+    Condition, ConditionDef { Started, Ready, Healthy, Completed, CompletedSuccessfully, Failed },
+        "`started`, `ready`, `healthy`, `completed`, `completed-successfully` or `failed`", "Condition";
     Kind, KindDef { Daemon, Oneshot }, "`daemon` or `oneshot`", "Kind";
 }

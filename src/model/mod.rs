@@ -1,11 +1,13 @@
 //! Plain data that every part speaks: ids, time, signals, exits, service specs. No serde, no I/O, nothing of ours.
 
+mod depend;
 mod exit;
 mod id;
 mod signal;
 mod spec;
 mod time;
 
+pub use depend::{Condition, Need};
 pub use exit::Exit;
 pub use id::{ProbeId, RunId, ServiceId};
 pub use signal::Signal;

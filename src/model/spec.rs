@@ -1,6 +1,6 @@
 //! What the user wants, resolved: names are ids, durations are durations, defaults are filled in.
 
-use super::{ServiceId, Signal};
+use super::{Need, ServiceId, Signal};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,8 +54,8 @@ pub struct ServiceSpec {
     pub working_directory: Option<PathBuf>,
     /// Waited before every start.
     pub start_delay: Duration,
-    /// Services that must be Running or Finished first.
-    pub start_after: Vec<ServiceId>,
+    /// What has to be true of other services first.
+    pub start_after: Vec<Need>,
     /// Services that must have stopped before this one is stopped, on top of the reverse of the start order.
     pub shutdown_after: Vec<ServiceId>,
     /// Standard output.

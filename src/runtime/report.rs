@@ -21,6 +21,7 @@ pub fn log(plan: &Plan, report: &Report) {
         }
         Report::Throttled(id) => warn!("{}: ends at once again and again; held to ten starts a second", name(*id)),
         Report::Finished(id) => info!("{}: finished", name(*id)),
+        Report::NotNeeded(id, other) => info!("{}: not needed: {} has not failed", name(*id), name(*other)),
         Report::GaveUp(id, reason) => {
             let place = plan.services.get(id.index()).map(|spec| &spec.origin);
             let place = place.filter(|at| at.file != Path::new(""));
@@ -31,7 +32,14 @@ pub fn log(plan: &Plan, report: &Report) {
         Report::Stopping(run, StopCause::DiedWith(other)) => {
             warn!("{}: stopped, because {} has failed", of(run), name(*other));
         }
-        Report::Stopping(run, StopCause::Leftovers | StopCause::Unhealthy(_) | StopCause::Shutdown) => {
+        Report::Stopping(
+            run,
+            StopCause::Leftovers
+            | StopCause::Unhealthy(_)
+            | StopCause::Asked
+            | StopCause::Restart
+            | StopCause::Shutdown,
+        ) => {
             debug!("{}: is asked to stop", of(run));
         }
         Report::Killing(run, wait) => warn!("{}: did not stop within {}: killed", of(run), format_duration(*wait)),
@@ -56,6 +64,7 @@ fn explain(plan: &Plan, reason: &Reason) -> String {
         Reason::Spawn(error) => error.message.clone(),
         Reason::Unhealthy(why, _) => format!("was unhealthy: {why}"),
         Reason::Dependency(other) => format!("starts after {}, which has failed", name(other)),
+        Reason::DependencyOver(other) => format!("waits for {} to be healthy, which has finished", name(other)),
         Reason::DiedWith(other) => format!("depends on {}, which has failed", name(other)),
         Reason::Unkillable => "has processes that even SIGKILL does not end".to_owned(),
     }

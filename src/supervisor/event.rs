@@ -30,6 +30,19 @@ pub enum Event {
     TreeEmpty(RunId),
     /// A probe has an answer: passed, or why not.
     Probed(ProbeId, Result<(), String>),
+    /// Somebody has asked for something.
+    Commanded(Command),
+}
+
+/// What people can ask for. A service that the supervisor does not know is ignored: who takes the wish in has to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Start it, and what it needs.
+    Start(ServiceId),
+    /// Stop it, and don't start it again.
+    Stop(ServiceId),
+    /// Stop it if it runs, and start it again.
+    Restart(ServiceId),
 }
 
 /// Why a program could not be run.
@@ -93,6 +106,8 @@ pub enum Report {
     Throttled(ServiceId),
     /// The service has finished.
     Finished(ServiceId),
+    /// The service will not start: it was to start after this one's failure, which has finished.
+    NotNeeded(ServiceId, ServiceId),
     /// The service has given up.
     GaveUp(ServiceId, Reason),
     /// The service failed its health checks.
@@ -124,6 +139,8 @@ pub enum Reason {
     Unhealthy(String, Option<Exit>),
     /// A service that it starts after has given up.
     Dependency(ServiceId),
+    /// A service that was to be healthy has finished.
+    DependencyOver(ServiceId),
     /// A service that it dies with has given up.
     DiedWith(ServiceId),
     /// Processes of it would not die.
@@ -139,6 +156,10 @@ pub enum StopCause {
     Unhealthy(String),
     /// A service that it dies with has given up.
     DiedWith(ServiceId),
+    /// Somebody has asked for it.
+    Asked,
+    /// It is to run again.
+    Restart,
     /// Everything is stopped.
     Shutdown,
 }
@@ -160,7 +181,11 @@ impl Reason {
             Reason::Spawn(error) => error.code,
             // A sick service that exited cleanly on request has failed all the same.
             Reason::Unhealthy(_, Some(exit)) => exit.shell_code().max(1),
-            Reason::Unhealthy(_, None) | Reason::Dependency(_) | Reason::DiedWith(_) | Reason::Unkillable => 1,
+            Reason::Unhealthy(_, None)
+            | Reason::Dependency(_)
+            | Reason::DependencyOver(_)
+            | Reason::DiedWith(_)
+            | Reason::Unkillable => 1,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Supervisor;
 use super::event::{Action, Report, StopCause};
-use super::service::State;
+use super::state::State;
 use crate::model::{Health, Mono, ProbeId, ServiceId, ServiceSpec};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ pub struct Probing {
     round: u32,
     passes: u32,
     failures: u32,
+    healthy: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,12 +28,22 @@ enum Phase {
 impl Probing {
     /// Nothing is asked.
     pub fn off() -> Probing {
-        Probing { phase: Phase::Off, round: 0, passes: 0, failures: 0 }
+        Probing { phase: Phase::Off, round: 0, passes: 0, failures: 0, healthy: false }
     }
 
     /// The first round starts then.
     pub fn from(at: Mono) -> Probing {
         Probing { phase: Phase::Resting(at), ..Probing::off() }
+    }
+
+    /// As `from`, for a service whose checks have just made it ready.
+    pub fn healthy_from(at: Mono) -> Probing {
+        Probing { healthy: true, ..Probing::from(at) }
+    }
+
+    /// Whether the last rounds have passed, as many as are asked for.
+    pub fn is_healthy(&self) -> bool {
+        self.healthy
     }
 
     /// When something must be done.
@@ -102,9 +113,16 @@ impl Supervisor {
         probing.passes = probing.passes.saturating_add(1);
         probing.phase = Phase::Resting(now.after(interval));
         let enough = probing.passes >= success_threshold;
+        let news = enough && !probing.healthy;
+        probing.healthy |= enough;
         match matches!(self.services[id].state, State::Started { .. }) && enough {
             true => self.ready(id, out),
-            false => self.rearm(id),
+            false => {
+                self.rearm(id);
+                if news {
+                    self.touch_neighbours(id);
+                }
+            }
         }
     }
 

@@ -6,6 +6,7 @@
     reason = "only `Services` is indexed, by ids of the plan or checked by `is_current`"
 )]
 
+mod command;
 mod depend;
 mod event;
 mod health;
@@ -13,12 +14,13 @@ mod invariants;
 mod restart;
 mod service;
 mod shutdown;
+mod state;
 mod stop;
 mod timers;
 
-pub use event::{Action, Cause, Event, Reason, Report, SpawnError, Status, StopCause, Target};
+pub use event::{Action, Cause, Command, Event, Reason, Report, SpawnError, Status, StopCause, Target};
 pub use invariants::Broken;
-pub use service::State;
+pub use state::State;
 
 use crate::model::{Mono, Plan, RunId, ServiceId};
 use depend::Links;
@@ -93,6 +95,7 @@ impl Supervisor {
             Event::Exited { run, exit, left } => self.on_exited(run, exit, left, out),
             Event::TreeEmpty(run) => self.on_tree_empty(run, out),
             Event::Probed(probe, answer) => self.on_probed(probe, answer, out),
+            Event::Commanded(command) => self.on_command(command, out),
         }
     }
 

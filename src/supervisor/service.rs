@@ -21,108 +21,17 @@
 //! What a user wants (`wanted`, `stop_asked`) and what is (`state`) are separate. Each variant of `State` carries what is
 //! true in that state only. A fact about an older run is dropped before it comes here.
 
-use super::depend::Gate;
+use super::depend::{Gate, Never};
 use super::event::{Action, Reason, Report, SpawnError, Status, StopCause};
 use super::health::Probing;
 use super::restart::{Next, Streak, is_success};
-use super::stop::Ladder;
+use super::state::State;
 use super::{Supervisor, never};
 use crate::limits;
 use crate::model::{Exit, FailureStrategy, Mono, Plan, Readiness, RunId, ServiceId, ServiceSpec};
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// What a service is doing.
-#[derive(Clone, Debug, PartialEq)]
-pub enum State {
-    /// Waits until it is wanted and its gate is open.
-    Initial,
-    /// Waits out its `start-delay`.
-    Delay {
-        /// When it is spawned.
-        until: Mono,
-    },
-    /// Its spawn has been ordered.
-    Spawning,
-    /// Its program runs, but is not ready.
-    Started {
-        /// Asks whether it is ready.
-        probing: Probing,
-    },
-    /// Its program is ready.
-    Running {
-        /// When it became so.
-        since: Mono,
-        /// Asks whether it is healthy.
-        probing: Probing,
-    },
-    /// Its processes are being stopped.
-    Stopping(Ladder),
-    /// Waits to be started again.
-    Backoff {
-        /// When its gate is looked at again.
-        until: Mono,
-        /// After a failure, or after a success.
-        failed: bool,
-    },
-    /// It is over.
-    Finished,
-    /// It has given up.
-    FinishedFailed {
-        /// Why.
-        reason: Reason,
-    },
-}
-
-impl State {
-    /// Whether processes of this service may exist.
-    pub fn is_live(&self) -> bool {
-        match self {
-            State::Spawning | State::Started { .. } | State::Running { .. } | State::Stopping(_) => true,
-            State::Initial
-            | State::Delay { .. }
-            | State::Backoff { .. }
-            | State::Finished
-            | State::FinishedFailed { .. } => false,
-        }
-    }
-
-    /// Whether something will happen to this service without anything happening to another one first.
-    pub(super) fn is_active(&self) -> bool {
-        self.is_live() || matches!(self, State::Delay { .. } | State::Backoff { .. })
-    }
-
-    /// Whether the next thing to happen to it is a start.
-    pub(super) fn awaits_start(&self) -> bool {
-        matches!(self, State::Initial | State::Delay { .. } | State::Backoff { .. })
-    }
-
-    /// Horust's word for it.
-    pub fn name(&self) -> &'static str {
-        match self {
-            State::Initial => "Initial",
-            State::Delay { .. } | State::Spawning => "Starting",
-            State::Started { .. } => "Started",
-            State::Running { .. } => "Running",
-            State::Stopping(_) => "InKilling",
-            State::Backoff { failed: true, .. } => "Failed",
-            State::Backoff { failed: false, .. } => "Success",
-            State::Finished => "Finished",
-            State::FinishedFailed { .. } => "FinishedFailed",
-        }
-    }
-
-    /// When something must be done about it.
-    fn deadline(&self) -> Option<Mono> {
-        match self {
-            State::Delay { until } | State::Backoff { until, .. } => Some(*until),
-            State::Started { probing } | State::Running { probing, .. } => probing.deadline(),
-            State::Stopping(ladder) => Some(ladder.until),
-            State::Initial | State::Spawning | State::Finished | State::FinishedFailed { .. } => None,
-        }
-    }
-}
 
 /// How a run has ended, in the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,6 +40,8 @@ pub enum Outcome {
     Failure(Reason),
     /// Horust stopped it for good.
     Stopped,
+    /// Horust stopped it to run it again.
+    Renewed,
     /// It takes no part any more: no restart.
     GivenUp(Reason),
 }
@@ -265,8 +176,19 @@ impl Supervisor {
             match self.start_gate(id) {
                 Gate::Open if service.state == State::Initial => self.begin(id, out),
                 // Its `start-delay` or backoff has to pass first.
-                Gate::Open | Gate::Shut => {}
-                Gate::Failed(needed) => self.give_up(id, Reason::Dependency(needed), out),
+                Gate::Open | Gate::Shut(_) => {}
+                Gate::Never(never) => self.never_starts(id, never, out),
+            }
+        }
+    }
+
+    fn never_starts(&mut self, id: ServiceId, never: Never, out: &mut Vec<Action>) {
+        match never {
+            Never::Failed(needed) => self.give_up(id, Reason::Dependency(needed), out),
+            Never::Over(needed) => self.give_up(id, Reason::DependencyOver(needed), out),
+            Never::Unneeded(needed) => {
+                out.push(Action::Report(Report::NotNeeded(id, needed)));
+                self.set_state(id, State::Finished);
             }
         }
     }
@@ -308,7 +230,7 @@ impl Supervisor {
             State::Delay { .. } => match self.start_gate(id) {
                 Gate::Open => self.spawn(id, out),
                 // What it needs has gone while it waited.
-                Gate::Shut | Gate::Failed(_) => self.await_gate(id),
+                Gate::Shut(_) | Gate::Never(_) => self.await_gate(id),
             },
             State::Backoff { .. } => self.await_gate(id),
             State::Started { .. } | State::Running { .. } => self.on_probe_deadline(id, out),
@@ -319,7 +241,7 @@ impl Supervisor {
         }
     }
 
-    fn await_gate(&mut self, id: ServiceId) {
+    pub(super) fn await_gate(&mut self, id: ServiceId) {
         self.set_state(id, State::Initial);
         self.dirty.push_back(id);
     }
@@ -361,7 +283,9 @@ impl Supervisor {
         out.push(Action::Report(Report::Ready(service.run(id), now.since(service.started))));
         let probing = match &service.spec.health {
             None => Probing::off(),
-            Some(health) if service.spec.readiness == Readiness::Health => Probing::from(now.after(health.interval)),
+            Some(health) if service.spec.readiness == Readiness::Health => {
+                Probing::healthy_from(now.after(health.interval))
+            }
             Some(health) => Probing::from(now.after(health.initial_delay)),
         };
         self.set_state(id, State::Running { since: now, probing });
@@ -433,6 +357,7 @@ impl Supervisor {
         let policy = &service.spec.restart;
         let (next, failure) = match outcome {
             Outcome::Stopped => return self.finish(id, out),
+            Outcome::Renewed => return self.await_gate(id),
             Outcome::GivenUp(reason) => return self.give_up(id, reason, out),
             Outcome::Success => (service.streak.after_success(policy), None),
             Outcome::Failure(reason) => (service.streak.after_failure(policy, noise), Some(reason)),

@@ -2,7 +2,7 @@
 
 use super::Supervisor;
 use super::event::{Action, Cause, Report, StopCause, Target};
-use super::service::State;
+use super::state::State;
 use crate::limits;
 use crate::model::{ServiceId, Signal};
 

@@ -2,8 +2,9 @@
 //! would not die.
 
 use super::event::{Action, Reason, Report, StopCause, Target};
-use super::service::{Outcome, State, outcome_of};
+use super::service::{Outcome, outcome_of};
 use super::shutdown::Phase;
+use super::state::State;
 use super::{Supervisor, never};
 use crate::limits;
 use crate::model::{Exit, Mono, RunId, ServiceId, ServiceSpec, Signal};
@@ -25,7 +26,8 @@ impl Ladder {
     /// What the end of this run counts as. `exit` is how its main process ended, if it ever ran.
     pub fn outcome(&self, spec: &ServiceSpec, exit: Option<Exit>) -> Outcome {
         match (&self.cause, exit) {
-            (StopCause::Shutdown, _) => Outcome::Stopped,
+            (StopCause::Shutdown | StopCause::Asked, _) => Outcome::Stopped,
+            (StopCause::Restart, _) => Outcome::Renewed,
             (StopCause::DiedWith(other), _) => Outcome::GivenUp(Reason::DiedWith(*other)),
             (StopCause::Unhealthy(why), exit) => Outcome::Failure(Reason::Unhealthy(why.clone(), exit)),
             (StopCause::Leftovers, Some(exit)) => outcome_of(exit, spec),

@@ -112,7 +112,7 @@ error: there is no `command`, so nothing to run
             "command = \"/bin/a\"\nstart-after = [1]\nstdout = 3\nautostart = \"yes\"\nrestart = \"always\"\n[environment]\nkeep-env = \"x\"\n",
         )],
         r#"
-error: `start-after` must be a string or a list of strings, not an integer
+error: `start-after` must be a name, a table such as { name = "db", condition = "healthy" }, or a list of these, not an integer
  --> a.toml:2:16
   |
 2 | start-after = [1]

@@ -3,8 +3,8 @@
 use super::support::{Set, one, warnings};
 use horust::config::{Options, load, render, sample_service};
 use horust::model::{
-    Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, IdOrName, Kind, Origin, Output,
-    Plan, Probe, Process, Readiness, Restart, RestartStrategy, ServiceId, ServiceSpec, Signal, Termination,
+    Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, IdOrName, Kind, Need, Origin,
+    Output, Plan, Probe, Process, Readiness, Restart, RestartStrategy, ServiceId, ServiceSpec, Signal, Termination,
 };
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -181,7 +181,7 @@ fn the_first_readmes_flat_form_loads() {
     let app = &loaded.plan.services[0];
     assert_eq!(app.command, words(&["/usr/bin/app.sh"]));
     assert_eq!(app.origin.line, 2);
-    assert_eq!(app.start_after, [ServiceId(1)]);
+    assert_eq!(app.start_after, [Need::ready(ServiceId(1))]);
     assert_eq!((app.restart.strategy, app.start_delay), (RestartStrategy::Always, 10 * SECOND));
 }
 
@@ -323,7 +323,7 @@ fn names_refer_to_services_with_or_without_toml() {
     let services = set.services();
     let names: Vec<_> = services.iter().map(|service| service.name.as_str()).collect();
     assert_eq!(names, ["web", "b", "c"]);
-    assert_eq!(services[0].start_after, [ServiceId(1), ServiceId(2)]);
+    assert_eq!(services[0].start_after, [1, 2].map(|id| Need::ready(ServiceId(id))));
     assert_eq!(services[0].termination.die_if_failed, [ServiceId(2)]);
     assert_eq!(services[1].shutdown_after, [ServiceId(2)]);
 }

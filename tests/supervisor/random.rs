@@ -5,9 +5,10 @@ use crate::script::{Answer, OnStop, Script, Svc, ms, usr1};
 use crate::world::World;
 use horust::limits;
 use horust::model::{
-    Exit, FailureStrategy, Growth, Kind, Mono, Plan, Readiness, RestartStrategy, ServiceId, ServiceSpec, Settings,
-    Signal,
+    Condition, Exit, FailureStrategy, Growth, Kind, Mono, Need, Plan, Readiness, RestartStrategy, ServiceId,
+    ServiceSpec, Settings, Signal,
 };
+use horust::supervisor::Command;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::OnceLock;
@@ -80,8 +81,13 @@ fn script(dice: &mut Dice) -> Script {
 
 /// `earlier` may be waited for at the start, `later` at the stop: so there is no cycle.
 fn policies(dice: &mut Dice, spec: &mut ServiceSpec, earlier: &[ServiceId], later: &[ServiceId], all: &[ServiceId]) {
-    let some = |dice: &mut Dice, of: &[ServiceId], odds| of.iter().copied().filter(|_| dice.one_in(odds)).collect();
-    spec.start_after = some(dice, earlier, 3);
+    let some = |dice: &mut Dice, of: &[ServiceId], odds| -> Vec<ServiceId> {
+        of.iter().copied().filter(|_| dice.one_in(odds)).collect()
+    };
+    for id in some(dice, earlier, 3) {
+        let condition = if dice.one_in(2) { Condition::Ready } else { dice.pick(&Condition::ALL) };
+        spec.start_after.push(Need { service: id, condition, required: !dice.one_in(4) });
+    }
     spec.shutdown_after = some(dice, later, 6);
     spec.termination.die_if_failed = some(dice, all, 10);
     spec.termination.wait = ms(dice.pick(&[0, 50, 200, 1000]));
@@ -160,11 +166,17 @@ fn live(seed: u64) -> World {
     let (mut world, mut dice) = world(seed);
     world.boot();
     let mut at = 0;
+    let by_hand = dice.one_in(2);
     while dice.one_in(2) {
         at += dice.below(2500);
         world.until(at);
         if world.exit.is_none() {
             world.signal(dice.pick(&[Signal::HUP, usr1(), Signal::QUIT, Signal::CONT]));
+        }
+        let count = u64::try_from(world.plan.services.len()).unwrap();
+        if by_hand && world.exit.is_none() && dice.one_in(2) {
+            let id = ServiceId(u32::try_from(dice.below(count)).unwrap());
+            world.command(dice.pick(&[Command::Start(id), Command::Stop(id), Command::Restart(id)]));
         }
     }
     world.until(at + dice.below(4000));
@@ -182,11 +194,12 @@ fn live(seed: u64) -> World {
     world.end();
     let took = world.now.since(asked);
     assert!(took <= longest_stop(&world.plan), "the stop took {took:?}");
-    let idle = |id: &ServiceId| world.state(id.0) == "Initial";
+    // What was stopped by hand is waited for as well.
+    let idle = |id: &ServiceId| world.state(id.0) == "Initial" || (by_hand && world.state(id.0) == "Finished");
     for id in world.plan.ids().filter(|id| !["Finished", "FinishedFailed"].contains(&world.state(id.0))) {
         let spec = &world.plan.services[id.index()];
-        let waits = !spec.autostart || spec.start_after.iter().any(idle);
-        assert!(idle(&id) && waits, "{id:?} is left over: {}", world.state(id.0));
+        let waits = !spec.autostart || spec.start_after.iter().any(|need| idle(&need.service));
+        assert!(world.state(id.0) == "Initial" && waits, "{id:?} is left over: {}", world.state(id.0));
     }
     world
 }

@@ -1,7 +1,7 @@
 //! What the processes of a service do in the fake world, and how a test writes such a service down. Plain data; the
 //! world acts it out.
 
-use horust::model::{Exit, Health, Probe, Readiness, ServiceId, ServiceSpec, Signal};
+use horust::model::{Condition, Exit, Health, Need, Probe, Readiness, ServiceId, ServiceSpec, Signal};
 use horust::supervisor::SpawnError;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -130,8 +130,16 @@ impl Svc {
     }
 
     pub fn after(self, ids: &[u32]) -> Svc {
-        let ids = ids.iter().map(|id| ServiceId(*id)).collect();
-        self.with(|spec| spec.start_after = ids)
+        ids.iter().fold(self, |svc, id| svc.needs(Need::ready(ServiceId(*id))))
+    }
+
+    /// Starts only once this is true of that service.
+    pub fn once(self, id: u32, condition: Condition) -> Svc {
+        self.needs(Need { condition, ..Need::ready(ServiceId(id)) })
+    }
+
+    pub fn needs(self, need: Need) -> Svc {
+        self.with(|spec| spec.start_after.push(need))
     }
 
     /// Watched by one probe, which also makes it ready.

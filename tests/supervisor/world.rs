@@ -5,7 +5,7 @@
 use crate::checker::Checker;
 use crate::script::{Answer, OnStop, Script, Svc, spawn_error};
 use horust::model::{Exit, Mono, Plan, ProbeId, RunId, ServiceId, Settings, Signal};
-use horust::supervisor::{Action, Event, Report, StopCause, Supervisor, Target};
+use horust::supervisor::{Action, Command, Event, Report, StopCause, Supervisor, Target};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -92,6 +92,13 @@ impl World {
 
     pub fn signal(&mut self, signal: Signal) {
         self.tell(Event::Signalled(signal));
+    }
+
+    /// Somebody asks for something by hand.
+    pub fn command(&mut self, command: Command) -> &mut World {
+        self.checker.command(command);
+        self.tell(Event::Commanded(command));
+        self
     }
 
     /// Lets the supervisor take one step, now.
