@@ -22,6 +22,9 @@ pub const PROBE_WORKERS: usize = 32;
 /// more waiting than this most would only time out.
 pub const PROBE_QUEUE: usize = 10_000;
 
+/// A service that is not ready after this long, and may take as long as it likes, is mentioned: something may be wrong.
+pub const NOT_READY_NAG: Duration = Duration::from_secs(30);
+
 /// How long a tree may survive SIGKILL (uninterruptible sleep) before Horust says so and goes on without it.
 pub const UNKILLABLE_AFTER: Duration = Duration::from_secs(5);
 

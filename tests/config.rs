@@ -7,6 +7,8 @@ mod broken;
 mod cases;
 #[path = "config/files.rs"]
 mod files;
+#[path = "config/health.rs"]
+mod health;
 #[path = "config/support.rs"]
 mod support;
 #[path = "config/valid.rs"]

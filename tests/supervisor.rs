@@ -16,6 +16,8 @@ mod hand;
 mod health;
 #[path = "supervisor/random.rs"]
 mod random;
+#[path = "supervisor/ready.rs"]
+mod ready;
 #[path = "supervisor/restart.rs"]
 mod restart;
 #[path = "supervisor/script.rs"]

@@ -3,12 +3,13 @@
 
 use super::after::Waits;
 use super::diagnostic::{Source, Span};
+use super::health::{self, Watching};
 use super::kinds::ReadyWhen;
 use super::schema::{self, Main};
 use super::values::{At, Codes, Cx, Names};
 use crate::model::{
-    Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, Kind, Origin, Output, Probe, Process,
-    Readiness, Restart, RestartStrategy, ServiceSpec, Signal, Termination,
+    Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Kind, Origin, Output, Process, Restart,
+    RestartStrategy, ServiceSpec, Signal, Termination,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -43,9 +44,15 @@ pub fn stem(source: &Source) -> String {
 pub fn lower(main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
     let (name, name_span) = name(main.name, cx);
     let environment = main.environment.map(|at| environment(at, cx)).unwrap_or_default();
-    let health = main.healthiness.and_then(|at| health(at, cx)).map(Box::new);
-    let (restart, ready) = restart(main.restart.map(|at| at.value).unwrap_or_default(), cx);
-    let readiness = readiness(ready, health.is_some(), cx);
+    let (restart, ready_when) = restart(main.restart.map(|at| at.value).unwrap_or_default(), cx);
+    let tables = health::Tables {
+        healthiness: main.healthiness,
+        readiness: main.readiness,
+        ready_when,
+        watchdog: main.watchdog,
+        kind: or(main.kind.clone(), Kind::Daemon),
+    };
+    let Watching { readiness, start_timeout, health, watchdog } = health::lower(tables, cx);
     let failure = failure(main.failure.map(|at| at.value).unwrap_or_default(), cx);
     let termination = main.termination.map(|at| at.value).unwrap_or_default();
     let line = main.command.as_ref().map_or(1, |at| cx.source.line(at.span));
@@ -67,7 +74,9 @@ pub fn lower(main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
         required: or(main.required, false),
         restart,
         readiness,
+        start_timeout,
         health,
+        watchdog,
         failure,
         environment,
         termination: Termination {
@@ -126,54 +135,6 @@ fn restart(table: schema::Restart, cx: &mut Cx<'_>) -> (Restart, Option<At<Ready
         throttle: or(table.throttle, true),
     };
     (restart, table.readiness)
-}
-
-fn readiness(ready: Option<At<ReadyWhen>>, has_health: bool, cx: &mut Cx<'_>) -> Readiness {
-    match ready {
-        Some(At { value: ReadyWhen::Probe(probe), .. }) => Readiness::Probe(probe),
-        Some(At { span, .. }) if !has_health && !cx.has_errors() => {
-            let warning = cx.warning(span, "there is no health check to be ready by");
-            cx.push(warning.help("add one below [healthiness]; until then the service is ready once it was started"));
-            Readiness::Exec
-        }
-        Some(_) | None if has_health => Readiness::Health,
-        _ => Readiness::Exec,
-    }
-}
-
-fn health(At { value: table, span }: At<schema::Healthiness>, cx: &mut Cx<'_>) -> Option<Health> {
-    let mut probes = Vec::new();
-    probes.extend(table.http_endpoint.map(|at| Probe::Http(at.value.0)));
-    probes.extend(table.file_path.map(|at| Probe::File(at.value)));
-    probes.extend(table.command.map(|at| Probe::Command(at.value)));
-    for (threshold, least) in [(&table.success_threshold, 1), (&table.failure_threshold, 0)] {
-        if let Some(at) = threshold.as_ref().filter(|at| at.value < least) {
-            cx.push(cx.error(at.span, format!("`success-threshold` must be {least} or more")));
-        }
-    }
-    if let Some(at) = table.timeout.as_ref().filter(|at| at.value.is_zero()) {
-        cx.push(cx.error(at.span, "with a `timeout` of zero no check can pass"));
-    }
-    if let Some(at) = table.interval.as_ref().filter(|at| at.value.is_zero()) {
-        cx.push(cx.error(at.span, "with an `interval` of zero the checks would never rest"));
-    }
-    if probes.is_empty() {
-        let others = [table.interval.is_some(), table.timeout.is_some(), table.initial_delay.is_some()];
-        let thresholds = table.success_threshold.is_some() || table.failure_threshold.is_some();
-        if (thresholds || others.contains(&true)) && !cx.has_errors() {
-            let warning = cx.warning(span, "[healthiness] holds no check, so nothing is watched");
-            cx.push(warning.help("add `http-endpoint`, `file-path` or `command`"));
-        }
-        return None;
-    }
-    Some(Health {
-        probes,
-        interval: or(table.interval, Duration::from_secs(1)),
-        timeout: or(table.timeout, Duration::from_secs(1)),
-        initial_delay: or(table.initial_delay, Duration::ZERO),
-        success_threshold: or(table.success_threshold, 1),
-        max_failed: or(table.failure_threshold, 3),
-    })
 }
 
 fn failure(table: schema::Failure, cx: &mut Cx<'_>) -> FailurePolicy {

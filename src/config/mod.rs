@@ -4,8 +4,10 @@
 mod after;
 mod diagnostic;
 mod graph;
+mod health;
 mod kinds;
 mod lower;
+mod probes;
 mod read;
 mod sample;
 mod schema;

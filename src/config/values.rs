@@ -3,7 +3,7 @@
 
 use super::diagnostic::{Diagnostic, Severity, Source, Span};
 use super::table::Key;
-use crate::model::{Condition, FailureStrategy, Growth, Kind, RestartStrategy};
+use crate::model::{Condition, FailureStrategy, Growth, Kind, OnUnhealthy, RestartStrategy};
 use humantime_serde::re::humantime;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
@@ -319,5 +319,6 @@ words! {
         "`ignore`, `shutdown` or `kill-dependents`", "FailureStrategy";
     Condition, ConditionDef { Started, Ready, Healthy, Completed, CompletedSuccessfully, Failed },
         "`started`, `ready`, `healthy`, `completed`, `completed-successfully` or `failed`", "Condition";
+    OnUnhealthy, OnUnhealthyDef { Restart, Report }, "`restart` or `report`", "OnUnhealthy";
     Kind, KindDef { Daemon, Oneshot }, "`daemon` or `oneshot`", "Kind";
 }

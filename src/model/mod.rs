@@ -2,6 +2,7 @@
 
 mod depend;
 mod exit;
+mod health;
 mod id;
 mod signal;
 mod spec;
@@ -9,10 +10,11 @@ mod time;
 
 pub use depend::{Condition, Need};
 pub use exit::Exit;
+pub use health::{Health, OnUnhealthy, Probe, Readiness, Rounds, Sign, Signs};
 pub use id::{ProbeId, RunId, ServiceId};
 pub use signal::Signal;
 pub use spec::{
-    Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, IdOrName, Kind, Origin, Output,
-    Plan, Probe, Process, Readiness, Restart, RestartStrategy, ServiceSpec, Settings, Termination,
+    Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, IdOrName, Kind, Origin, Output, Plan,
+    Process, Restart, RestartStrategy, ServiceSpec, Settings, Termination,
 };
 pub use time::Mono;

@@ -1,7 +1,7 @@
 //! Turns a service spec into a start that `sys` can carry out: words, environment, files. Nothing here waits.
 
 use super::environment::{Base, c_word};
-use crate::model::{Command, IdOrName, Output, ServiceSpec};
+use crate::model::{Command, IdOrName, Output, Probe, ServiceSpec};
 use crate::supervisor::SpawnError;
 use crate::sys::spawn::{Program, Request, Session, Setup, Spawner, StatusPipe, Stdio, explain, find_program};
 use crate::sys::users::UserRef;
@@ -126,14 +126,9 @@ fn failed(code: u8, why: String) -> SpawnError {
 }
 
 fn probe_files(spec: &ServiceSpec) -> impl Iterator<Item = &Path> {
-    use crate::model::{Probe, Readiness};
-    let readiness = match &spec.readiness {
-        Readiness::Probe(probe) => Some(probe),
-        Readiness::Exec | Readiness::Health => None,
-    };
-    readiness.into_iter().chain(spec.health.iter().flat_map(|h| &h.probes)).filter_map(|probe| match probe {
+    spec.probes().filter_map(|probe| match probe {
         Probe::File(path) => Some(path.as_path()),
-        Probe::Http(_) | Probe::Command(_) => None,
+        Probe::Http(_) | Probe::HttpUnix { .. } | Probe::Tcp(_) | Probe::Unix(_) | Probe::Command(_) => None,
     })
 }
 

@@ -28,6 +28,9 @@ pub fn log(plan: &Plan, report: &Report) {
             let place = place.map_or(String::new(), |at| format!(" ({}:{})", at.file.display(), at.line));
             error!("{}: failed for good: {}{place}", name(*id), explain(plan, reason));
         }
+        Report::Recovered(run) => warn!("{}: healthy again", of(run)),
+        Report::NotReadyYet(run, after) => warn!("{}: not ready after {}", of(run), format_duration(*after)),
+        Report::TooLate(run, why) => warn!("{}: {why}", of(run)),
         Report::Unhealthy(run, why) => warn!("{}: unhealthy: {why}", of(run)),
         Report::Stopping(run, StopCause::DiedWith(other)) => {
             warn!("{}: stopped, because {} has failed", of(run), name(*other));
@@ -36,6 +39,8 @@ pub fn log(plan: &Plan, report: &Report) {
             run,
             StopCause::Leftovers
             | StopCause::Unhealthy(_)
+            | StopCause::TooLate(_)
+            | StopCause::Itself
             | StopCause::Asked
             | StopCause::Restart
             | StopCause::Shutdown,
@@ -63,6 +68,7 @@ fn explain(plan: &Plan, reason: &Reason) -> String {
         Reason::Exit(exit) => exit.to_string(),
         Reason::Spawn(error) => error.message.clone(),
         Reason::Unhealthy(why, _) => format!("was unhealthy: {why}"),
+        Reason::TooLate(why, _) => why.clone(),
         Reason::Dependency(other) => format!("starts after {}, which has failed", name(other)),
         Reason::DependencyOver(other) => format!("waits for {} to be healthy, which has finished", name(other)),
         Reason::DiedWith(other) => format!("depends on {}, which has failed", name(other)),

@@ -49,9 +49,14 @@ impl Supervisor {
             }
             State::Stopping(ladder) => match ladder.cause {
                 StopCause::Asked | StopCause::DiedWith(_) => ladder.cause = StopCause::Restart,
-                StopCause::Leftovers | StopCause::Unhealthy(_) | StopCause::Restart | StopCause::Shutdown => {}
+                StopCause::Leftovers
+                | StopCause::Unhealthy(_)
+                | StopCause::TooLate(_)
+                | StopCause::Itself
+                | StopCause::Restart
+                | StopCause::Shutdown => {}
             },
-            State::Delay { .. } | State::Spawning | State::Started { .. } | State::Running { .. } => {}
+            State::Delay { .. } | State::Spawning { .. } | State::Started(_) | State::Running(_) => {}
         }
     }
 
@@ -63,7 +68,7 @@ impl Supervisor {
                 self.services[id].wanted = false;
                 self.finish(id, out);
             }
-            State::Spawning | State::Started { .. } | State::Running { .. } | State::Stopping(_) => {
+            State::Spawning { .. } | State::Started(_) | State::Running(_) | State::Stopping(_) => {
                 self.services[id].wanted = false;
                 self.stop(id, StopCause::Asked, out);
             }

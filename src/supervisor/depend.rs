@@ -2,6 +2,7 @@
 
 use super::Supervisor;
 use super::event::{Action, StopCause};
+use super::health::Verdict;
 use super::state::State;
 use crate::model::{Condition, Kind, Need, Plan, ServiceId};
 
@@ -118,14 +119,16 @@ impl Supervisor {
         let when = |met| if met { Prospect::Met } else { Prospect::NotYet };
         match &service.state {
             State::Initial | State::Finished if !service.wanted => Prospect::NotWanted,
-            State::Initial | State::Delay { .. } | State::Spawning | State::Stopping(_) | State::Backoff { .. } => {
-                Prospect::NotYet
-            }
-            State::Started { .. } => when(condition == Condition::Started),
-            State::Running { probing, .. } => when(match condition {
+            State::Initial
+            | State::Delay { .. }
+            | State::Spawning { .. }
+            | State::Stopping(_)
+            | State::Backoff { .. } => Prospect::NotYet,
+            State::Started(_) => when(condition == Condition::Started),
+            State::Running(up) => when(match condition {
                 Condition::Started => true,
                 Condition::Ready => service.spec.kind == Kind::Daemon,
-                Condition::Healthy => probing.is_healthy(),
+                Condition::Healthy => up.probing.verdict() == Verdict::Healthy,
                 Condition::Completed | Condition::CompletedSuccessfully | Condition::Failed => false,
             }),
             State::Finished => match condition {

@@ -25,10 +25,11 @@ impl Supervisor {
                 (State::Delay { .. } | State::Backoff { .. } | State::Stopping(_), None) => {
                     return broken("a state that ends by itself has a deadline");
                 }
-                (State::Initial | State::Spawning | State::Finished | State::FinishedFailed { .. }, Some(_)) => {
+                (State::Initial | State::Finished | State::FinishedFailed { .. }, Some(_)) => {
                     return broken("a state that waits for others has no deadline");
                 }
-                (State::Started { probing }, None) if probing.deadline().is_none() => {
+                (state, armed) if state.deadline() != armed => return broken("timers are armed as the state says"),
+                (State::Started(_), None) if service.spec.readiness.awaited().next().is_none() => {
                     return broken("a service that is not ready is asked whether it is");
                 }
                 _ => {}

@@ -22,16 +22,15 @@
 //! true in that state only. A fact about an older run is dropped before it comes here.
 
 use super::depend::{Gate, Never};
-use super::event::{Action, Reason, Report, SpawnError, Status, StopCause};
-use super::health::Probing;
+use super::event::{Action, Reason, Report, Status, StopCause};
+use super::health::Verdict;
 use super::restart::{Next, Streak, is_success};
 use super::state::State;
 use super::{Supervisor, never};
 use crate::limits;
-use crate::model::{Exit, FailureStrategy, Mono, Plan, Readiness, RunId, ServiceId, ServiceSpec};
+use crate::model::{Exit, FailureStrategy, Mono, Plan, RunId, ServiceId, ServiceSpec};
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// How a run has ended, in the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +63,8 @@ pub struct Service {
     /// When the current run was ordered.
     pub started: Mono,
     pub streak: Streak,
+    /// What the run says that it is doing (`STATUS=`).
+    pub says: Option<String>,
 }
 
 impl Service {
@@ -78,13 +79,15 @@ impl Service {
             since: self.since,
             run: (self.generation > 0).then(|| self.run(id)),
             failures: self.streak.failures,
+            health: self.spec.health.as_ref().and(self.state.verdict()).map(Verdict::name),
+            says: self.says.clone(),
             reason: match &self.state {
                 State::FinishedFailed { reason } => Some(reason.clone()),
                 State::Initial
                 | State::Delay { .. }
-                | State::Spawning
-                | State::Started { .. }
-                | State::Running { .. }
+                | State::Spawning { .. }
+                | State::Started(_)
+                | State::Running(_)
                 | State::Stopping(_)
                 | State::Backoff { .. }
                 | State::Finished => None,
@@ -110,6 +113,7 @@ impl Services {
             generation: 0,
             started: Mono::default(),
             streak: Streak::default(),
+            says: None,
         };
         Services(plan.services.iter().map(service).collect())
     }
@@ -196,7 +200,7 @@ impl Supervisor {
     fn die_with(&mut self, id: ServiceId, cause: ServiceId, out: &mut Vec<Action>) {
         let service = &self.services[id];
         match service.state {
-            State::Spawning | State::Started { .. } | State::Running { .. } | State::Stopping(_) => {
+            State::Spawning { .. } | State::Started(_) | State::Running(_) | State::Stopping(_) => {
                 self.stop(id, StopCause::DiedWith(cause), out);
             }
             State::Initial if !service.wanted => {}
@@ -220,8 +224,10 @@ impl Supervisor {
         let service = &mut self.services[id];
         service.generation = service.generation.saturating_add(1);
         service.started = now;
+        service.says = None;
         out.push(Action::Spawn(service.run(id)));
-        self.set_state(id, State::Spawning);
+        let late = service.spec.start_timeout.map(|timeout| now.after(timeout));
+        self.set_state(id, State::Spawning { late });
     }
 
     /// A deadline of `id` has come.
@@ -233,9 +239,9 @@ impl Supervisor {
                 Gate::Shut(_) | Gate::Never(_) => self.await_gate(id),
             },
             State::Backoff { .. } => self.await_gate(id),
-            State::Started { .. } | State::Running { .. } => self.on_probe_deadline(id, out),
+            State::Spawning { .. } | State::Started(_) | State::Running(_) => self.on_run_deadline(id, out),
             State::Stopping(_) => self.climb(id, out),
-            State::Initial | State::Spawning | State::Finished | State::FinishedFailed { .. } => {
+            State::Initial | State::Finished | State::FinishedFailed { .. } => {
                 never!("a deadline without a reason", self.services[id].run(id), out);
             }
         }
@@ -246,71 +252,6 @@ impl Supervisor {
         self.dirty.push_back(id);
     }
 
-    pub(super) fn on_spawned(&mut self, run: RunId, out: &mut Vec<Action>) {
-        if !self.is_current(run) {
-            return;
-        }
-        let id = run.service;
-        match self.services[id].state {
-            State::Spawning => {
-                out.push(Action::Report(Report::Started(run)));
-                let spec = &self.services[id].spec;
-                match spec.readiness {
-                    Readiness::Exec => self.ready(id, out),
-                    Readiness::Health | Readiness::Probe(_) => {
-                        let delay = spec.health.as_ref().map_or(Duration::ZERO, |h| h.initial_delay);
-                        self.set_state(id, State::Started { probing: Probing::from(self.now.after(delay)) });
-                        if delay.is_zero() {
-                            self.on_probe_deadline(id, out);
-                        }
-                    }
-                }
-            }
-            State::Stopping(_) => {}
-            State::Initial
-            | State::Delay { .. }
-            | State::Started { .. }
-            | State::Running { .. }
-            | State::Backoff { .. }
-            | State::Finished
-            | State::FinishedFailed { .. } => never!("spawned twice", run, out),
-        }
-    }
-
-    /// The run is ready: from now on it is watched.
-    pub(super) fn ready(&mut self, id: ServiceId, out: &mut Vec<Action>) {
-        let (now, service) = (self.now, &self.services[id]);
-        out.push(Action::Report(Report::Ready(service.run(id), now.since(service.started))));
-        let probing = match &service.spec.health {
-            None => Probing::off(),
-            Some(health) if service.spec.readiness == Readiness::Health => {
-                Probing::healthy_from(now.after(health.interval))
-            }
-            Some(health) => Probing::from(now.after(health.initial_delay)),
-        };
-        self.set_state(id, State::Running { since: now, probing });
-    }
-
-    pub(super) fn on_spawn_failed(&mut self, run: RunId, error: SpawnError, out: &mut Vec<Action>) {
-        if !self.is_current(run) {
-            return;
-        }
-        match &self.services[run.service].state {
-            State::Spawning => self.ended(run.service, Outcome::Failure(Reason::Spawn(error)), out),
-            State::Stopping(ladder) => {
-                let outcome = ladder.outcome(&self.services[run.service].spec, None);
-                self.ended(run.service, outcome, out);
-            }
-            State::Initial
-            | State::Delay { .. }
-            | State::Started { .. }
-            | State::Running { .. }
-            | State::Backoff { .. }
-            | State::Finished
-            | State::FinishedFailed { .. } => never!("a spawn failed after it had succeeded", run, out),
-        }
-    }
-
     pub(super) fn on_exited(&mut self, run: RunId, exit: Exit, left: bool, out: &mut Vec<Action>) {
         if !self.is_current(run) {
             return;
@@ -318,7 +259,7 @@ impl Supervisor {
         let id = run.service;
         match &self.services[id].state {
             State::Stopping(_) => self.on_exited_stopping(id, exit, left, out),
-            State::Spawning | State::Started { .. } | State::Running { .. } => {
+            State::Spawning { .. } | State::Started(_) | State::Running(_) => {
                 out.push(Action::Report(Report::Ended(run, exit)));
                 self.cancel_probes(id, out);
                 self.wipe_streak(id);
@@ -338,8 +279,8 @@ impl Supervisor {
     /// A run that was Running for long enough wipes the count of failures. Looked at when it ends: no timer is needed.
     pub(super) fn wipe_streak(&mut self, id: ServiceId) {
         let (now, service) = (self.now, &mut self.services[id]);
-        if let State::Running { since, .. } = service.state
-            && now.since(since) >= service.spec.restart.reset_after
+        if let State::Running(up) = &service.state
+            && now.since(up.since) >= service.spec.restart.reset_after
         {
             service.streak.failures = 0;
         }

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 #[test]
 fn broken_input_is_explained_word_for_word() {
     let mut wrong = String::new();
-    for (name, files, wanted) in CASES.iter().chain(super::waits::CASES) {
+    for (name, files, wanted) in CASES.iter().chain(super::waits::CASES).chain(super::health::CASES) {
         let set = Set::new(files);
         let loaded = set.load();
         let seen = set.shown(&loaded);

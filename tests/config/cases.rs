@@ -1017,7 +1017,7 @@ warning: [healthiness] holds no check, so nothing is watched
 3 | [healthiness]
   | ^^^^^^^^^^^^^
   |
-  = help: add `http-endpoint`, `file-path` or `command`
+  = help: add `http-endpoint`, `tcp`, `unix-socket`, `file-path` or `command`
 
 warning: there is no health check to be ready by
  --> a.toml:6:13

@@ -131,6 +131,9 @@ impl Checker {
             Report::Restarting(_, _, None)
             | Report::Throttled(_)
             | Report::Unhealthy(..)
+            | Report::Recovered(_)
+            | Report::NotReadyYet(..)
+            | Report::TooLate(..)
             | Report::Killing(..)
             | Report::IgnoredSignal(_) => {}
         }

@@ -128,7 +128,9 @@ fn a_handler_of_a_failure_runs_when_it_comes_and_kill_dependents_spares_it() {
 #[test]
 fn healthy_waits_for_the_first_passing_check_and_for_as_many_as_are_asked_for() {
     let answers = [Answer::Fail(0), Answer::Pass(0)];
-    let db = Svc::new("db", Script::runs().answers(&answers)).watched(|health| health.success_threshold = 2).with(exec);
+    let db = Svc::new("db", Script::runs().answers(&answers))
+        .watched(|health| health.rounds.success_threshold = 2)
+        .with(exec);
     let mut world = World::up(vec![db, Svc::new("web", Script::runs()).once(0, Condition::Healthy)]);
     world.until(5000);
     assert_eq!(world.spawns(1), [2000], "failed at 0 s, passed at 1 and 2 s");

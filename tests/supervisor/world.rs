@@ -3,7 +3,7 @@
 //! same run, always.
 
 use crate::checker::Checker;
-use crate::script::{Answer, OnStop, Script, Svc, spawn_error};
+use crate::script::{Answer, OnStop, Said, Script, Svc, spawn_error};
 use horust::model::{Exit, Mono, Plan, ProbeId, RunId, ServiceId, Settings, Signal};
 use horust::supervisor::{Action, Command, Event, Report, StopCause, Supervisor, Target};
 use std::collections::{BTreeMap, BTreeSet};
@@ -205,8 +205,16 @@ impl World {
             None => {
                 run.executed = true;
                 run.helpers.fill(true);
-                if let Some((after, exit)) = run.script.ends {
+                let script = run.script.clone();
+                if let Some((after, exit)) = script.ends {
                     self.later(after, Coming::LeaderEnds(id, exit));
+                }
+                for (after, said) in script.says {
+                    let event = match said {
+                        Said::Notice(notice) => Event::Notified(id, notice),
+                        Said::Sign(sign) => Event::Signed(id, sign),
+                    };
+                    self.later(after + self.latency, Coming::Told(event));
                 }
                 Event::Spawned(id)
             }
