@@ -36,6 +36,18 @@ pub const THROTTLE_RUN: Duration = Duration::from_millis(100);
 /// ... this many times in a row is started no more often than every `THROTTLE_RUN`.
 pub const THROTTLE_COUNT: u32 = 10;
 
+/// Messages from services that are read before signals and exits get their turn again.
+pub const NOTICES_PER_TURN: usize = 64;
+
+/// The longest status text that is kept of what a service says, in characters.
+pub const STATUS_TEXT: usize = 256;
+
+/// Messages with descriptors that may wait for these to be closed. With more, no message is read until there is room.
+pub const CLOSING: usize = 16;
+
+/// How far up the parents of a process are asked for the service that it belongs to.
+pub const PARENTS: usize = 64;
+
 /// Log lines of Horust's own that may wait for a slow stderr; more are dropped and counted.
 pub const LOG_QUEUE: usize = 1024;
 

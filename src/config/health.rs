@@ -9,8 +9,8 @@ use crate::model::{Command, Health, Kind, OnUnhealthy, Probe, Readiness, Rounds,
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The standard streams come before it, and a process may have no more than this (RLIMIT_NOFILE's usual soft limit).
-const NOTIFY_FDS: std::ops::RangeInclusive<u32> = 3..=1023;
+/// The standard streams come before it, and no program has it so high that a low RLIMIT_NOFILE would forbid it.
+const NOTIFY_FDS: std::ops::RangeInclusive<u32> = 3..=255;
 
 /// What a service is asked.
 pub struct Watching {

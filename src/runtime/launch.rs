@@ -9,8 +9,9 @@ use crate::sys::{SysError, spawn};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::stat::Mode;
+use nix::unistd::pipe2;
 use std::ffi::{CString, OsStr};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
 /// The shell's code for "there, but can't be run" and "not there".
@@ -23,12 +24,16 @@ pub struct Started {
     pub pid: u32,
     /// Tells whether its exec takes place, if that is still open.
     pub stage: Option<StatusPipe>,
+    /// Where it writes a newline once it is ready.
+    pub newline: Option<OwnedFd>,
 }
 
 /// Starts programs for services.
 pub struct Launcher {
     spawner: Spawner,
     base: Base,
+    /// Where services say what they are doing.
+    notify: Option<String>,
 }
 
 /// What one start needs, whether of a service or of one of its probes.
@@ -36,12 +41,21 @@ struct Job<'a> {
     spec: &'a ServiceSpec,
     command: &'a Command,
     stdio: [Stdio<'a>; 3],
+    /// One more descriptor, and its number there.
+    more: Option<(BorrowedFd<'a>, RawFd)>,
+    /// Variables that only the service itself gets.
+    own: Vec<(&'static str, String)>,
 }
 
 impl Launcher {
     /// Reads Horust's environment and prepares what every start has in common.
     pub fn new(image: CString) -> Result<Launcher, SysError> {
-        Ok(Launcher { spawner: Spawner::new(image)?, base: Base::read() })
+        Ok(Launcher { spawner: Spawner::new(image)?, base: Base::read(), notify: None })
+    }
+
+    /// Sets what services find in `NOTIFY_SOCKET`.
+    pub fn notify_at(&mut self, address: Option<&str>) {
+        self.notify = address.map(str::to_owned);
     }
 
     /// Starts the service.
@@ -57,24 +71,42 @@ impl Launcher {
         };
         let out = stream(&spec.stdout, stdout.as_ref());
         let err = stream(&spec.stderr, stderr.as_ref().or(stdout.as_ref()));
-        self.start(&Job { spec, command: &spec.command, stdio: [Stdio::Null, out?, err?] })
+        let newline = spec.readiness.signs().and_then(|signs| signs.notify_fd);
+        let newline = newline.map(|number| pipe().map(|(reader, writer)| (reader, writer, number))).transpose()?;
+        let more = newline.as_ref().map(|(_, writer, number)| (writer.as_fd(), *number));
+        let stdio = [Stdio::Null, out?, err?];
+        let started = self.start(&Job { spec, command: &spec.command, stdio, more, own: self.own_variables(spec) })?;
+        Ok(Started { newline: newline.map(|(reader, ..)| reader), ..started })
+    }
+
+    /// sd_notify(3) and sd_watchdog_enabled(3). There is no `WATCHDOG_PID`: nobody knows it before the start.
+    fn own_variables(&self, spec: &ServiceSpec) -> Vec<(&'static str, String)> {
+        let mut own = Vec::new();
+        if let Some(address) = self.notify.as_ref().filter(|_| spec.notifies()) {
+            own.push(("NOTIFY_SOCKET", address.clone()));
+            own.extend(spec.watchdog.map(|every| ("WATCHDOG_USEC", every.as_micros().to_string())));
+        }
+        own
     }
 
     /// Starts a command probe of the service: its user, directory and environment, but no output.
     pub fn probe(&self, spec: &ServiceSpec, command: &Command) -> Result<Started, SpawnError> {
-        self.start(&Job { spec, command, stdio: [Stdio::Null; 3] })
+        self.start(&Job { spec, command, stdio: [Stdio::Null; 3], more: None, own: Vec::new() })
     }
 
     fn start(&self, job: &Job<'_>) -> Result<Started, SpawnError> {
         let spec = job.spec;
-        let env = self.base.build(&spec.environment, spec.user()).map_err(cannot)?;
+        let mut env = self.base.build(&spec.environment, spec.user()).map_err(cannot)?;
+        job.own.iter().for_each(|(name, value)| env.set(name, value));
         let words = job.command.0.iter().map(|word| c_word(OsStr::new(word)));
         let argv = words.collect::<Result<Vec<_>, _>>().map_err(cannot)?;
         let cwd = spec.working_directory.as_deref();
         let cwd_c = cwd.map(|path| c_word(path.as_os_str())).transpose().map_err(cannot)?;
         let name = OsStr::new(job.command.program());
         let mut program = Program { path: c_word(name).map_err(cannot)?, argv, env: env.to_c().map_err(cannot)? };
-        let request = |program| Request { program, stdio: job.stdio, cwd: cwd_c.as_deref(), session: Session::New };
+        let cwd_c = cwd_c.as_deref();
+        let request =
+            |program| Request { program, stdio: job.stdio, more: job.more, cwd: cwd_c, session: Session::New };
         match spec.user() {
             Some(user) => {
                 let user = match user {
@@ -88,7 +120,7 @@ impl Launcher {
                     ..Setup::default()
                 };
                 match self.spawner.spawn_staged(&request(&program), &setup) {
-                    Ok((pid, stage)) => Ok(Started { pid, stage: Some(stage) }),
+                    Ok((pid, stage)) => Ok(Started { pid, stage: Some(stage), newline: None }),
                     Err(error) => Err(cannot(error.to_string())),
                 }
             }
@@ -96,12 +128,20 @@ impl Launcher {
                 program.path = find_program(name, env.path(), cwd)
                     .map_err(|e| failed(if e.denied.is_some() { CANNOT_RUN } else { NOT_FOUND }, e.to_string()))?;
                 match self.spawner.spawn(&request(&program)) {
-                    Ok(pid) => Ok(Started { pid, stage: None }),
+                    Ok(pid) => Ok(Started { pid, stage: None, newline: None }),
                     Err(e) => Err(failed(code(e.errno), explain(spawn::as_path(&program.path), cwd, e.errno))),
                 }
             }
         }
     }
+}
+
+/// A pipe for a newline: what is read here, and what is written there.
+fn pipe() -> Result<(OwnedFd, OwnedFd), SpawnError> {
+    let cannot = |errno: Errno| cannot(format!("cannot open a pipe: {}", errno.desc()));
+    let (reader, writer) = pipe2(OFlag::O_CLOEXEC).map_err(cannot)?;
+    fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(cannot)?;
+    Ok((reader, writer))
 }
 
 /// An exec stage that failed, in the supervisor's words.

@@ -7,6 +7,7 @@ mod environment;
 mod launch;
 mod logger;
 mod main_loop;
+mod notify;
 mod report;
 mod sweep;
 mod table;
@@ -36,16 +37,21 @@ pub fn supervise(plan: Plan) -> u8 {
 
 fn start(plan: Plan) -> Result<u8, SysError> {
     let signals = prepare(!process::is_pid1())?;
-    let launcher = launch::Launcher::new(Image::open().path().to_owned())?;
+    let mut launcher = launch::Launcher::new(Image::open().path().to_owned())?;
     let plan = Arc::new(plan);
     let wake = Arc::new(EventFd::new()?);
+    let notices = match plan.services.iter().any(|spec| spec.notifies()) {
+        true => Some(notify::Notices::new(Arc::clone(&wake))?),
+        false => None,
+    };
+    launcher.notify_at(notices.as_ref().map(notify::Notices::address));
     let (event_sender, events) = bounded(crate::limits::QUEUE);
     let (action_sender, actions) = bounded(crate::limits::QUEUE);
     let outward = core::Outward { actions: action_sender, wake: Arc::clone(&wake), events: event_sender.clone() };
     core::start(Arc::clone(&plan), events, outward).map_err(|e| {
         SysError::new("start", "the runtime thread", e.raw_os_error().map_or(nix::Error::EAGAIN, nix::Error::from_raw))
     })?;
-    Ok(main_loop::MainLoop::new(&plan, &launcher, &signals, &wake, event_sender, actions).run())
+    Ok(main_loop::MainLoop::new(&plan, &launcher, &signals, &wake, notices, event_sender, actions).run())
 }
 
 /// What has to be done before the first thread and the first child, in any mode: standard streams that are there,

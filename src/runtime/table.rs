@@ -2,12 +2,14 @@
 //! outlive its main process. Only the main thread has it. A pid in this table has not been waited for, so the kernel
 //! can't have given its number to anybody else: signals by pid are safe (wait(2)).
 
+use super::launch::Started;
 use crate::limits;
 use crate::model::{Exit, ProbeId, RunId, ServiceId};
 use crate::sys::process;
 use crate::sys::spawn::StatusPipe;
 use crate::sys::tree::{self, ProcId, Stat};
 use std::collections::HashMap;
+use std::os::fd::OwnedFd;
 
 /// What a child of ours is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +24,16 @@ pub enum Child {
 pub struct Run {
     /// Which one.
     pub id: RunId,
-    /// The pid of its main process: also its session and process group, even after its end.
+    /// Its session and process group: the pid of the process that was started.
     pub pid: u32,
+    /// The pid of its main process.
+    pub leader: u32,
+    /// Who is its main process once this one has ended (`MAINPID=`).
+    pub next_leader: Option<u32>,
+    /// It may say what it is doing.
+    pub notifies: bool,
+    /// Where it writes a newline once it is ready.
+    pub newline: Option<OwnedFd>,
     /// Its exec stage, until the exec.
     pub stage: Option<StatusPipe>,
     /// How its main process ended, once it has.
@@ -44,16 +54,32 @@ pub struct Table {
     staged: Vec<RunId>,
     /// Runs whose main process has ended.
     bereft: Vec<RunId>,
+    /// Runs whose newline is awaited.
+    silent: Vec<RunId>,
 }
 
 impl Table {
     /// A run has begun.
-    pub fn add_run(&mut self, id: RunId, pid: u32, stage: Option<StatusPipe>) {
+    pub fn add_run(&mut self, id: RunId, Started { pid, stage, newline }: Started, notifies: bool) {
         self.children.insert(pid, Child::Leader(id));
         if stage.is_some() {
             self.staged.push(id);
         }
-        let run = Run { id, pid, stage, exit: None, strays: Vec::new(), killing: false };
+        if newline.is_some() {
+            self.silent.push(id);
+        }
+        let run = Run {
+            id,
+            pid,
+            leader: pid,
+            next_leader: None,
+            notifies,
+            newline,
+            stage,
+            exit: None,
+            strays: Vec::new(),
+            killing: false,
+        };
         self.runs.insert(id.service, run);
     }
 
@@ -85,6 +111,7 @@ impl Table {
     /// The run is over.
     pub fn end_run(&mut self, id: RunId) {
         self.unstage(id);
+        self.silent.retain(|other| *other != id);
         self.bereft.retain(|other| *other != id);
         if self.run(id).is_some() {
             self.runs.remove(&id.service);
@@ -105,6 +132,70 @@ impl Table {
         run.exit = Some(exit);
         self.bereft.push(id);
         true
+    }
+
+    /// The run that may say what it is doing and that this process is part of: its main process, one of its session, or
+    /// one that descends from them.
+    pub fn notifier(&self, pid: u32) -> Option<RunId> {
+        let mut pid = pid;
+        for _ in 0..limits::PARENTS {
+            let stat = match self.children.get(&pid) {
+                Some(child) => return self.notifying(*child),
+                None => tree::stat(pid)?,
+            };
+            if let Some(child) = self.children.get(&stat.session) {
+                return self.notifying(*child);
+            }
+            pid = stat.ppid;
+        }
+        None
+    }
+
+    fn notifying(&self, child: Child) -> Option<RunId> {
+        match child {
+            Child::Leader(id) => {
+                self.runs.get(&id.service).filter(|run| run.id == id && run.notifies).map(|run| run.id)
+            }
+            Child::Probe(_) => None,
+        }
+    }
+
+    /// The run says that this process of it will be its main process.
+    pub fn set_next_leader(&mut self, id: RunId, pid: u32) {
+        if let Some(run) = self.run(id) {
+            run.next_leader = Some(pid).filter(|pid| *pid != run.leader);
+        }
+    }
+
+    /// The main process of the run has ended. If it has named another one, and that lives and is our child now, the run
+    /// goes on with it.
+    pub fn hand_over(&mut self, id: RunId) -> bool {
+        let Some(pid) = self.run(id).and_then(|run| run.next_leader.take()) else { return false };
+        let stat = tree::stat(pid).filter(|stat| !stat.is_dead() && stat.ppid == process::own_pid());
+        let (Some(stat), false) = (stat, self.knows(pid)) else { return false };
+        let Some(run) = self.run(id) else { return false };
+        // A daemon that has made a session of its own is known by that from now on.
+        (run.leader, run.pid) = (pid, stat.session);
+        self.children.insert(pid, Child::Leader(id));
+        true
+    }
+
+    /// Runs whose newline is awaited.
+    pub fn silent(&self) -> &[RunId] {
+        &self.silent
+    }
+
+    /// The pipes of these.
+    pub fn newlines(&self) -> impl Iterator<Item = &OwnedFd> {
+        self.silent.iter().filter_map(|id| self.runs.get(&id.service)?.newline.as_ref())
+    }
+
+    /// The newline of this run has come, or never will.
+    pub fn unsilence(&mut self, id: RunId) {
+        self.silent.retain(|other| *other != id);
+        if let Some(run) = self.run(id) {
+            run.newline = None;
+        }
     }
 
     /// The process of a probe.

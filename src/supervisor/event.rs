@@ -45,6 +45,8 @@ pub struct Notice {
     pub ready: bool,
     /// `STOPPING=1`.
     pub stopping: bool,
+    /// `RELOADING=1`: it says `READY=1` again when it has.
+    pub reloading: bool,
     /// `STATUS=`: for people.
     pub status: Option<String>,
     /// `EXTEND_TIMEOUT_USEC=`: it needs at least so long from now on.
@@ -248,6 +250,8 @@ pub struct Status {
     pub failures: u32,
     /// What its health checks say, if it has any and is ready: unknown, healthy or unhealthy.
     pub health: Option<&'static str>,
+    /// It says that it is reading its configuration again.
+    pub reloading: bool,
     /// What it says that it is doing.
     pub says: Option<String>,
     /// Why it has given up.

@@ -164,8 +164,10 @@ impl Supervisor {
             return;
         }
         let (now, id) = (self.now, run.service);
+        let service = &mut self.services[id];
+        service.reloading = notice.reloading || (service.reloading && !notice.ready);
         if let Some(status) = notice.status {
-            self.services[id].says = Some(status).filter(|text| !text.is_empty());
+            service.says = Some(status).filter(|text| !text.is_empty());
         }
         if let Some(more) = notice.extend {
             self.extend(id, now.after(more));

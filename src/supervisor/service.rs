@@ -63,6 +63,8 @@ pub struct Service {
     /// When the current run was ordered.
     pub started: Mono,
     pub streak: Streak,
+    /// The run says that it is reading its configuration again.
+    pub reloading: bool,
     /// What the run says that it is doing (`STATUS=`).
     pub says: Option<String>,
 }
@@ -80,6 +82,7 @@ impl Service {
             run: (self.generation > 0).then(|| self.run(id)),
             failures: self.streak.failures,
             health: self.spec.health.as_ref().and(self.state.verdict()).map(Verdict::name),
+            reloading: self.reloading,
             says: self.says.clone(),
             reason: match &self.state {
                 State::FinishedFailed { reason } => Some(reason.clone()),
@@ -113,6 +116,7 @@ impl Services {
             generation: 0,
             started: Mono::default(),
             streak: Streak::default(),
+            reloading: false,
             says: None,
         };
         Services(plan.services.iter().map(service).collect())
@@ -224,7 +228,7 @@ impl Supervisor {
         let service = &mut self.services[id];
         service.generation = service.generation.saturating_add(1);
         service.started = now;
-        service.says = None;
+        (service.reloading, service.says) = (false, None);
         out.push(Action::Spawn(service.run(id)));
         let late = service.spec.start_timeout.map(|timeout| now.after(timeout));
         self.set_state(id, State::Spawning { late });

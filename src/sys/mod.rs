@@ -3,6 +3,7 @@
 
 pub mod exe;
 pub mod fds;
+pub mod notify;
 pub mod poll;
 pub mod process;
 pub mod program;

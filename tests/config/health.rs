@@ -110,7 +110,7 @@ error: `log-line`: "(open" is no regular expression: found open group without cl
 3 | log-line = "(open"
   |            ^^^^^^^
 
-error: `notify-fd` must be between 3 and 1023
+error: `notify-fd` must be between 3 and 255
  --> 5.toml:4:13
   |
 4 | notify-fd = 2
@@ -196,7 +196,7 @@ error: `start-timeout` passes before the first check: `initial-delay` is as long
 5 | start-timeout = "5s"
   |                 ^^^^
 
-error: `notify-fd` must be between 3 and 1023
+error: `notify-fd` must be between 3 and 255
  --> 3.toml:3:13
   |
 3 | notify-fd = 2000
@@ -279,8 +279,8 @@ fn every_kind_of_probe_stands_in_both_tables() {
 
 #[test]
 fn signs_that_a_service_gives_by_itself() {
-    let seen = signs("notify = true\nnotify-fd = 1023\nstart-timeout = \"1m\"");
-    assert_eq!(seen, Signs { notify: true, notify_fd: Some(1023), ..Signs::default() });
+    let seen = signs("notify = true\nnotify-fd = 255\nstart-timeout = \"1m\"");
+    assert_eq!(seen, Signs { notify: true, notify_fd: Some(255), ..Signs::default() });
     let spec = with("[readiness]\nstart-timeout = \"1m\"\n[watchdog]\ntimeout = \"5s\"\n[healthiness]\ntcp = \"x:1\"");
     assert_eq!(spec.readiness, Readiness::Health, "a limit is no sign");
     assert_eq!((spec.start_timeout, spec.watchdog), (Some(Duration::from_secs(60)), Some(Duration::from_secs(5))));

@@ -8,11 +8,13 @@
 mod support;
 
 mod bad_input;
+mod client;
 mod command_mode;
 mod dependencies;
 mod field_bugs;
 mod lifecycle;
 mod pid1;
+mod readiness;
 mod restart;
 mod stop;
 mod users;
