@@ -1,5 +1,7 @@
 //! A program that speaks sd_notify and s6's protocol for readiness: this test binary itself, run by Horust as a service.
 
+#![allow(clippy::print_stdout, clippy::exit, clippy::disallowed_methods, reason = "it is a program of its own")]
+
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg, sockopt};
 use std::fs::File;
 use std::io::{IoSlice, Read, Write};
@@ -68,6 +70,7 @@ fn play(step: &str) {
             let listener = TcpListener::bind(format!("127.0.0.1:{rest}")).unwrap();
             serve(move || listener.accept().unwrap().0);
         }
+        "patient" => patient(rest),
         "touch" => drop(File::create(rest).unwrap()),
         "write-address" => std::fs::write(rest, std::env::var("NOTIFY_SOCKET").unwrap()).unwrap(),
         "echo" => println!("{rest}"),
@@ -159,6 +162,79 @@ fn serve<S: Read + Write>(accept: impl Fn() -> S + Send + 'static) {
         }
     };
     std::thread::Builder::new().spawn(body).unwrap();
+}
+
+/// A server that is as the file `state` says: well, sick or hung.
+fn patient(target: &str) {
+    let (kind, address) = target.split_once(' ').unwrap();
+    std::fs::write("state", "well").unwrap();
+    match kind {
+        "http" => {
+            let listener = TcpListener::bind(address).unwrap();
+            answer(move || listener.accept().unwrap().0);
+        }
+        "http-unix" => {
+            let _ = std::fs::remove_file(address);
+            let listener = UnixListener::bind(address).unwrap();
+            answer(move || listener.accept().unwrap().0);
+        }
+        "tcp" => open_and_close(|| TcpListener::bind(address)),
+        "unix" => open_and_close(|| {
+            let _ = std::fs::remove_file(address);
+            UnixListener::bind(address)
+        }),
+        "file" => {
+            open_and_close(|| Ok::<_, std::io::Error>(Marker(File::create(address).map(|_| address.into()).unwrap())))
+        }
+        other => panic!("no such patient: {other}"),
+    }
+}
+
+/// A file that is there as long as this.
+struct Marker(std::path::PathBuf);
+
+impl Drop for Marker {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn state() -> String {
+    std::fs::read_to_string("state").unwrap_or_default()
+}
+
+/// There while it is well.
+fn open_and_close<T>(open: impl Fn() -> std::io::Result<T>) {
+    let mut held = None;
+    loop {
+        match (state() == "well", held.is_some()) {
+            (true, false) => held = open().ok(),
+            (false, true) => held = None,
+            _ => sleep(Duration::from_millis(1)),
+        }
+    }
+}
+
+/// 200 while it is well, 503 while it is sick, and nothing while it hangs.
+fn answer<S: Read + Write + Send + 'static>(accept: impl Fn() -> S) {
+    let mut hung = Vec::new();
+    loop {
+        let mut stream = accept();
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
+            head.push(byte[0]);
+        }
+        let code = match state().as_str() {
+            "well" => "200 OK",
+            "hung" => {
+                hung.push(stream);
+                continue;
+            }
+            _ => "503 Busy",
+        };
+        let _ = stream.write_all(format!("HTTP/1.1 {code}\r\nContent-Length: 0\r\n\r\n").as_bytes());
+    }
 }
 
 fn descriptor(number: &str) -> File {

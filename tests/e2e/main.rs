@@ -12,6 +12,7 @@ mod client;
 mod command_mode;
 mod dependencies;
 mod field_bugs;
+mod health;
 mod lifecycle;
 mod pid1;
 mod readiness;
