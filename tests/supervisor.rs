@@ -4,12 +4,20 @@
 
 #[path = "supervisor/checker.rs"]
 mod checker;
+#[path = "supervisor/conditions.rs"]
+mod conditions;
 #[path = "supervisor/depend.rs"]
 mod depend;
+#[path = "supervisor/docs.rs"]
+mod docs;
+#[path = "supervisor/hand.rs"]
+mod hand;
 #[path = "supervisor/health.rs"]
 mod health;
 #[path = "supervisor/random.rs"]
 mod random;
+#[path = "supervisor/ready.rs"]
+mod ready;
 #[path = "supervisor/restart.rs"]
 mod restart;
 #[path = "supervisor/script.rs"]

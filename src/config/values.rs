@@ -3,7 +3,7 @@
 
 use super::diagnostic::{Diagnostic, Place, Severity, Source, Span};
 use super::shape::Shape;
-use crate::model::{FailureStrategy, Growth, Kind, LogFormat, RestartStrategy};
+use crate::model::{Condition, FailureStrategy, Growth, Kind, LogFormat, OnUnhealthy, RestartStrategy};
 use humantime_serde::re::humantime;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -459,4 +459,9 @@ words! {
     FailureStrategy { "ignore" => Ignore, "shutdown" | "kill-all" => Shutdown, "kill-dependents" => KillDependents }
     Kind { "daemon" => Daemon, "oneshot" => Oneshot }
     LogFormat { "plain" => Plain, "prefix" => Prefix, "json" => Json }
+    Condition {
+        "started" => Started, "ready" => Ready, "healthy" => Healthy, "completed" => Completed,
+        "completed-successfully" => CompletedSuccessfully, "failed" => Failed
+    }
+    OnUnhealthy { "restart" => Restart, "report" => Report }
 }

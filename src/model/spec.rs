@@ -1,6 +1,6 @@
 //! What the user wants, resolved: names are ids, durations are durations, defaults are filled in.
 
-use super::{IdOrName, Log, Process, ResourceLimit, ServiceId, Signal};
+use super::{Health, IdOrName, Log, Need, Probe, Process, Readiness, ResourceLimit, Rounds, ServiceId, Signal};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,8 +54,8 @@ pub struct ServiceSpec {
     pub working_directory: Option<PathBuf>,
     /// Waited before every start.
     pub start_delay: Duration,
-    /// Services that must be Running or Finished first.
-    pub start_after: Vec<ServiceId>,
+    /// What has to be true of other services first.
+    pub start_after: Vec<Need>,
     /// Services that must have stopped before this one is stopped, on top of the reverse of the start order.
     pub shutdown_after: Vec<ServiceId>,
     /// Standard output.
@@ -74,8 +74,12 @@ pub struct ServiceSpec {
     pub restart: Restart,
     /// What makes it Running after its exec.
     pub readiness: Readiness,
+    /// How long a start may take: until it is ready, or, of a oneshot, until it has finished.
+    pub start_timeout: Option<Duration>,
     /// What watches it once Running.
     pub health: Option<Box<Health>>,
+    /// Once Running, it has to say `WATCHDOG=1` at least this often.
+    pub watchdog: Option<Duration>,
     /// What counts as failure, and what it does to the others.
     pub failure: FailurePolicy,
     /// Its environment.
@@ -175,58 +179,6 @@ pub enum Growth {
     Exponential,
 }
 
-/// What makes a service Running.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Readiness {
-    /// The successful exec.
-    Exec,
-    /// The first pass of all health probes.
-    Health,
-    /// The first pass of this probe.
-    Probe(Probe),
-}
-
-/// One question to a service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Probe {
-    /// An HTTP HEAD request (GET if HEAD is not allowed): a 2xx answer passes.
-    Http(String),
-    /// This file exists. It is removed before each start.
-    File(PathBuf),
-    /// This command exits with 0.
-    Command(Command),
-}
-
-/// Health probing of a service. All probes must pass.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Health {
-    /// At least one.
-    pub probes: Vec<Probe>,
-    /// Between the end of a round and the start of the next.
-    pub interval: Duration,
-    /// Of one probe.
-    pub timeout: Duration,
-    /// Between the start of the run and its first probe.
-    pub initial_delay: Duration,
-    /// Consecutive rounds that must pass before it counts as ready.
-    pub success_threshold: u32,
-    /// More than this many consecutive failed rounds is unhealthy.
-    pub max_failed: u32,
-}
-
-impl Default for Health {
-    fn default() -> Health {
-        Health {
-            probes: Vec::new(),
-            interval: Duration::from_secs(1),
-            timeout: Duration::from_secs(1),
-            initial_delay: Duration::ZERO,
-            success_threshold: 1,
-            max_failed: 3,
-        }
-    }
-}
-
 /// What a failure is, and what it does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailurePolicy {
@@ -303,14 +255,26 @@ impl ServiceSpec {
         self.process.as_ref().and_then(|process| process.resources.as_ref())
     }
 
-    /// The probes that matter to it: for staying healthy once it is ready, or for becoming so.
-    pub fn probes(&self, ready: bool) -> &[Probe] {
+    /// The rounds that matter to it: for staying healthy once it is ready, or for becoming so.
+    pub fn rounds(&self, ready: bool) -> Option<&Rounds> {
         match &self.readiness {
-            Readiness::Probe(probe) if !ready => std::slice::from_ref(probe),
-            Readiness::Probe(_) | Readiness::Exec | Readiness::Health => {
-                self.health.as_ref().map_or(&[], |health| &health.probes)
-            }
+            Readiness::Exec | Readiness::Signs(_) if ready => self.health.as_ref().map(|health| &health.rounds),
+            Readiness::Health => self.health.as_ref().map(|health| &health.rounds),
+            Readiness::Signs(signs) => signs.rounds.as_ref(),
+            Readiness::Exec => None,
         }
+    }
+
+    /// All its probes.
+    pub fn probes(&self) -> impl Iterator<Item = &Probe> {
+        let signs = self.readiness.signs().and_then(|signs| signs.rounds.as_ref());
+        let health = self.health.as_ref().map(|health| &health.rounds);
+        signs.into_iter().chain(health).flat_map(|rounds| &rounds.probes)
+    }
+
+    /// Whether it gets a NOTIFY_SOCKET.
+    pub fn notifies(&self) -> bool {
+        self.watchdog.is_some() || self.readiness.signs().is_some_and(|signs| signs.notify)
     }
 
     /// A service with defaults in everything but its name and command.
@@ -333,7 +297,9 @@ impl ServiceSpec {
             required: false,
             restart: Restart::default(),
             readiness: Readiness::Exec,
+            start_timeout: None,
             health: None,
+            watchdog: None,
             failure: FailurePolicy { codes: ExitCodes::Successful(vec![0]), strategy: FailureStrategy::Ignore },
             environment: Environment::default(),
             termination: Termination { signal: Signal::TERM, wait: Duration::from_secs(5), die_if_failed: Vec::new() },

@@ -1,7 +1,7 @@
 //! What the supervisor is told (events: past facts) and what it answers (actions: imperatives, and reports for people).
 //! One enum each, never shared: a fact can't be mistaken for an order.
 
-use crate::model::{Exit, Mono, ProbeId, RunId, ServiceId, Signal};
+use crate::model::{Exit, Mono, ProbeId, RunId, ServiceId, Sign, Signal};
 use std::time::Duration;
 
 /// A fact that has happened.
@@ -30,6 +30,51 @@ pub enum Event {
     TreeEmpty(RunId),
     /// A probe has an answer: passed, or why not.
     Probed(ProbeId, Result<(), String>),
+    /// This run has given a sign of being ready.
+    Signed(RunId, Sign),
+    /// This run says something about itself.
+    Notified(RunId, Notice),
+    /// Somebody has asked for something.
+    Commanded(Command),
+}
+
+/// What a run says about itself, by sd_notify(3).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notice {
+    /// `READY=1`.
+    pub ready: bool,
+    /// `STOPPING=1`.
+    pub stopping: bool,
+    /// `RELOADING=1`: it says `READY=1` again when it has.
+    pub reloading: bool,
+    /// `STATUS=`: for people.
+    pub status: Option<String>,
+    /// `EXTEND_TIMEOUT_USEC=`: it needs at least so long from now on.
+    pub extend: Option<Duration>,
+    /// `WATCHDOG=`.
+    pub watchdog: Option<Watchdog>,
+    /// `WATCHDOG_USEC=`: how often it will be heard of from now on.
+    pub watchdog_every: Option<Duration>,
+}
+
+/// What a run says to its watchdog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watchdog {
+    /// `1`: it is well.
+    Alive,
+    /// `trigger`: it is not.
+    Trigger,
+}
+
+/// What people can ask for. A service that the supervisor does not know is ignored: who takes the wish in has to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Start it, and what it needs.
+    Start(ServiceId),
+    /// Stop it, and don't start it again.
+    Stop(ServiceId),
+    /// Stop it if it runs, and start it again.
+    Restart(ServiceId),
 }
 
 /// Why a program could not be run.
@@ -93,10 +138,18 @@ pub enum Report {
     Throttled(ServiceId),
     /// The service has finished.
     Finished(ServiceId),
+    /// The service will not start: it was to start after this one's failure, which has finished.
+    NotNeeded(ServiceId, ServiceId),
     /// The service has given up.
     GaveUp(ServiceId, Reason),
-    /// The service failed its health checks.
+    /// The service failed its health checks, or its watchdog was not heard of.
     Unhealthy(RunId, String),
+    /// The service was unhealthy, and is well again.
+    Recovered(RunId),
+    /// The service is not ready yet after this long.
+    NotReadyYet(RunId, Duration),
+    /// The service took longer to start than it may.
+    TooLate(RunId, String),
     /// The service is asked to stop.
     Stopping(RunId, StopCause),
     /// The service did not stop in time and is killed.
@@ -122,8 +175,12 @@ pub enum Reason {
     Spawn(SpawnError),
     /// It failed its health checks.
     Unhealthy(String, Option<Exit>),
+    /// It took longer to start than it may.
+    TooLate(String, Option<Exit>),
     /// A service that it starts after has given up.
     Dependency(ServiceId),
+    /// A service that was to be healthy has finished.
+    DependencyOver(ServiceId),
     /// A service that it dies with has given up.
     DiedWith(ServiceId),
     /// Processes of it would not die.
@@ -137,8 +194,16 @@ pub enum StopCause {
     Leftovers,
     /// It is unhealthy.
     Unhealthy(String),
+    /// It took longer to start than it may.
+    TooLate(String),
+    /// It has said that it goes.
+    Itself,
     /// A service that it dies with has given up.
     DiedWith(ServiceId),
+    /// Somebody has asked for it.
+    Asked,
+    /// It is to run again.
+    Restart,
     /// Everything is stopped.
     Shutdown,
 }
@@ -159,8 +224,13 @@ impl Reason {
             Reason::Exit(exit) => exit.shell_code(),
             Reason::Spawn(error) => error.code,
             // A sick service that exited cleanly on request has failed all the same.
-            Reason::Unhealthy(_, Some(exit)) => exit.shell_code().max(1),
-            Reason::Unhealthy(_, None) | Reason::Dependency(_) | Reason::DiedWith(_) | Reason::Unkillable => 1,
+            Reason::Unhealthy(_, Some(exit)) | Reason::TooLate(_, Some(exit)) => exit.shell_code().max(1),
+            Reason::Unhealthy(_, None)
+            | Reason::TooLate(_, None)
+            | Reason::Dependency(_)
+            | Reason::DependencyOver(_)
+            | Reason::DiedWith(_)
+            | Reason::Unkillable => 1,
         }
     }
 }
@@ -178,6 +248,12 @@ pub struct Status {
     pub run: Option<RunId>,
     /// Consecutive restarts after failure.
     pub failures: u32,
+    /// What its health checks say, if it has any and is ready: unknown, healthy or unhealthy.
+    pub health: Option<&'static str>,
+    /// It says that it is reading its configuration again.
+    pub reloading: bool,
+    /// What it says that it is doing.
+    pub says: Option<String>,
     /// Why it has given up.
     pub reason: Option<Reason>,
 }

@@ -6,19 +6,24 @@
     reason = "only `Services` is indexed, by ids of the plan or checked by `is_current`"
 )]
 
+mod command;
 mod depend;
 mod event;
 mod health;
 mod invariants;
+mod ready;
 mod restart;
 mod service;
 mod shutdown;
+mod state;
 mod stop;
 mod timers;
 
-pub use event::{Action, Cause, Event, Reason, Report, SpawnError, Status, StopCause, Target};
+pub use event::{
+    Action, Cause, Command, Event, Notice, Reason, Report, SpawnError, Status, StopCause, Target, Watchdog,
+};
 pub use invariants::Broken;
-pub use service::State;
+pub use state::State;
 
 use crate::model::{Mono, Plan, RunId, ServiceId};
 use depend::Links;
@@ -93,6 +98,9 @@ impl Supervisor {
             Event::Exited { run, exit, left } => self.on_exited(run, exit, left, out),
             Event::TreeEmpty(run) => self.on_tree_empty(run, out),
             Event::Probed(probe, answer) => self.on_probed(probe, answer, out),
+            Event::Signed(run, sign) => self.on_signed(run, sign, out),
+            Event::Notified(run, notice) => self.on_notified(run, notice, out),
+            Event::Commanded(command) => self.on_command(command, out),
         }
     }
 

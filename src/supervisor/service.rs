@@ -21,108 +21,16 @@
 //! What a user wants (`wanted`, `stop_asked`) and what is (`state`) are separate. Each variant of `State` carries what is
 //! true in that state only. A fact about an older run is dropped before it comes here.
 
-use super::depend::Gate;
-use super::event::{Action, Reason, Report, SpawnError, Status, StopCause};
-use super::health::Probing;
+use super::depend::{Gate, Never};
+use super::event::{Action, Reason, Report, Status, StopCause};
+use super::health::Verdict;
 use super::restart::{Next, Streak, is_success};
-use super::stop::Ladder;
+use super::state::State;
 use super::{Supervisor, never};
 use crate::limits;
-use crate::model::{Exit, FailureStrategy, Mono, Plan, Readiness, RunId, ServiceId, ServiceSpec};
+use crate::model::{Exit, FailureStrategy, Mono, Plan, RunId, ServiceId, ServiceSpec};
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// What a service is doing.
-#[derive(Clone, Debug, PartialEq)]
-pub enum State {
-    /// Waits until it is wanted and its gate is open.
-    Initial,
-    /// Waits out its `start-delay`.
-    Delay {
-        /// When it is spawned.
-        until: Mono,
-    },
-    /// Its spawn has been ordered.
-    Spawning,
-    /// Its program runs, but is not ready.
-    Started {
-        /// Asks whether it is ready.
-        probing: Probing,
-    },
-    /// Its program is ready.
-    Running {
-        /// When it became so.
-        since: Mono,
-        /// Asks whether it is healthy.
-        probing: Probing,
-    },
-    /// Its processes are being stopped.
-    Stopping(Ladder),
-    /// Waits to be started again.
-    Backoff {
-        /// When its gate is looked at again.
-        until: Mono,
-        /// After a failure, or after a success.
-        failed: bool,
-    },
-    /// It is over.
-    Finished,
-    /// It has given up.
-    FinishedFailed {
-        /// Why.
-        reason: Reason,
-    },
-}
-
-impl State {
-    /// Whether processes of this service may exist.
-    pub fn is_live(&self) -> bool {
-        match self {
-            State::Spawning | State::Started { .. } | State::Running { .. } | State::Stopping(_) => true,
-            State::Initial
-            | State::Delay { .. }
-            | State::Backoff { .. }
-            | State::Finished
-            | State::FinishedFailed { .. } => false,
-        }
-    }
-
-    /// Whether something will happen to this service without anything happening to another one first.
-    pub(super) fn is_active(&self) -> bool {
-        self.is_live() || matches!(self, State::Delay { .. } | State::Backoff { .. })
-    }
-
-    /// Whether the next thing to happen to it is a start.
-    pub(super) fn awaits_start(&self) -> bool {
-        matches!(self, State::Initial | State::Delay { .. } | State::Backoff { .. })
-    }
-
-    /// Horust's word for it.
-    pub fn name(&self) -> &'static str {
-        match self {
-            State::Initial => "Initial",
-            State::Delay { .. } | State::Spawning => "Starting",
-            State::Started { .. } => "Started",
-            State::Running { .. } => "Running",
-            State::Stopping(_) => "InKilling",
-            State::Backoff { failed: true, .. } => "Failed",
-            State::Backoff { failed: false, .. } => "Success",
-            State::Finished => "Finished",
-            State::FinishedFailed { .. } => "FinishedFailed",
-        }
-    }
-
-    /// When something must be done about it.
-    fn deadline(&self) -> Option<Mono> {
-        match self {
-            State::Delay { until } | State::Backoff { until, .. } => Some(*until),
-            State::Started { probing } | State::Running { probing, .. } => probing.deadline(),
-            State::Stopping(ladder) => Some(ladder.until),
-            State::Initial | State::Spawning | State::Finished | State::FinishedFailed { .. } => None,
-        }
-    }
-}
 
 /// How a run has ended, in the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,6 +39,8 @@ pub enum Outcome {
     Failure(Reason),
     /// Horust stopped it for good.
     Stopped,
+    /// Horust stopped it to run it again.
+    Renewed,
     /// It takes no part any more: no restart.
     GivenUp(Reason),
 }
@@ -153,6 +63,10 @@ pub struct Service {
     /// When the current run was ordered.
     pub started: Mono,
     pub streak: Streak,
+    /// The run says that it is reading its configuration again.
+    pub reloading: bool,
+    /// What the run says that it is doing (`STATUS=`).
+    pub says: Option<String>,
 }
 
 impl Service {
@@ -167,13 +81,16 @@ impl Service {
             since: self.since,
             run: (self.generation > 0).then(|| self.run(id)),
             failures: self.streak.failures,
+            health: self.spec.health.as_ref().and(self.state.verdict()).map(Verdict::name),
+            reloading: self.reloading,
+            says: self.says.clone(),
             reason: match &self.state {
                 State::FinishedFailed { reason } => Some(reason.clone()),
                 State::Initial
                 | State::Delay { .. }
-                | State::Spawning
-                | State::Started { .. }
-                | State::Running { .. }
+                | State::Spawning { .. }
+                | State::Started(_)
+                | State::Running(_)
                 | State::Stopping(_)
                 | State::Backoff { .. }
                 | State::Finished => None,
@@ -199,6 +116,8 @@ impl Services {
             generation: 0,
             started: Mono::default(),
             streak: Streak::default(),
+            reloading: false,
+            says: None,
         };
         Services(plan.services.iter().map(service).collect())
     }
@@ -265,8 +184,19 @@ impl Supervisor {
             match self.start_gate(id) {
                 Gate::Open if service.state == State::Initial => self.begin(id, out),
                 // Its `start-delay` or backoff has to pass first.
-                Gate::Open | Gate::Shut => {}
-                Gate::Failed(needed) => self.give_up(id, Reason::Dependency(needed), out),
+                Gate::Open | Gate::Shut(_) => {}
+                Gate::Never(never) => self.never_starts(id, never, out),
+            }
+        }
+    }
+
+    fn never_starts(&mut self, id: ServiceId, never: Never, out: &mut Vec<Action>) {
+        match never {
+            Never::Failed(needed) => self.give_up(id, Reason::Dependency(needed), out),
+            Never::Over(needed) => self.give_up(id, Reason::DependencyOver(needed), out),
+            Never::Unneeded(needed) => {
+                out.push(Action::Report(Report::NotNeeded(id, needed)));
+                self.set_state(id, State::Finished);
             }
         }
     }
@@ -274,7 +204,7 @@ impl Supervisor {
     fn die_with(&mut self, id: ServiceId, cause: ServiceId, out: &mut Vec<Action>) {
         let service = &self.services[id];
         match service.state {
-            State::Spawning | State::Started { .. } | State::Running { .. } | State::Stopping(_) => {
+            State::Spawning { .. } | State::Started(_) | State::Running(_) | State::Stopping(_) => {
                 self.stop(id, StopCause::DiedWith(cause), out);
             }
             State::Initial if !service.wanted => {}
@@ -298,8 +228,10 @@ impl Supervisor {
         let service = &mut self.services[id];
         service.generation = service.generation.saturating_add(1);
         service.started = now;
+        (service.reloading, service.says) = (false, None);
         out.push(Action::Spawn(service.run(id)));
-        self.set_state(id, State::Spawning);
+        let late = service.spec.start_timeout.map(|timeout| now.after(timeout));
+        self.set_state(id, State::Spawning { late });
     }
 
     /// A deadline of `id` has come.
@@ -308,83 +240,20 @@ impl Supervisor {
             State::Delay { .. } => match self.start_gate(id) {
                 Gate::Open => self.spawn(id, out),
                 // What it needs has gone while it waited.
-                Gate::Shut | Gate::Failed(_) => self.await_gate(id),
+                Gate::Shut(_) | Gate::Never(_) => self.await_gate(id),
             },
             State::Backoff { .. } => self.await_gate(id),
-            State::Started { .. } | State::Running { .. } => self.on_probe_deadline(id, out),
+            State::Spawning { .. } | State::Started(_) | State::Running(_) => self.on_run_deadline(id, out),
             State::Stopping(_) => self.climb(id, out),
-            State::Initial | State::Spawning | State::Finished | State::FinishedFailed { .. } => {
+            State::Initial | State::Finished | State::FinishedFailed { .. } => {
                 never!("a deadline without a reason", self.services[id].run(id), out);
             }
         }
     }
 
-    fn await_gate(&mut self, id: ServiceId) {
+    pub(super) fn await_gate(&mut self, id: ServiceId) {
         self.set_state(id, State::Initial);
         self.dirty.push_back(id);
-    }
-
-    pub(super) fn on_spawned(&mut self, run: RunId, out: &mut Vec<Action>) {
-        if !self.is_current(run) {
-            return;
-        }
-        let id = run.service;
-        match self.services[id].state {
-            State::Spawning => {
-                out.push(Action::Report(Report::Started(run)));
-                let spec = &self.services[id].spec;
-                match spec.readiness {
-                    Readiness::Exec => self.ready(id, out),
-                    Readiness::Health | Readiness::Probe(_) => {
-                        let delay = spec.health.as_ref().map_or(Duration::ZERO, |h| h.initial_delay);
-                        self.set_state(id, State::Started { probing: Probing::from(self.now.after(delay)) });
-                        if delay.is_zero() {
-                            self.on_probe_deadline(id, out);
-                        }
-                    }
-                }
-            }
-            State::Stopping(_) => {}
-            State::Initial
-            | State::Delay { .. }
-            | State::Started { .. }
-            | State::Running { .. }
-            | State::Backoff { .. }
-            | State::Finished
-            | State::FinishedFailed { .. } => never!("spawned twice", run, out),
-        }
-    }
-
-    /// The run is ready: from now on it is watched.
-    pub(super) fn ready(&mut self, id: ServiceId, out: &mut Vec<Action>) {
-        let (now, service) = (self.now, &self.services[id]);
-        out.push(Action::Report(Report::Ready(service.run(id), now.since(service.started))));
-        let probing = match &service.spec.health {
-            None => Probing::off(),
-            Some(health) if service.spec.readiness == Readiness::Health => Probing::from(now.after(health.interval)),
-            Some(health) => Probing::from(now.after(health.initial_delay)),
-        };
-        self.set_state(id, State::Running { since: now, probing });
-    }
-
-    pub(super) fn on_spawn_failed(&mut self, run: RunId, error: SpawnError, out: &mut Vec<Action>) {
-        if !self.is_current(run) {
-            return;
-        }
-        match &self.services[run.service].state {
-            State::Spawning => self.ended(run.service, Outcome::Failure(Reason::Spawn(error)), out),
-            State::Stopping(ladder) => {
-                let outcome = ladder.outcome(&self.services[run.service].spec, None);
-                self.ended(run.service, outcome, out);
-            }
-            State::Initial
-            | State::Delay { .. }
-            | State::Started { .. }
-            | State::Running { .. }
-            | State::Backoff { .. }
-            | State::Finished
-            | State::FinishedFailed { .. } => never!("a spawn failed after it had succeeded", run, out),
-        }
     }
 
     pub(super) fn on_exited(&mut self, run: RunId, exit: Exit, left: bool, out: &mut Vec<Action>) {
@@ -394,7 +263,7 @@ impl Supervisor {
         let id = run.service;
         match &self.services[id].state {
             State::Stopping(_) => self.on_exited_stopping(id, exit, left, out),
-            State::Spawning | State::Started { .. } | State::Running { .. } => {
+            State::Spawning { .. } | State::Started(_) | State::Running(_) => {
                 out.push(Action::Report(Report::Ended(run, exit)));
                 self.cancel_probes(id, out);
                 self.wipe_streak(id);
@@ -414,8 +283,8 @@ impl Supervisor {
     /// A run that was Running for long enough wipes the count of failures. Looked at when it ends: no timer is needed.
     pub(super) fn wipe_streak(&mut self, id: ServiceId) {
         let (now, service) = (self.now, &mut self.services[id]);
-        if let State::Running { since, .. } = service.state
-            && now.since(since) >= service.spec.restart.reset_after
+        if let State::Running(up) = &service.state
+            && now.since(up.since) >= service.spec.restart.reset_after
         {
             service.streak.failures = 0;
         }
@@ -433,6 +302,7 @@ impl Supervisor {
         let policy = &service.spec.restart;
         let (next, failure) = match outcome {
             Outcome::Stopped => return self.finish(id, out),
+            Outcome::Renewed => return self.await_gate(id),
             Outcome::GivenUp(reason) => return self.give_up(id, reason, out),
             Outcome::Success => (service.streak.after_success(policy), None),
             Outcome::Failure(reason) => (service.streak.after_failure(policy, noise), Some(reason)),

@@ -2,7 +2,8 @@
 
 use super::Supervisor;
 use super::event::{Action, Cause, Report, StopCause, Target};
-use super::service::State;
+use super::state::State;
+use super::stop::Rung;
 use crate::limits;
 use crate::model::{ServiceId, Signal};
 
@@ -72,7 +73,7 @@ impl Supervisor {
             self.dirty.push_back(id);
             match &mut self.services[id].state {
                 State::Initial | State::Delay { .. } | State::Backoff { .. } => self.finish(id, out),
-                State::Spawning | State::Started { .. } | State::Running { .. } => self.services[id].stop_asked = true,
+                State::Spawning { .. } | State::Started(_) | State::Running(_) => self.services[id].stop_asked = true,
                 State::Stopping(ladder) => ladder.cause = StopCause::Shutdown,
                 State::Finished | State::FinishedFailed { .. } => {}
             }
@@ -83,11 +84,11 @@ impl Supervisor {
     fn kill_all(&mut self, out: &mut Vec<Action>) {
         for id in self.services.ids() {
             match &self.services[id].state {
-                State::Spawning | State::Started { .. } | State::Running { .. } => {
+                State::Spawning { .. } | State::Started(_) | State::Running(_) => {
                     self.services[id].stop_asked = false;
                     self.stop(id, StopCause::Shutdown, out);
                 }
-                State::Stopping(ladder) if !ladder.killed => self.kill(id, out),
+                State::Stopping(ladder) if ladder.rung != Rung::Killed => self.kill(id, out),
                 State::Stopping(_)
                 | State::Initial
                 | State::Delay { .. }

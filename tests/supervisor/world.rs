@@ -3,9 +3,9 @@
 //! same run, always.
 
 use crate::checker::Checker;
-use crate::script::{Answer, OnStop, Script, Svc, spawn_error};
+use crate::script::{Answer, OnStop, Said, Script, Svc, spawn_error};
 use horust::model::{Exit, Mono, Plan, ProbeId, RunId, ServiceId, Settings, Signal};
-use horust::supervisor::{Action, Event, Report, StopCause, Supervisor, Target};
+use horust::supervisor::{Action, Command, Event, Report, StopCause, Supervisor, Target};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -92,6 +92,13 @@ impl World {
 
     pub fn signal(&mut self, signal: Signal) {
         self.tell(Event::Signalled(signal));
+    }
+
+    /// Somebody asks for something by hand.
+    pub fn command(&mut self, command: Command) -> &mut World {
+        self.checker.command(command);
+        self.tell(Event::Commanded(command));
+        self
     }
 
     /// Lets the supervisor take one step, now.
@@ -198,8 +205,16 @@ impl World {
             None => {
                 run.executed = true;
                 run.helpers.fill(true);
-                if let Some((after, exit)) = run.script.ends {
+                let script = run.script.clone();
+                if let Some((after, exit)) = script.ends {
                     self.later(after, Coming::LeaderEnds(id, exit));
+                }
+                for (after, said) in script.says {
+                    let event = match said {
+                        Said::Notice(notice) => Event::Notified(id, notice),
+                        Said::Sign(sign) => Event::Signed(id, sign),
+                    };
+                    self.later(after + self.latency, Coming::Told(event));
                 }
                 Event::Spawned(id)
             }
