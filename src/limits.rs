@@ -119,6 +119,12 @@ pub const SMALL_STACK: usize = 128 << 10;
 /// How long the start and the end of Horust wait for what they have killed in its cgroups.
 pub const CGROUP_PATIENCE: Duration = Duration::from_millis(500);
 
+/// Where the control socket is, and verbs look for it.
+pub const SOCKET_FOLDER: &str = "/var/run/horust";
+
+/// Clients that may wait to be accepted; the server takes them one after the other without waiting for any.
+pub const BACKLOG: i32 = 128;
+
 /// Clients of the control socket that are served at a time: enough for people and a monitor, few enough that no crowd
 /// of them can eat PID 1's memory.
 pub const CLIENTS: usize = 64;

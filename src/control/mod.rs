@@ -10,4 +10,4 @@ mod server;
 pub mod wire;
 
 pub use desk::{Answer, Call, Calls, Desk, Pids, Steps, Usage, View};
-pub use server::{Server, serve};
+pub use server::{Gate, Server, serve};

@@ -1,6 +1,5 @@
 //! The control socket: where it lies, and who may use it. That it can't be had is no reason not to supervise.
 
-use super::usage::usage;
 use crate::control::{Desk, Gate, Server, serve};
 use crate::limits;
 use crate::model::{ControlSocket, IdOrName, Settings};
@@ -69,7 +68,9 @@ fn try_open(path: &Path, group: Option<&IdOrName>, desk: Desk) -> Result<Control
 fn group_id(group: &IdOrName) -> Result<u32, String> {
     match group {
         IdOrName::Id(id) => Ok(*id),
-        IdOrName::Name(name) => users::group_id(name).map_err(|error| error.to_string()),
+        IdOrName::Name(name) => users::find_group(name)
+            .map_err(|error| error.to_string())?
+            .ok_or_else(|| format!("there is no group `{name}`")),
     }
 }
 

@@ -51,6 +51,7 @@ pub fn log(plan: &Plan, report: &Report) {
         Report::Unkillable(run) => {
             error!("{}: has processes that even SIGKILL does not end; going on without", of(run))
         }
+        Report::Shutdown(Cause::Asked) => info!("asked to end: stopping all services"),
         Report::Shutdown(Cause::Signal(signal)) => info!("{signal}: stopping all services"),
         Report::Shutdown(Cause::Service(id, code)) => {
             error!("{} has failed: stopping all services, exit code {code}", name(*id));
@@ -62,7 +63,7 @@ pub fn log(plan: &Plan, report: &Report) {
 }
 
 /// The end of a run, with the limit that it came up against.
-fn ended(plan: &Plan, id: ServiceId, exit: Exit) -> String {
+pub fn ended(plan: &Plan, id: ServiceId, exit: Exit) -> String {
     let memory = || plan.services.get(id.index())?.resources()?.memory;
     let limit = match exit {
         Exit::OutOfMemory(Oom::Limit | Oom::Watched) => memory(),
@@ -81,7 +82,7 @@ fn size(bytes: u64) -> String {
 }
 
 /// A reason in words.
-fn explain(plan: &Plan, id: ServiceId, reason: &Reason) -> String {
+pub fn explain(plan: &Plan, id: ServiceId, reason: &Reason) -> String {
     let name = |id: &ServiceId| plan.services.get(id.index()).map_or("?", |spec| spec.name.as_str());
     match reason {
         Reason::Exit(exit) => ended(plan, id, *exit),

@@ -63,6 +63,8 @@ pub struct Service {
     /// When the current run was ordered.
     pub started: Mono,
     pub streak: Streak,
+    /// How the main process of the last run ended.
+    pub last_exit: Option<Exit>,
     /// The run says that it is reading its configuration again.
     pub reloading: bool,
     /// What the run says that it is doing (`STATUS=`).
@@ -80,7 +82,10 @@ impl Service {
             state: self.state.name(),
             since: self.since,
             run: (self.generation > 0).then(|| self.run(id)),
+            wanted: self.wanted,
             failures: self.streak.failures,
+            last_exit: self.last_exit,
+            probe_error: self.state.probe_error().map(str::to_owned),
             health: self.spec.health.as_ref().and(self.state.verdict()).map(Verdict::name),
             reloading: self.reloading,
             says: self.says.clone(),
@@ -116,6 +121,7 @@ impl Services {
             generation: 0,
             started: Mono::default(),
             streak: Streak::default(),
+            last_exit: None,
             reloading: false,
             says: None,
         };
@@ -261,6 +267,7 @@ impl Supervisor {
             return;
         }
         let id = run.service;
+        self.services[id].last_exit = Some(exit);
         match &self.services[id].state {
             State::Stopping(_) => self.on_exited_stopping(id, exit, left, out),
             State::Spawning { .. } | State::Started(_) | State::Running(_) => {
