@@ -1,5 +1,5 @@
 //! Configuration: what loads, what is refused, and what the user reads about it.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // also in the helpers of tests
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)] // also in helpers
 
 #[path = "config/broken.rs"]
 mod broken;
@@ -9,6 +9,8 @@ mod compose;
 mod effective;
 #[path = "config/files.rs"]
 mod files;
+#[path = "config/lint.rs"]
+mod lint;
 #[path = "config/process.rs"]
 mod process;
 #[path = "config/schemas.rs"]

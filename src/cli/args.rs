@@ -55,7 +55,7 @@ enum Verb {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
         /// Print this service as Horust sees it: defaults filled in, variables replaced, secrets hidden
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", conflicts_with = "format")]
         effective: Option<String>,
         /// How long the container runtime waits before it kills
         #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = config::parse_duration)]

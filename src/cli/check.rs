@@ -4,7 +4,8 @@
 use super::ExitCode;
 use super::args::{CheckOptions, Format};
 use super::output::{answer, colour, complain};
-use crate::config::{self, Loaded, Options, Severity};
+use crate::config::{self, Lint, Loaded, Options, Severity};
+use crate::runtime::preflight::Machine;
 use std::cell::RefCell;
 
 /// Checks directories and files. Answers on standard output.
@@ -19,17 +20,19 @@ pub fn run(options: &CheckOptions) -> ExitCode {
     };
     let skip_invalid = options.effective.is_some();
     let (services, config) = (options.paths.as_slice(), options.config.as_deref());
-    let loaded = config::load(&Options { services, config, skip_invalid, env: &env });
-    let code = code(&loaded, options.strict);
-    match (&options.effective, options.format) {
-        (Some(name), _) => {
-            complain(&config::render(&loaded.diagnostics, colour(&std::io::stderr())));
-            return show(name, &loaded, &secrets.borrow()).unwrap_or(code);
-        }
-        (None, Format::Json) => answer(&config::json(&loaded.diagnostics)),
-        (None, Format::Text) => answer(&page(&loaded)),
+    let sources = Options { services, config, skip_invalid, env: &env };
+    if let Some(name) = &options.effective {
+        let loaded = config::load(&sources);
+        complain(&config::render(&loaded.diagnostics, colour(&std::io::stderr())));
+        return show(name, &loaded, &secrets.borrow(), options.strict);
     }
-    code
+    let lint = Lint { machine: &Machine::new(), stop_timeout: options.stop_timeout };
+    let loaded = config::check(&sources, &lint);
+    answer(&match options.format {
+        Format::Json => config::json(&loaded.diagnostics),
+        Format::Text => page(&loaded),
+    });
+    code(&loaded, options.strict)
 }
 
 fn code(loaded: &Loaded, strict: bool) -> ExitCode {
@@ -50,19 +53,20 @@ fn page(loaded: &Loaded) -> String {
     }
 }
 
-/// `--effective`: prints one service. If there is none of that name, the exit code.
-fn show(name: &str, loaded: &Loaded, secrets: &[(String, String)]) -> Option<ExitCode> {
+/// `--effective`: prints one service.
+fn show(name: &str, loaded: &Loaded, secrets: &[(String, String)], strict: bool) -> ExitCode {
     let services = &loaded.plan.services;
     let find = |name: &str| services.iter().find(|service| service.name == name);
+    let code = code(loaded, strict);
     match find(name).or_else(|| find(name.strip_suffix(".toml")?)) {
-        Some(service) => {
-            answer(&config::effective(&loaded.plan, service, secrets));
-            None
-        }
+        Some(service) => answer(&config::effective(&loaded.plan, service, secrets)),
+        // It may be one of those with errors, which have been told.
+        None if code == ExitCode::Configuration => {}
         None => {
             let names: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
             complain(&format!("there is no service `{name}`; there is: {}\n", names.join(", ")));
-            Some(ExitCode::Usage)
+            return ExitCode::Usage;
         }
     }
+    code
 }

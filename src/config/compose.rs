@@ -21,7 +21,7 @@ use toml::de::DeTable;
 /// What several services have in common.
 pub struct Composer<'a> {
     env: Env<'a>,
-    wait: Duration,
+    lowering: Lowering,
     /// `[defaults]`.
     everywhere: Main,
     directories: HashMap<PathBuf, Inherited>,
@@ -34,6 +34,15 @@ struct Inherited {
     broken: Option<PathBuf>,
 }
 
+/// How drafts are made of keys.
+#[derive(Clone, Copy)]
+struct Lowering {
+    /// The default of `termination.wait`.
+    wait: Duration,
+    /// They keep their keys as they were written.
+    keep_written: bool,
+}
+
 /// The keys of one file of a service.
 struct Keys {
     main: Main,
@@ -43,14 +52,19 @@ struct Keys {
 
 impl<'a> Composer<'a> {
     /// `everywhere` is `[defaults]`; `wait` the default of `termination.wait`.
-    pub fn new(everywhere: Defaults, wait: Duration, env: Env<'a>) -> Composer<'a> {
-        Composer { env, wait, everywhere: everywhere.0, directories: HashMap::new() }
+    pub fn new(everywhere: Defaults, wait: Duration, env: Env<'a>, keep_written: bool) -> Composer<'a> {
+        Composer {
+            env,
+            lowering: Lowering { wait, keep_written },
+            everywhere: everywhere.0,
+            directories: HashMap::new(),
+        }
     }
 
     /// Loads one service. If its file can't be understood at all: the name that it would have.
     pub fn service(&mut self, file: &ServiceFile, diagnostics: &mut Vec<Diagnostic>) -> Result<Draft, String> {
         let mut found = Vec::new();
-        let wait = self.wait;
+        let lowering = self.lowering;
         let own = keys(&file.path, Layer::Service, self.env, &mut found);
         let mut drop_ins = Vec::with_capacity(file.drop_ins.len());
         for (i, path) in file.drop_ins.iter().enumerate() {
@@ -58,7 +72,7 @@ impl<'a> Composer<'a> {
             drop_ins.extend(keys(path, layer, self.env, &mut found));
         }
         let inherited = self.inherited(&file.path, diagnostics);
-        let draft = own.ok_or(None).and_then(|own| merge(own, drop_ins, inherited, wait, &mut found));
+        let draft = own.ok_or(None).and_then(|own| merge(own, drop_ins, inherited, lowering, &mut found));
         found.sort_by_key(place);
         let inherits = |path: &Path| Some(format!("`{}`, from which it inherits, has errors", path.display()));
         let error = found.iter().find(|d| d.severity == Severity::Error).map(|d| &d.place);
@@ -124,7 +138,7 @@ fn merge(
     own: Parsed<Keys>,
     drop_ins: Vec<Parsed<Keys>>,
     inherited: &Inherited,
-    wait: Duration,
+    lowering: Lowering,
     found: &mut Vec<Diagnostic>,
 ) -> Result<Draft, Option<String>> {
     let Parsed { value: mut keys, source, mut failed } = own;
@@ -139,9 +153,10 @@ fn merge(
     if !keys.has_command {
         cx.push(no_command(&source));
     }
-    let name = keys.main.name.as_ref().map(|at| at.value.clone());
+    let name = keys.main.name.as_ref().map(|at| at.value.0.clone());
     let said = cx.diagnostics.len();
-    let draft = lower::lower(keys.main, wait, &mut cx);
+    let written = lowering.keep_written.then(|| Box::new(keys.main.clone()));
+    let draft = Draft { written, ..lower::lower(keys.main, lowering.wait, &mut cx) };
     let new = found.split_off(said).into_iter();
     found.extend(new.filter(|d| d.place.as_ref().is_none_or(|place| !failed.contains(place))));
     if failed.is_empty() { Ok(draft) } else { Err(name) }

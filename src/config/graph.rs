@@ -99,8 +99,8 @@ fn index(drafts: &[Draft], unusable: &mut Unusable, diagnostics: &mut Vec<Diagno
             draft.source.path.display()
         );
         let (one, other) = (&first.name_place, &draft.name_place);
-        let diagnostic = Diagnostic::error(message).at(&other.source, other.span).label("the second");
-        diagnostics.push(diagnostic.note(one, "the first").help("give one a `name` of its own"));
+        let diagnostic = Diagnostic::error(message).at(&other.source, other.span).label("and here again");
+        diagnostics.push(diagnostic.note(one, "first defined here").help("give one a `name` of its own"));
         if let Some(why) = unusable.get_mut(id) {
             *why = Some(format!("its name is taken by `{}`", first.source.path.display()));
         }
@@ -134,7 +134,7 @@ impl Resolver<'_> {
                 Some(to) if *to == self.from && at.place.is_inherited() => None,
                 Some(to) if *to == self.from => {
                     let message = format!("`{}` names itself in `{}`", draft.spec.name, why.key());
-                    diagnostics.push(at.error(message));
+                    diagnostics.push(at.error(message).help("leave it out"));
                     Some("it refers to itself".to_owned())
                 }
                 Some(to) => {
@@ -163,9 +163,14 @@ impl Resolver<'_> {
         let mut others: Vec<&str> = self.ids.keys().map(String::as_str).filter(|n| *n != draft.spec.name).collect();
         // Of two that are as close, always the same one is proposed.
         others.sort_unstable();
-        match closest(name, others.into_iter()) {
+        match closest(name, others.iter().copied()) {
             Some(close) => diagnostic.help(format!("did you mean `{close}`?")),
-            None => diagnostic,
+            None if others.is_empty() => diagnostic.help("there is no other service"),
+            None => {
+                let more = if others.len() > 8 { ", ..." } else { "" };
+                let names: Vec<String> = others.iter().take(8).map(|name| format!("`{name}`")).collect();
+                diagnostic.help(format!("the others are {}{more}", names.join(", ")))
+            }
         }
     }
 }
@@ -268,6 +273,7 @@ fn report(drafts: &[Draft], cycle: &[Edge], verb: &str) -> Diagnostic {
         };
         from = edge.to;
     }
+    diagnostic.help = "leave out one of these".to_owned();
     diagnostic.message = format!("a cycle: these services wait for each other to {verb}: {path}");
     diagnostic
 }

@@ -115,7 +115,7 @@ impl Definitions {
             Shape::Text => json!({ "type": "string" }),
             Shape::Pattern(pattern) => text(pattern),
             Shape::Computed(pattern) => text(&pattern()),
-            Shape::Words(words) => json!({ "anyOf": [{ "enum": words }, { "type": "string", "pattern": "\\$" }] }),
+            Shape::Words(words) => json!({ "anyOf": [{ "type": "string", "pattern": "\\$" }, { "enum": words }] }),
             Shape::List(least, of) => {
                 json!({ "type": "array", "items": self.shape(of, path), "minItems": least })
             }

@@ -26,7 +26,8 @@ impl Read for Command {
                 // Scripts around Horust 0.1 look for these words.
                 let written = cx.source.slice(span);
                 let message = format!("Failed spawning the process: Invalid command: {written}: {why}");
-                cx.push(cx.error(span, message));
+                let help = if why == BLANK && written.contains('$') { "its variables may be empty" } else { "" };
+                cx.push(cx.error(span, message).help(help));
                 None
             }
         }
@@ -189,6 +190,18 @@ impl Read for Rewrite {
         let taken = |from: Signal| self.pairs.iter().any(|own| own.0 == from);
         let added: Vec<_> = weaker.pairs.iter().copied().filter(|(from, _)| self.is_table && !taken(*from)).collect();
         self.pairs.extend(added);
+    }
+}
+
+/// A service's name. Whether it is allowed is told in `lower`, where names that come from files are looked at too.
+#[derive(Clone, Debug)]
+pub struct ServiceName(pub String);
+
+impl Read for ServiceName {
+    const TYPE: &'static str = String::TYPE;
+    const SHAPE: Shape = Shape::Pattern("[A-Za-z0-9._@-]+");
+    fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
+        String::read(value, span, cx).map(ServiceName)
     }
 }
 

@@ -2,7 +2,7 @@
 //! References to other services stay names here; `graph` resolves them.
 
 use super::diagnostic::{Diagnostic, Place, Source, Span};
-use super::kinds::ReadyWhen;
+use super::kinds::{ReadyWhen, ServiceName};
 use super::log;
 use super::process;
 use super::schema::{self, Main};
@@ -24,6 +24,8 @@ pub struct Draft {
     pub broken: Option<String>,
     /// All but its references.
     pub spec: ServiceSpec,
+    /// Its keys as they were written, if somebody wants to look at them.
+    pub written: Option<Box<Main>>,
     /// Where its name is written; the start of the file if it isn't.
     pub name_place: Place,
     /// `start-after`.
@@ -85,6 +87,7 @@ pub fn lower(mut main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
     };
     Draft {
         broken: None,
+        written: None,
         source: cx.source.clone(),
         spec,
         name_place,
@@ -113,9 +116,12 @@ fn stronger<A, B>(one: &mut Option<At<A>>, other: &mut Option<At<B>>) {
     }
 }
 
-fn name(field: Option<At<String>>, cx: &mut Cx<'_>) -> At<String> {
+fn name(field: Option<At<ServiceName>>, cx: &mut Cx<'_>) -> At<String> {
     let written = field.is_some();
-    let at = field.unwrap_or_else(|| cx.at(stem(cx.source), Span::default()));
+    let at = match field {
+        Some(At { value: ServiceName(value), place }) => At { value, place },
+        None => cx.at(stem(cx.source), Span::default()),
+    };
     let name = &at.value;
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._@-".contains(&b);
     if name.is_empty() || !name.bytes().all(allowed) {

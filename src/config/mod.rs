@@ -8,6 +8,7 @@ mod files;
 mod graph;
 mod json_schema;
 mod kinds;
+mod lint;
 mod log;
 mod lower;
 mod process;
@@ -19,6 +20,8 @@ mod sample;
 mod schema;
 mod settings;
 mod shape;
+mod synonyms;
+mod syntax;
 mod table;
 mod template;
 mod values;
@@ -27,6 +30,7 @@ pub use diagnostic::{Diagnostic, Place, Severity, Source, Span};
 pub use effective::{effective, is_secret};
 pub use json_schema::{FileKind, json_schema};
 pub use kinds::split_command;
+pub use lint::{Lint, Machine};
 pub use read::{reason, regular_file};
 pub use reference::reference;
 pub use render::{json, render};
@@ -69,13 +73,22 @@ pub struct Loaded {
 
 /// Loads everything.
 pub fn load(options: &Options<'_>) -> Loaded {
+    load_and(options, None)
+}
+
+/// Loads everything, and looks for what is likely to go wrong with it on this machine.
+pub fn check(options: &Options<'_>, lint: &Lint<'_>) -> Loaded {
+    load_and(options, Some(lint))
+}
+
+fn load_and(options: &Options<'_>, lint: Option<&Lint<'_>>) -> Loaded {
     let mut diagnostics = Vec::new();
     let settings = settings::load(options.config, options.env, &mut diagnostics);
     let files = files::discover(options.services, &mut diagnostics);
     let mut refused = errors(&diagnostics) > 0;
-    let wait = settings.timeout_before_sigkill.map_or(Duration::from_secs(5), |at| at.value);
+    let wait = settings.timeout_before_sigkill.as_ref().map_or(Duration::from_secs(5), |at| at.value);
     let everywhere = settings.defaults.map(|at| at.value).unwrap_or_default();
-    let mut composer = compose::Composer::new(everywhere, wait, options.env);
+    let mut composer = compose::Composer::new(everywhere, wait, options.env, lint.is_some());
     let mut drafts = Vec::with_capacity(files.len());
     let mut invalid = HashSet::new();
     for file in files {
@@ -87,6 +100,10 @@ pub fn load(options: &Options<'_>) -> Loaded {
         }
     }
     let unusable = graph::link(&mut drafts, &invalid, &mut diagnostics);
+    if let Some(lint) = lint {
+        lint::settings(settings.timeout_before_sigkill.as_ref(), lint, &mut diagnostics);
+        lint::all(&drafts, lint, &mut diagnostics);
+    }
     say_once(&mut diagnostics);
     let plan_settings = Settings {
         unsuccessful_exit_finished_failed: settings.unsuccessful_exit_finished_failed.is_some_and(|at| at.value),

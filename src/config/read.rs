@@ -2,6 +2,7 @@
 //! more than a service file can be. What the keys mean is none of its business.
 
 use super::diagnostic::{Diagnostic, Layer, Place, Source, Span};
+use super::syntax;
 use super::template::{self, Env, Problem};
 use super::values::Cx;
 use crate::limits;
@@ -102,16 +103,11 @@ pub fn table<T>(
         let span = error.span().unwrap_or_default().into();
         // What follows an error on its line is mostly an echo of it.
         if std::mem::replace(&mut line, source.line(span)) != source.line(span) {
-            let problem = Diagnostic::error(format!("invalid TOML: {}", error.message())).at(&source, span);
-            // `umask = 027` is how the rest of the world writes it.
-            let zero = error.message().contains("leading zero");
-            diagnostics.push(if zero { problem.help(LEADING_ZERO) } else { problem });
+            diagnostics.push(syntax::explain(error.message(), &source, span));
         }
     }
     None
 }
-
-const LEADING_ZERO: &str = "an octal number is written as 0o27, or in quotes: \"027\"";
 
 fn of_variable(problem: Problem, source: &Arc<Source>, span: Span) -> Diagnostic {
     Diagnostic::error(problem.message).at(source, span).help(problem.help)

@@ -2,7 +2,7 @@
 //! page and all further documentation come from here. What a key does is decided in `lower`, not here.
 
 use super::diagnostic::Span;
-use super::kinds::{Endpoint, ReadyWhen, Rewrite, WebServer};
+use super::kinds::{Endpoint, ReadyWhen, Rewrite, ServiceName, WebServer};
 use super::log::{PerTime, Times};
 use super::process::{Accounts, Bytes, CapabilitySets, Count, LimitIn, Microseconds, Nice, OomScore, Seconds, Umask};
 use super::resources::Processors;
@@ -27,7 +27,7 @@ table! {
         command: Command = "command" | "path",
             default "required", sample r#""/bin/sleep infinity""#;
         /// The service's name. Others refer to it by this, with or without `.toml`.
-        name: String = "name", default "the file's name without .toml", sample r#""sample""#;
+        name: ServiceName = "name", default "the file's name without .toml", sample r#""sample""#;
         /// A daemon keeps running and is ready once its checks pass. A oneshot is ready once it has exited successfully.
         kind: Kind = "kind", default "daemon", sample r#""daemon""#;
         /// Start it together with Horust. If false, it starts only when asked to.
@@ -45,9 +45,9 @@ table! {
         /// Where its standard error goes. May name the same file as `stdout`.
         stderr: Output = "stderr", default "STDERR", sample r#""/var/log/sample.log""#;
         /// Go on in a new file before the output file grows larger than this: FILE, then FILE.1, FILE.2 and so on.
-        stdout_rotate_size: Size = "stdout-rotate-size", default "log.rotate-size", sample r#""100MB""#;
+        stdout_rotate_size: Size = "stdout-rotate-size", default "as log.rotate-size", sample r#""100MB""#;
         /// The same for standard error.
-        stderr_rotate_size: Size = "stderr-rotate-size", default "log.rotate-size", sample r#""100MB""#;
+        stderr_rotate_size: Size = "stderr-rotate-size", default "as log.rotate-size", sample r#""100MB""#;
         /// Begin a new output file at each start, named after its time in seconds since 1970: FILE.1700000000.
         stdout_timestamp: bool = "stdout-should-append-timestamp-to-filename", default "false", sample "false";
         /// Whom it runs as: a name or a number. Its group and groups follow.

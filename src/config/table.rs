@@ -4,6 +4,7 @@
 use super::diagnostic::Span;
 use super::schema::{HorustToml, Main};
 use super::shape::Shape;
+use super::synonyms;
 use super::values::{At, Cx, Read, closest};
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
@@ -167,7 +168,7 @@ pub fn put<'v, T: Table>(
     if let Some(earlier) = table.put(name, value.into_inner(), span, cx) {
         let (first, second) = if earlier < at { (earlier, at) } else { (at, earlier) };
         let error = cx.error(second, format!("`{name}` is given twice")).label("again here");
-        cx.push(error.note(&cx.place(first), "first here"));
+        cx.push(error.note(&cx.place(first), "first here").help("keep one of them"));
     }
     Ok(())
 }
@@ -201,14 +202,37 @@ pub fn unknown(key: &Spanned<DeString<'_>>, keys: &'static [Key], cx: &mut Cx<'_
         if find(&word, Main::KEYS).is_some() && !is(keys, Main::KEYS) {
             return Some(format!("`{written}` belongs to the service itself: move it above the first [table]"));
         }
+        if find(&word, HorustToml::KEYS).is_some() && !is(keys, HorustToml::KEYS) {
+            return Some(format!(
+                "`{written}` is a setting of Horust itself: `horust.toml`, given with `--config-path`"
+            ));
+        }
         let table = Main::KEYS.iter().find(|table| find(&word, table.keys()).is_some())?;
         (!is(table.keys(), keys)).then(|| format!("`{written}` belongs in the table [{}]", table.name))
     };
-    let help = match closest(&word, keys.iter().flat_map(Key::spellings)) {
-        Some(close) => format!("did you mean `{close}`?"),
-        None => elsewhere().unwrap_or_default(),
+    let here = |name: &str| keys.iter().any(|key| key.name == name);
+    let meaning = synonyms::meaning(&word).map(|key| key.split_once('.').unwrap_or(("", key)));
+    let synonym = || match meaning? {
+        (_, name) if here(name) => Some(format!("did you mean `{name}`?")),
+        (table, name) if here(table) => Some(format!("did you mean `{name}` in the table [{table}]?")),
+        _ => None,
     };
+    let synonym_elsewhere = || match meaning? {
+        ("", name) => Some(format!("did you mean `{name}`, above the first [table]?")),
+        (table, name) => Some(format!("did you mean `{name}` in the table [{table}]?")),
+    };
+    let close = || closest(&word, keys.iter().flat_map(Key::spellings)).map(|close| format!("did you mean `{close}`?"));
+    let help = synonym().or_else(close).or_else(elsewhere).or_else(synonym_elsewhere).unwrap_or_else(|| known(keys));
     cx.push(cx.error(key.span().into(), format!("unknown key `{written}`")).help(help));
+}
+
+/// What there is to choose from.
+fn known(keys: &'static [Key]) -> String {
+    if is(keys, Main::KEYS) {
+        return "`horust --sample-service` shows all keys".to_owned();
+    }
+    let names: Vec<String> = keys.iter().map(|key| format!("`{}`", key.name)).collect();
+    format!("the keys of this table are {}", names.join(", "))
 }
 
 pub(super) use {read_tables, table};

@@ -33,6 +33,13 @@ impl<T> At<T> {
     }
 }
 
+impl<T> At<T> {
+    /// Its place alone.
+    pub fn unit(&self) -> At<()> {
+        At { value: (), place: self.place.clone() }
+    }
+}
+
 /// What a reader needs: the file it is in, and where findings go.
 pub struct Cx<'a> {
     /// The file.
@@ -78,7 +85,8 @@ impl Cx<'_> {
     pub fn refuse<T: Read>(&mut self, value: &DeValue<'_>, span: Span) -> Option<T> {
         let found = value.type_str();
         let message = format!("`{}` must be {}, not {} {found}", self.key, T::TYPE, article(found));
-        self.push(self.error(span, message).label(format!("this is {} {found}", article(found))));
+        let help = T::SHAPE.mend(value, self.source.slice(span), self.key);
+        self.push(self.error(span, message).label(format!("this is {} {found}", article(found))).help(help));
         None
     }
 
@@ -158,7 +166,7 @@ impl Read for u32 {
     }
 }
 
-/// A number with or without a fraction.
+/// A number with or without a fraction, 0 or more.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Number(pub f32);
 
@@ -167,7 +175,11 @@ impl Read for Number {
     const SHAPE: Shape = Shape::Number(0.0, f64::INFINITY);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let text = value.as_float().map(|f| f.as_str()).or_else(|| value.as_integer().map(|n| n.as_str()));
-        text.and_then(|t| t.parse().ok()).map(Number).or_else(|| cx.refuse(&value, span))
+        match text.and_then(|text| text.parse::<f32>().ok()) {
+            Some(number) if number >= 0.0 && number.is_finite() => Some(Number(number)),
+            Some(_) => cx.out_of_range(span, "0 or more"),
+            None => cx.refuse(&value, span),
+        }
     }
 }
 
@@ -182,11 +194,9 @@ impl Read for Fraction {
         if !(value.is_float() || value.is_integer()) {
             return cx.refuse(&value, span);
         }
-        let Number(number) = Number::read(value, span, cx)?;
-        match (0.0..=1.0).contains(&number) {
-            true => Some(Fraction(number)),
-            false => cx.out_of_range(span, "between 0 and 1"),
-        }
+        let text = value.as_float().map(|f| f.as_str()).or_else(|| value.as_integer().map(|n| n.as_str()));
+        let number = text.and_then(|text| text.parse().ok()).filter(|number| (0.0..=1.0).contains(number));
+        number.map(Fraction).or_else(|| cx.out_of_range(span, "between 0 and 1"))
     }
 }
 
@@ -304,7 +314,12 @@ impl Read for Codes {
         for (number, span) in numbers {
             match number.and_then(|n| u8::try_from(n).ok()) {
                 Some(code) => codes.push(code),
-                None => return cx.invalid(span, "an exit code is a number between 0 and 255"),
+                None => {
+                    let message = format!("`{}`: an exit code is a number between 0 and 255", cx.key);
+                    let text = cx.source.slice(span).starts_with(['"', '\'']) && value.is_array();
+                    cx.push(cx.error(span, message).help(if text { "write it without quotes" } else { "" }));
+                    return None;
+                }
             }
         }
         Some(Codes(codes))
@@ -324,9 +339,12 @@ impl Read for Size {
             DeValue::Integer(n) => n.to_string(),
             other => return cx.refuse(other, span),
         };
-        size(&text)
-            .map(Size)
-            .or_else(|| cx.invalid(span, format_args!("\"{text}\" is no size; write \"500KB\" or \"10 MiB\", say")))
+        size(&text).map(Size).or_else(|| {
+            cx.invalid(
+                span,
+                format_args!("\"{text}\" is no size that Horust knows; write \"500KB\" or \"10 MiB\", say"),
+            )
+        })
     }
 }
 

@@ -11,6 +11,7 @@ mod logger;
 mod main_loop;
 mod memory;
 mod output;
+pub mod preflight;
 mod report;
 mod sweep;
 mod table;

@@ -1,10 +1,11 @@
 //! What the user reads about broken input, word for word.
 
 use super::support::{Set, root};
+use horust::config::Loaded;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-/// One file below `cases/`: service files, each after a line `==== NAME`, and after `==== page` what the user reads.
+/// One file below `cases/` or `checks/`: service files and `settings`, which is `horust.toml`, each after a line `==== NAME`, and after `==== page` what the user reads.
 /// A file whose line ends in `: bad shape` is one that the JSON Schema refuses too.
 pub struct Case {
     /// The file of the case.
@@ -15,9 +16,9 @@ pub struct Case {
     pub page: String,
 }
 
-/// All cases, sorted.
-pub fn cases() -> Vec<Case> {
-    let directory = root().join("tests/config/cases");
+/// All cases of a directory, sorted.
+pub fn cases(directory: &str) -> Vec<Case> {
+    let directory = root().join("tests/config").join(directory);
     let mut paths: Vec<_> = directory.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     paths.iter().map(|path| case(path)).collect()
@@ -55,14 +56,13 @@ impl Case {
     }
 }
 
-/// Read the difference, then take over what is right with `UPDATE_DOCS=1`.
-#[test]
-fn broken_input_is_explained_word_for_word() {
+/// Compares all pages. Read the difference, then take over what is right with `UPDATE_DOCS=1`.
+pub fn assert_pages(directory: &str, load: impl Fn(&Set, Option<&Path>) -> Loaded) {
     let mut wrong = String::new();
-    let cases = cases();
-    for case in &cases {
+    for case in cases(directory) {
         let set = case.set();
-        let loaded = set.load();
+        let settings = set.path("settings");
+        let loaded = load(&set, settings.exists().then_some(settings.as_path()));
         let seen = set.shown(&loaded);
         if seen != case.page {
             if std::env::var_os("UPDATE_DOCS").is_some() {
@@ -70,10 +70,15 @@ fn broken_input_is_explained_word_for_word() {
             }
             let _ = writeln!(wrong, "== {}, seen:\n{seen}\n== wanted:\n{}", case.path.display(), case.page);
         }
-        let error = seen.contains("error");
+        let error = seen.contains("error:");
         assert_eq!(loaded.refused, error, "{}", case.path.display());
         assert_eq!(loaded.plan.services.is_empty(), error, "{}", case.path.display());
     }
-    assert!(cases.len() >= 37, "{}", cases.len());
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn broken_input_is_explained_word_for_word() {
+    assert!(cases("cases").len() >= 47);
+    assert_pages("cases", |set, config| set.load_with(&[set.dir.path().to_owned()], config, false));
 }

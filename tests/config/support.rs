@@ -102,3 +102,17 @@ pub fn environment(name: &str) -> Option<OsString> {
         _ => None,
     }
 }
+
+/// Service files of real projects, each with what is wanted of it; they are not part of this repository.
+pub fn corpus() -> Option<Vec<(PathBuf, String)>> {
+    let shared = std::env::var_os("HORUST_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
+    let Ok(index) = std::fs::read_to_string(shared.join("corpus/INDEX.md")) else {
+        println!("skipped: there is no corpus in {}", shared.display());
+        return None;
+    };
+    let files = index.lines().filter(|line| line.contains(".toml |")).map(|line| {
+        let cells: Vec<_> = line.split(" | ").map(|cell| cell.trim_matches(['|', ' '])).collect();
+        (shared.join("corpus").join(cells[0]), cells[2].to_owned())
+    });
+    Some(files.collect())
+}

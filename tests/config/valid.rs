@@ -1,6 +1,6 @@
 //! What loads, and what it means: every key, its spellings, defaults, variables, the corpus and the sample.
 
-use super::support::{Set, assert_page, one, warnings};
+use super::support::{Set, assert_page, corpus, one, warnings};
 use horust::config::{Options, load, render, sample_service};
 use horust::model::{
     Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, IdOrName, Kind, Log, LogFormat,
@@ -379,16 +379,10 @@ fn the_sample_is_the_committed_page_loads_and_names_every_key() {
 /// Service files of real projects. They are not part of this repository.
 #[test]
 fn the_corpus_loads_or_is_refused_for_the_known_reason() {
-    let shared = std::env::var_os("HORUST_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
-    let Ok(index) = std::fs::read_to_string(shared.join("corpus/INDEX.md")) else {
-        println!("skipped: there is no corpus in {}", shared.display());
-        return;
-    };
+    let Some(corpus) = corpus() else { return };
     let set = |_: &str| -> Option<OsString> { Some("1".into()) };
     let mut seen = 0;
-    for line in index.lines().filter(|line| line.contains(".toml |")) {
-        let cells: Vec<_> = line.split(" | ").map(|cell| cell.trim_matches(['|', ' '])).collect();
-        let (file, wanted) = (shared.join("corpus").join(cells[0]), cells[2]);
+    for (file, wanted) in corpus {
         // Dependencies on files of the same project: empty stand-ins.
         let text = std::fs::read_to_string(&file).unwrap();
         let directory = tempfile::tempdir().unwrap();
@@ -400,15 +394,15 @@ fn the_corpus_loads_or_is_refused_for_the_known_reason() {
         let paths = if directory.path().read_dir().unwrap().next().is_some() { &paths[..] } else { &paths[..1] };
         let loaded = load(&Options { services: paths, config: None, skip_invalid: false, env: &set });
         let said = render(&loaded.diagnostics, false);
-        match wanted {
+        match wanted.as_str() {
             "load" => assert!(!loaded.refused, "{said}"),
-            _ if wanted.starts_with("refuse: no command") => {
+            wanted if wanted.starts_with("refuse: no command") => {
                 assert!(said.contains("there is no `command`"), "{said}");
                 let set = Set::new(&[("_defaults.toml", &text), ("a.toml", "command = \"x\"")]);
                 let service = &set.services()[0];
                 assert_eq!(service.restart.backoff, Duration::from_secs(5));
             }
-            _ => {
+            wanted => {
                 let word =
                     wanted.strip_prefix("refuse: unknown variant `").and_then(|rest| rest.strip_suffix('`')).unwrap();
                 assert!(said.contains("must be") && said.contains(&format!("not \"{word}\"")), "{wanted}: {said}");
@@ -417,6 +411,41 @@ fn the_corpus_loads_or_is_refused_for_the_known_reason() {
         seen += 1;
     }
     assert_eq!(seen, 88);
+}
+
+/// The documents say what holds without a key. Writing just that must change nothing.
+#[test]
+fn the_documented_defaults_are_those_that_hold() {
+    // There has to be a check and a captured output, or the keys about them say nothing.
+    let asked = [("[healthiness]", "file-path = \"/x\""), ("[log]", "capture = true")];
+    let service = |table: &str, line: &str| {
+        let below = asked.map(|(head, ask)| if table == head { String::new() } else { format!("{head}\n{ask}\n") });
+        let ask = asked.iter().find(|(head, _)| table == *head).map_or("", |(_, ask)| ask);
+        let text = format!("command = \"/bin/a\"\n{table}\n{line}\n{ask}\n{}", below.concat());
+        let set = Set::new(&[("one.toml", &text)]);
+        ServiceSpec { origin: Origin::default(), ..set.services().remove(0) }
+    };
+    let plain = service("", "");
+    let page = sample_service();
+    let (mut table, mut default, mut tested) = ("", "", 0);
+    for line in page.lines() {
+        if line.starts_with('[') {
+            table = line;
+        } else if let Some((_, said)) = line.split_once(" Default: ").filter(|_| line.starts_with("# ")) {
+            default = said.trim_end_matches(" No effect yet.").trim_end_matches('.');
+        } else if let Some((key, sample)) = line.strip_prefix('#').and_then(|line| line.split_once(" = "))
+            && !line.starts_with("# ")
+            && !default.contains(' ')
+            && !["none", "never", "all"].contains(&default)
+            && key != "capture"
+        {
+            let text = sample.starts_with('"') && !["true", "false"].contains(&default);
+            let value = if text { format!("\"{default}\"") } else { default.to_owned() };
+            assert_eq!(service(table, &format!("{key} = {value}")), plain, "{table} {key} = {value}");
+            tested += 1;
+        }
+    }
+    assert!(tested >= 20, "{tested}");
 }
 
 #[test]

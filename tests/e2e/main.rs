@@ -9,6 +9,7 @@ mod support;
 
 mod bad_input;
 mod cgroup;
+mod check;
 mod command_mode;
 mod dependencies;
 mod environment;
