@@ -72,6 +72,10 @@ pub const ACTIONS_PER_TURN: usize = 32;
 /// Descendants of one run that are looked at. A fork bomb has more; its process group and further rounds get the rest.
 pub const TREE: usize = 10_000;
 
+/// What a main process leaves behind that is remembered one by one, in case it leaves the session; the rest is known by its
+/// session alone.
+pub const NOTED: usize = 256;
+
 /// How long the end waits for what it has sent SIGKILL to.
 pub const LEFTOVER_KILL: Duration = Duration::from_secs(2);
 

@@ -183,6 +183,7 @@ impl Core {
         let Attach { spec, stdout, stderr, started } = attach;
         let Some(log) = spec.log.as_deref() else { return };
         let service = self.services.add(&spec, log, now);
+        self.expect_ends(service);
         for (stream, pipe) in [(Stream::Out, stdout), (Stream::Err, stderr)] {
             let (output, rotation) = match stream {
                 Stream::Out => (&spec.stdout, &log.stdout),
@@ -203,6 +204,22 @@ impl Core {
             }
             self.sources.insert(id, source);
             self.ready.insert(id);
+            if let Some(service) = self.services.get_mut(service) {
+                let [_, before] = service.latest;
+                service.latest = [before, id];
+            }
+        }
+    }
+
+    /// A new run of the service begins, so the last one is over: the ends of its streams are there to be read, before the
+    /// first line of the new run, whether or not epoll has told of them yet.
+    fn expect_ends(&mut self, service: usize) {
+        let latest = self.services.get_mut(service).map_or([0; 2], |service| service.latest);
+        for id in latest {
+            if let Some(source) = self.sources.get_mut(&id) {
+                source.left = true;
+                self.ready.insert(id);
+            }
         }
     }
 

@@ -19,6 +19,8 @@ pub struct Service {
     pub ring: Ring,
     /// Whom the number of dropped lines is told by.
     pub told_by: u64,
+    /// The streams of its latest run.
+    pub latest: [u64; 2],
 }
 
 /// All of them. An index stays good.
@@ -62,6 +64,7 @@ impl Services {
                     limiter: log.rate_limit.map(|rate| Limiter::new(rate, now.mono)),
                     ring: Ring::new(log.buffer),
                     told_by: 0,
+                    latest: [0; 2],
                 });
                 self.by_name.insert(spec.name.clone(), index);
             }

@@ -42,10 +42,10 @@ impl Outputs {
         let captured = plan.services.iter().filter(|spec| spec.log.is_some()).count();
         let needed = captured.saturating_mul(EACH).saturating_add(OTHERS) as u64;
         let raise = || {
-            let (soft, hard) = fds::nofile().ok().filter(|(soft, _)| captured > 0 && *soft < needed)?;
+            let (soft, hard) = fds::nofile().ok().filter(|(soft, _)| *soft < needed)?;
             fds::set_nofile_soft(needed.min(hard)).ok().map(|()| Limit { soft, hard })
         };
-        Outputs { logger: OnceCell::new(), nofile: raise() }
+        Outputs { logger: OnceCell::new(), nofile: if captured > 0 { raise() } else { None } }
     }
 
     /// Opens what a new run of the service writes to.
