@@ -1,0 +1,145 @@
+//! The verbs for a running Horust: what each asks for, and the code that it ends with.
+
+use super::ExitCode;
+use super::args::Format;
+use super::client::{Client, Failure};
+use super::output::{answer, complain};
+use super::show;
+use crate::control::wire::{Horust, Service, Services};
+use crate::model::Signal;
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+/// Which Horust.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct At {
+    /// The directory of its socket.
+    pub folder: Option<PathBuf>,
+    /// Its pid.
+    pub pid: Option<u32>,
+    /// Its socket.
+    pub socket: Option<PathBuf>,
+}
+
+/// A verb, for whom, and how it was called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlOptions {
+    /// Which Horust.
+    pub at: At,
+    /// What to do.
+    pub verb: ControlVerb,
+    /// Called by the name of Horust 0.1's client: `status NAME` then answers as that did.
+    pub horustctl: bool,
+}
+
+/// What a running Horust can be asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum ControlVerb {
+    /// Show what services are doing: all, several, or one in full
+    Status {
+        /// Names, or patterns such as `web-*`
+        names: Vec<String>,
+        /// How to show it
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Start services, and what they need
+    Start(Which),
+    /// Stop services, and don't start them again
+    Stop(Which),
+    /// Stop services if they run, and start them again
+    Restart(Which),
+    /// Send a signal to the main processes of services
+    Signal {
+        /// A name or a number: HUP, SIGUSR1, 10
+        #[arg(value_parser = signal)]
+        signal: Signal,
+        /// To whom
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Stop all services, and end Horust
+    Shutdown,
+}
+
+/// Which services.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct Which {
+    /// Names, or patterns such as `web-*`
+    #[arg(required_unless_present = "all")]
+    names: Vec<String>,
+    /// All services
+    #[arg(long, conflicts_with = "names")]
+    all: bool,
+}
+
+impl Which {
+    fn words(&self) -> String {
+        if self.all { "*".to_owned() } else { self.names.join(",") }
+    }
+}
+
+fn signal(text: &str) -> Result<Signal, String> {
+    Signal::parse(text).ok_or_else(|| "there is no such signal".to_owned())
+}
+
+/// Carries out a verb.
+pub fn run(options: &ControlOptions) -> ExitCode {
+    Client::find(&options.at).and_then(|client| carry_out(&client, options)).unwrap_or_else(|Failure { code, text }| {
+        complain(&format!("horust: {text}\n"));
+        code
+    })
+}
+
+fn carry_out(client: &Client, options: &ControlOptions) -> Result<ExitCode, Failure> {
+    match &options.verb {
+        ControlVerb::Status { names, format: Format::Text } if options.horustctl && names.len() == 1 => {
+            let services: Services = client.get("services", &[("names", &names.concat())])?;
+            for service in services.services {
+                answer(&show::as_horustctl(&service));
+            }
+            Ok(ExitCode::Ok)
+        }
+        ControlVerb::Status { names, format } => status(client, names, *format),
+        ControlVerb::Start(which) => act(client, "start", which),
+        ControlVerb::Stop(which) => act(client, "stop", which),
+        ControlVerb::Restart(which) => act(client, "restart", which),
+        ControlVerb::Signal { signal, which } => {
+            let query = [("names", which.words()), ("signal", signal.number().to_string())];
+            let query = query.each_ref().map(|(name, value)| (*name, value.as_str()));
+            let services: Services = client.post("signal", &query)?;
+            let idle: Vec<&str> =
+                services.services.iter().filter(|s| s.pid.is_none()).map(|s| s.name.as_str()).collect();
+            match idle.is_empty() {
+                true => Ok(ExitCode::Ok),
+                false => Err(Failure::new(ExitCode::NotRunning, format!("not running: {}", idle.join(", ")))),
+            }
+        }
+        ControlVerb::Shutdown => client.post::<Horust>("shutdown", &[]).map(|_| ExitCode::Ok),
+    }
+}
+
+fn act(client: &Client, verb: &str, which: &Which) -> Result<ExitCode, Failure> {
+    let _: Services = client.post(verb, &[("names", &which.words())])?;
+    Ok(ExitCode::Ok)
+}
+
+fn status(client: &Client, names: &[String], format: Format) -> Result<ExitCode, Failure> {
+    let words = names.join(",");
+    let query = [("names", words.as_str())];
+    let query = if names.is_empty() { &[][..] } else { &query[..] };
+    let services: Services = client.get("services", query)?;
+    match (format, services.services.as_slice()) {
+        (Format::Json, _) => answer(&show::json(&services)),
+        (Format::Text, [one]) if is_plain(names) => answer(&show::card(one)),
+        (Format::Text, several) => answer(&show::table(several)),
+    }
+    // Who asks for one wants to know whether it runs.
+    let one = services.services.first().filter(|_| is_plain(names));
+    Ok(if one.is_none_or(Service::is_live) { ExitCode::Ok } else { ExitCode::NotRunning })
+}
+
+/// Whether one service was asked for, and by its name.
+fn is_plain(names: &[String]) -> bool {
+    matches!(names, [name] if !name.contains(['*', '?', ',']))
+}
