@@ -108,8 +108,9 @@ fn carry_out(client: &Client, options: &ControlOptions) -> Result<ExitCode, Fail
             let query = [("names", which.words()), ("signal", signal.number().to_string())];
             let query = query.each_ref().map(|(name, value)| (*name, value.as_str()));
             let services: Services = client.post("signal", &query)?;
-            let idle: Vec<&str> =
-                services.services.iter().filter(|s| s.pid.is_none()).map(|s| s.name.as_str()).collect();
+            // Of a pattern nobody expects that all it fits are running.
+            let named = |service: &&Service| which.names.contains(&service.name) && service.pid.is_none();
+            let idle: Vec<&str> = services.services.iter().filter(named).map(|s| s.name.as_str()).collect();
             match idle.is_empty() {
                 true => Ok(ExitCode::Ok),
                 false => Err(Failure::new(ExitCode::NotRunning, format!("not running: {}", idle.join(", ")))),
