@@ -144,6 +144,12 @@ pub const CLIENT_HEADERS: usize = 32;
 /// ... bytes that are held of a request or of an answer: 8 KiB is the least that hyper takes.
 pub const CLIENT_BUFFER: usize = 16 << 10;
 
+/// How long somebody who waits for services rests after each look at them.
+pub const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// Nobody waits longer than this.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(365 * 86_400);
+
 /// How long the end of Horust waits for clients to be told of it.
 pub const CLIENT_FLUSH: Duration = Duration::from_millis(200);
 

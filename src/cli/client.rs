@@ -55,7 +55,16 @@ impl Client {
     }
 
     fn json<T: DeserializeOwned>(&self, method: Method, path: &str, query: &[(&str, &str)]) -> Result<T, Failure> {
-        let body = self.send(method, path, query)?.bytes().map_err(|error| self.lost(&error))?;
+        self.understand(self.send(method, path, query)?)
+    }
+
+    /// Asks for something that is told with any status.
+    pub fn get_whatever_the_status<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.understand(self.request(Method::GET, path, &[])?)
+    }
+
+    fn understand<T: DeserializeOwned>(&self, answer: Response) -> Result<T, Failure> {
+        let body = answer.bytes().map_err(|error| self.lost(&error))?;
         serde_json::from_slice(&body).map_err(|error| {
             let path = self.path.display();
             Failure::new(ExitCode::Failed, format!("cannot understand the answer from {path}: {error}"))
@@ -64,12 +73,7 @@ impl Client {
 
     /// Sends a request. An answer that tells of a problem is a failure.
     pub fn send(&self, method: Method, path: &str, query: &[(&str, &str)]) -> Result<Response, Failure> {
-        let url = Url::parse_with_params(&format!("http://horust/v1/{path}"), query);
-        let mut url = url.map_err(|error| Failure::new(ExitCode::Internal, error.to_string()))?;
-        if query.is_empty() {
-            url.set_query(None);
-        }
-        let answer = self.http.request(method, url).send().map_err(|error| self.lost(&error))?;
+        let answer = self.request(method, path, query)?;
         let status = answer.status();
         if status.is_success() {
             return Ok(answer);
@@ -78,6 +82,15 @@ impl Client {
         let text = problem.map_or_else(|| format!("answered {status}"), |problem| problem.detail);
         let code = if status.as_u16() == 404 { ExitCode::NoService } else { ExitCode::Failed };
         Err(Failure::new(code, text))
+    }
+
+    fn request(&self, method: Method, path: &str, query: &[(&str, &str)]) -> Result<Response, Failure> {
+        let url = Url::parse_with_params(&format!("http://horust/v1/{path}"), query);
+        let mut url = url.map_err(|error| Failure::new(ExitCode::Internal, error.to_string()))?;
+        if query.is_empty() {
+            url.set_query(None);
+        }
+        self.http.request(method, url).send().map_err(|error| self.lost(&error))
     }
 
     /// No answer came.

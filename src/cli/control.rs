@@ -5,10 +5,12 @@ use super::args::Format;
 use super::client::{Client, Failure};
 use super::output::{answer, complain};
 use super::show;
-use crate::control::wire::{Horust, Service, Services};
+use crate::config;
+use crate::control::wire::{Health, Horust, Service, Services};
 use crate::model::Signal;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Which Horust.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,11 +46,11 @@ pub enum ControlVerb {
         format: Format,
     },
     /// Start services, and what they need
-    Start(Which),
+    Start(Act),
     /// Stop services, and don't start them again
-    Stop(Which),
+    Stop(Act),
     /// Stop services if they run, and start them again
-    Restart(Which),
+    Restart(Act),
     /// Send a signal to the main processes of services
     Signal {
         /// A name or a number: HUP, SIGUSR1, 10
@@ -58,8 +60,51 @@ pub enum ControlVerb {
         #[command(flatten)]
         which: Which,
     },
+    /// Wait until services are ready, healthy or stopped
+    Wait {
+        /// Which ones
+        #[command(flatten)]
+        which: Which,
+        /// For what
+        #[arg(long = "for", value_enum, default_value_t)]
+        goal: Goal,
+        /// How long at most
+        #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = config::parse_duration)]
+        timeout: Duration,
+    },
+    /// Tell whether all services are well, by the exit code: for Docker's HEALTHCHECK
+    Health {
+        /// How to show it
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
     /// Stop all services, and end Horust
     Shutdown,
+}
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Goal {
+    /// A daemon runs and says that it is ready; a oneshot has finished
+    #[default]
+    Ready,
+    /// Its health checks pass
+    Healthy,
+    /// It runs no more, and will not be started again
+    Stopped,
+}
+
+/// What is done with which services, and whether to wait for it.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct Act {
+    #[command(flatten)]
+    which: Which,
+    /// Wait until it is done: until they are ready, or have stopped
+    #[arg(long)]
+    wait: bool,
+    /// How long to wait at most
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = config::parse_duration)]
+    timeout: Duration,
 }
 
 /// Which services.
@@ -96,14 +141,16 @@ fn carry_out(client: &Client, options: &ControlOptions) -> Result<ExitCode, Fail
         ControlVerb::Status { names, format: Format::Text } if options.horustctl && names.len() == 1 => {
             let services: Services = client.get("services", &[("names", &names.concat())])?;
             for service in services.services {
-                answer(&show::as_horustctl(&service));
+                answer(&show::as_horustctl(&names.concat(), &service));
             }
             Ok(ExitCode::Ok)
         }
         ControlVerb::Status { names, format } => status(client, names, *format),
-        ControlVerb::Start(which) => act(client, "start", which),
-        ControlVerb::Stop(which) => act(client, "stop", which),
-        ControlVerb::Restart(which) => act(client, "restart", which),
+        ControlVerb::Start(todo) => act(client, "start", todo, Goal::Ready),
+        ControlVerb::Stop(todo) => act(client, "stop", todo, Goal::Stopped),
+        ControlVerb::Restart(todo) => act(client, "restart", todo, Goal::Ready),
+        ControlVerb::Wait { which, goal, timeout } => wait(client, &which.words(), *goal, *timeout),
+        ControlVerb::Health { format } => health(client, *format),
         ControlVerb::Signal { signal, which } => {
             let query = [("names", which.words()), ("signal", signal.number().to_string())];
             let query = query.each_ref().map(|(name, value)| (*name, value.as_str()));
@@ -120,9 +167,30 @@ fn carry_out(client: &Client, options: &ControlOptions) -> Result<ExitCode, Fail
     }
 }
 
-fn act(client: &Client, verb: &str, which: &Which) -> Result<ExitCode, Failure> {
-    let _: Services = client.post(verb, &[("names", &which.words())])?;
+fn act(client: &Client, verb: &str, act: &Act, goal: Goal) -> Result<ExitCode, Failure> {
+    let words = act.which.words();
+    let _: Services = client.post(verb, &[("names", &words)])?;
+    if act.wait { wait(client, &words, goal, act.timeout) } else { Ok(ExitCode::Ok) }
+}
+
+fn wait(client: &Client, words: &str, goal: Goal, timeout: Duration) -> Result<ExitCode, Failure> {
+    let goal = match goal {
+        Goal::Ready => "ready",
+        Goal::Healthy => "healthy",
+        Goal::Stopped => "stopped",
+    };
+    let timeout = timeout.as_millis().to_string();
+    let _: Services = client.get("wait", &[("names", words), ("for", goal), ("timeout_ms", &timeout)])?;
     Ok(ExitCode::Ok)
+}
+
+fn health(client: &Client, format: Format) -> Result<ExitCode, Failure> {
+    let health: Health = client.get_whatever_the_status("health")?;
+    match format {
+        Format::Json => answer(&show::json(&health)),
+        Format::Text => answer(&show::health(&health)),
+    }
+    Ok(if health.healthy { ExitCode::Ok } else { ExitCode::Failed })
 }
 
 fn status(client: &Client, names: &[String], format: Format) -> Result<ExitCode, Failure> {

@@ -1,6 +1,6 @@
 //! How the answers of a running Horust are shown: tables and cards for people, JSON for programs.
 
-use crate::control::wire::{Service, Usage};
+use crate::control::wire::{Health, Service, Trouble, Usage};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -11,8 +11,21 @@ pub fn json(value: &impl Serialize) -> String {
 }
 
 /// The line of Horust 0.1's `horustctl status NAME`.
-pub fn as_horustctl(service: &Service) -> String {
-    format!("Current status for '{}' is: '{}'.\n", service.name, service.state.to_ascii_uppercase())
+pub fn as_horustctl(name: &str, service: &Service) -> String {
+    format!("Current status for '{name}' is: '{}'.\n", service.state.to_ascii_uppercase())
+}
+
+/// Whether all is well, and what is not.
+pub fn health(health: &Health) -> String {
+    if health.healthy {
+        return "healthy\n".to_owned();
+    }
+    let mut page =
+        if health.up { "unhealthy\n".to_owned() } else { "unhealthy: all services are being stopped\n".to_owned() };
+    for Trouble { service, why } in &health.troubles {
+        let _ = writeln!(page, "{service}: {why}");
+    }
+    page
 }
 
 /// Several services, a line each.

@@ -7,6 +7,7 @@ mod patient;
 mod router;
 mod select;
 mod server;
+mod wait;
 pub mod wire;
 
 pub use desk::{Answer, Call, Calls, Desk, Pids, Steps, Usage, View};

@@ -2,25 +2,50 @@
 
 use super::desk::{Answer, Desk, NoAnswer, View};
 use super::select::select;
+use super::wait::{self, Goal};
 use super::wire::{Exit, Horust, Problem, Service, Services};
+use crate::limits;
 use crate::model::{self, Mono, ServiceId, Signal};
 use crate::supervisor::Command;
 use axum::Json;
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{FromRef, Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+use tokio::sync::watch;
 
 /// What all handlers have.
 type Shared = State<Arc<Desk>>;
 
+/// Says when Horust ends.
+type End = watch::Receiver<bool>;
+
+/// What the router holds.
+#[derive(Clone)]
+struct App {
+    desk: Arc<Desk>,
+    end: End,
+}
+
+impl FromRef<App> for Arc<Desk> {
+    fn from_ref(app: &App) -> Arc<Desk> {
+        Arc::clone(&app.desk)
+    }
+}
+
+impl FromRef<App> for End {
+    fn from_ref(app: &App) -> End {
+        app.end.clone()
+    }
+}
+
 /// All paths.
-pub fn new(desk: Arc<Desk>) -> Router {
+pub fn new(desk: Arc<Desk>, end: End) -> Router {
     Router::new()
         .route("/v1/horust", get(horust))
         .route("/v1/services", get(list))
@@ -30,12 +55,14 @@ pub fn new(desk: Arc<Desk>) -> Router {
         .route("/v1/stop", post(stop))
         .route("/v1/restart", post(restart))
         .route("/v1/signal", post(signal))
+        .route("/v1/wait", get(wait_for))
+        .route("/v1/health", get(health))
         .route("/v1/shutdown", post(shutdown))
         .fallback(|| async { Fault::new(StatusCode::NOT_FOUND, "there is no such path") })
         .method_not_allowed_fallback(|| async {
             Fault::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method")
         })
-        .with_state(desk)
+        .with_state(App { desk, end })
 }
 
 /// What went wrong.
@@ -80,6 +107,11 @@ struct Options {
     names: Option<String>,
     /// For `signal`: which one.
     signal: Option<String>,
+    /// For `wait`: what for.
+    #[serde(rename = "for")]
+    goal: Option<Goal>,
+    /// For `wait`: how long, in milliseconds.
+    timeout_ms: Option<u64>,
 }
 
 type Asked = Result<Query<Options>, QueryRejection>;
@@ -163,6 +195,20 @@ async fn shutdown(State(desk): Shared) -> Result<Json<Horust>, Fault> {
     horust(State(desk)).await
 }
 
+async fn wait_for(State(desk): Shared, State(end): State<End>, asked: Asked) -> Result<Json<Services>, Fault> {
+    let Query(options) = asked?;
+    let ids = chosen(&desk, options.names.as_deref().unwrap_or("*"))?;
+    let timeout = options.timeout_ms.map_or(limits::LONGEST_WAIT, Duration::from_millis).min(limits::LONGEST_WAIT);
+    wait::wait(&desk, end, ids, options.goal.unwrap_or(Goal::Ready), timeout).await.map(Json)
+}
+
+async fn health(State(desk): Shared) -> Result<Response, Fault> {
+    let answer = desk.call(vec![], desk.plan.ids().collect()).await?;
+    let health = wait::health(answer.up, &answer.services);
+    let status = if health.healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    Ok((status, Json(health)).into_response())
+}
+
 async fn several(desk: &Desk, verb: Verb, options: Options) -> Result<Json<Services>, Fault> {
     let names = options.names.ok_or_else(|| {
         Fault::new(StatusCode::BAD_REQUEST, "which services? Name them: `?names=web,db`, or all: `?names=*`")
@@ -209,7 +255,7 @@ fn first(desk: &Desk, answer: Answer) -> Result<Json<Service>, Fault> {
 }
 
 /// The answer as it goes over the wire.
-fn services(desk: &Desk, answer: Answer) -> Services {
+pub fn services(desk: &Desk, answer: Answer) -> Services {
     let (now, clock) = (answer.now, SystemTime::now());
     Services { services: answer.services.into_iter().map(|view| service(desk, view, now, clock)).collect() }
 }

@@ -75,7 +75,7 @@ fn run(
     runtime.block_on(async {
         let listener = tokio::net::UnixListener::from_std(listener)?;
         let porch = Arc::new(Semaphore::new(limits::CLIENTS));
-        let router = router::new(Arc::new(desk));
+        let router = router::new(Arc::new(desk), end.clone());
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
@@ -136,7 +136,7 @@ fn refuse(stream: UnixStream, porch: &Arc<Semaphore>, status: &str, why: &str) {
     tokio::spawn(async move {
         let _place = place;
         // Its request has to be read first: what is closed with something unread loses what was written (unix(7)).
-        let _ = tokio::time::timeout(limits::CLIENT_FLUSH, stream.readable()).await;
+        let _ = tokio::time::timeout(limits::CLIENT_PATIENCE, stream.readable()).await;
         let mut request = [0; 4096];
         while matches!(stream.try_read(&mut request), Ok(1..)) {}
         let _ = stream.try_write(answer.as_bytes());

@@ -68,6 +68,26 @@ pub struct Service {
     pub usage: Option<Usage>,
 }
 
+/// Whether all is well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// The answer.
+    pub healthy: bool,
+    /// Whether services may start; else everything is being stopped.
+    pub up: bool,
+    /// Services that are not well.
+    pub troubles: Vec<Trouble>,
+}
+
+/// A service that is not well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// Its name.
+    pub service: String,
+    /// What is wrong.
+    pub why: String,
+}
+
 /// How a process ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exit {

@@ -66,6 +66,8 @@ impl Core {
         let mut calls = Vec::new();
         loop {
             let mut actions = Vec::new();
+            // A mere question changes nothing, and must not make those look again who wait for a change.
+            let changed = !batch.is_empty() || calls.iter().any(|call: &Call| !call.commands.is_empty());
             for event in batch.drain(..) {
                 self.supervisor.step(Mono(mono_now()), event, &mut actions);
             }
@@ -78,7 +80,7 @@ impl Core {
             for call in calls.drain(..) {
                 let _the_client_may_be_gone = call.reply.send(self.answer(&call.of));
             }
-            if self.outward.steps.receiver_count() > 0 {
+            if changed && self.outward.steps.receiver_count() > 0 {
                 self.outward.steps.send_modify(|count| *count = count.wrapping_add(1));
             }
             if !self.refused.is_empty() {

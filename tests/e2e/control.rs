@@ -71,7 +71,8 @@ fn wait_for_state(horust: &Horust, name: &str, state: &str) {
 fn ask(path: &Path, request: &str) -> String {
     let mut stream = UnixStream::connect(path).unwrap();
     stream.set_read_timeout(Some(LONG)).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
+    // Who is refused may find that out before all is written.
+    let _ = stream.write_all(request.as_bytes());
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     String::from_utf8_lossy(&answer).into_owned()
@@ -384,4 +385,70 @@ fn bad_clients_disturb_nobody() {
     let (done, _) = horust.stop(Signal::SIGTERM);
     done.assert_code(0);
     assert_eq!(done.stderr, "");
+}
+
+#[test]
+fn waiting_for_services() {
+    let ready = "[readiness]\ncommand = \"test -e @DIR@/ready\"\ninterval = \"50ms\"\n";
+    let set = controlled().bash("web", "echo up; exec sleep 1000", ready).service("fails", "command = \"false\"\n");
+    let job = "until [ -e @DIR@/go ]; do sleep 0.01; done";
+    let horust = set.bash("job", job, "kind = \"oneshot\"").start();
+    horust.wait_for("up");
+    let late = assert_code(&verb(&horust, &["wait", "web", "--timeout", "100ms"]), 1);
+    assert!(late.contains("not ready within 100ms: web: Started"), "{late}");
+    let never = assert_code(&verb(&horust, &["wait", "fails"]), 1);
+    assert!(never.contains("fails will not be ready: exited with code 1"), "{never}");
+    let never = assert_code(&verb(&horust, &["wait", "web", "--for", "healthy"]), 1);
+    assert!(never.contains("no health checks"), "{never}");
+    ok(&verb(&horust, &["wait", "fails", "--for", "stopped"]));
+    let file = |name: &str| std::fs::write(horust.dir().join(name), "").unwrap();
+    std::thread::scope(|scope| {
+        let waits = ["web", "job"].map(|name| scope.spawn(|| verb(&horust, &["wait", name])));
+        assert_code(&verb(&horust, &["wait", "job", "--timeout", "50ms"]), 1);
+        file("ready");
+        file("go");
+        waits.into_iter().for_each(|wait| drop(ok(&wait.join().unwrap())));
+    });
+    assert_eq!(json(&horust, "web")["state"], "Running");
+    ok(&verb(&horust, &["restart", "--wait", "web"]));
+    let web = json(&horust, "web");
+    assert_eq!((&web["state"], &web["starts"]), (&"Running".into(), &2.into()));
+    ok(&verb(&horust, &["stop", "--wait", "web"]));
+    assert_eq!(json(&horust, "web")["state"], "Finished");
+    // Nobody holds up the end, and who waits then is told.
+    ok(&verb(&horust, &["start", "--wait", "web"]));
+    std::thread::scope(|scope| {
+        let path = socket(&horust);
+        let wait = scope.spawn(move || http(&path, "GET", "/v1/wait?names=web&for=stopped"));
+        // It is stopped, or Horust has ended before that was noticed.
+        horust.signal(Signal::SIGTERM);
+        let answer = wait.join().unwrap();
+        assert!(answer.contains(" 200 ") || answer.contains(" 503 ") || answer.is_empty(), "{answer}");
+    });
+    horust.end().assert_code(0);
+}
+
+#[test]
+fn health_is_an_exit_code() {
+    let check = "[healthiness]\ncommand = \"test ! -e @DIR@/sick\"\ninterval = \"50ms\"\non-unhealthy = \"report\"\n";
+    let set = controlled().bash("web", "exec sleep 1000", check).bash("job", "exit 0", "kind = \"oneshot\"");
+    let horust = set.bash("crashes", "until [ -e @DIR@/crash ]; do sleep 0.01; done; exit 9", "").start();
+    horust.wait_until("healthy", |h| verb(h, &["health"]).status.success());
+    assert_eq!(ok(&verb(&horust, &["health"])), "healthy\n");
+    std::fs::write(horust.dir().join("sick"), "").unwrap();
+    horust.wait_until("unhealthy", |h| !verb(h, &["health"]).status.success());
+    let output = verb(&horust, &["health"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("web: unhealthy: "), "{output:?}");
+    let answer = http(&socket(&horust), "GET", "/v1/health");
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("\"healthy\":false"), "{answer}");
+    std::fs::remove_file(horust.dir().join("sick")).unwrap();
+    horust.wait_until("healthy again", |h| verb(h, &["health"]).status.success());
+    std::fs::write(horust.dir().join("crash"), "").unwrap();
+    wait_for_state(&horust, "crashes", "FinishedFailed");
+    let output = verb(&horust, &["health", "--format", "json"]);
+    let health: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(health["troubles"][0]["service"], "crashes");
+    ok(&verb(&horust, &["shutdown"]));
+    horust.end().assert_code(0);
 }
