@@ -28,6 +28,9 @@ pub const PROBE_WORKERS: usize = 32;
 /// more waiting than this most would only time out.
 pub const PROBE_QUEUE: usize = 10_000;
 
+/// A service that is not ready after this long, and may take as long as it likes, is mentioned: something may be wrong.
+pub const NOT_READY_NAG: Duration = Duration::from_secs(30);
+
 /// How long a tree may survive SIGKILL (uninterruptible sleep) before Horust says so and goes on without it.
 pub const UNKILLABLE_AFTER: Duration = Duration::from_secs(5);
 
@@ -38,6 +41,18 @@ pub const LEFTOVER_GRACE: Duration = Duration::from_millis(500);
 pub const THROTTLE_RUN: Duration = Duration::from_millis(100);
 /// ... this many times in a row is started no more often than every `THROTTLE_RUN`.
 pub const THROTTLE_COUNT: u32 = 10;
+
+/// Messages from services that are read before signals and exits get their turn again.
+pub const NOTICES_PER_TURN: usize = 64;
+
+/// The longest status text that is kept of what a service says, in characters.
+pub const STATUS_TEXT: usize = 256;
+
+/// Messages with descriptors that may wait for these to be closed. With more, no message is read until there is room.
+pub const CLOSING: usize = 16;
+
+/// How far up the parents of a process are asked for the service that it belongs to.
+pub const PARENTS: usize = 64;
 
 /// Log lines of Horust's own that may wait for a slow stderr; more are dropped and counted.
 pub const LOG_QUEUE: usize = 1024;

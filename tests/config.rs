@@ -9,6 +9,8 @@ mod compose;
 mod effective;
 #[path = "config/files.rs"]
 mod files;
+#[path = "config/health.rs"]
+mod health;
 #[path = "config/lint.rs"]
 mod lint;
 #[path = "config/process.rs"]
@@ -19,3 +21,5 @@ mod schemas;
 mod support;
 #[path = "config/valid.rs"]
 mod valid;
+#[path = "config/waits.rs"]
+mod waits;

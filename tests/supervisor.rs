@@ -4,12 +4,22 @@
 
 #[path = "supervisor/checker.rs"]
 mod checker;
+#[path = "supervisor/conditions.rs"]
+mod conditions;
 #[path = "supervisor/depend.rs"]
 mod depend;
+#[path = "supervisor/docs.rs"]
+mod docs;
+#[path = "supervisor/hand.rs"]
+mod hand;
 #[path = "supervisor/health.rs"]
 mod health;
+#[path = "supervisor/hooks.rs"]
+mod hooks;
 #[path = "supervisor/random.rs"]
 mod random;
+#[path = "supervisor/ready.rs"]
+mod ready;
 #[path = "supervisor/restart.rs"]
 mod restart;
 #[path = "supervisor/script.rs"]
@@ -20,5 +30,7 @@ mod shutdown;
 mod states;
 #[path = "supervisor/stop.rs"]
 mod stop;
+#[path = "supervisor/strategies.rs"]
+mod strategies;
 #[path = "supervisor/world.rs"]
 mod world;

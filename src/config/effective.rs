@@ -5,9 +5,10 @@
 use super::schema::Main;
 use super::table::{Key, Table};
 use crate::model::{
-    CapSet, Capabilities, Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, IdOrName,
-    Kind, Limit, Log, LogFormat, Output, Plan, Precision, Probe, Process, Readiness, ResourceLimit, Restart,
-    RestartStrategy, Rotation, ServiceId, ServiceSpec, Signal, Termination,
+    CapSet, Capabilities, Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, Hooks,
+    IdOrName, Kind, Limit, Log, LogFormat, Need, OnUnhealthy, Output, Plan, Precision, Probe, Process, Readiness,
+    ResourceLimit, Restart, RestartStrategy, Rotation, Rounds, Scope, ServiceId, ServiceSpec, Signal, Signs,
+    Termination,
 };
 use humantime_serde::re::humantime;
 use std::fmt::{Display, Write as _};
@@ -66,10 +67,13 @@ impl Page<'_> {
             required,
             restart,
             readiness,
+            start_timeout,
             health,
+            watchdog,
             failure,
             environment,
             termination,
+            hooks,
         } = spec;
         let _ = writeln!(self.text, "# From {}", origin.file.display());
         self.key("command", self.command(command));
@@ -84,7 +88,7 @@ impl Page<'_> {
         self.key("autostart", autostart);
         self.some("working-directory", working_directory.as_ref().map(|path| self.path(path)));
         self.key("start-delay", duration(*start_delay));
-        self.key("start-after", self.services(start_after));
+        self.key("start-after", self.needs(start_after));
         self.key("shutdown-after", self.services(shutdown_after));
         self.key("stdout", self.output(stdout));
         self.key("stderr", self.output(stderr));
@@ -95,13 +99,28 @@ impl Page<'_> {
         };
         self.key("signal-rewrite", quoted(&signal_rewrite.iter().map(pair).collect::<Vec<_>>().join(",")));
         self.key("required", required);
-        self.restart(restart, readiness);
+        // A oneshot has no [readiness]; it can only be asked in the older way.
+        let old = if *kind == Kind::Oneshot { readiness.signs().and_then(|signs| signs.rounds.as_ref()) } else { None };
+        self.restart(restart, matches!(readiness, Readiness::Health), old);
+        let signs = readiness.signs().filter(|_| old.is_none());
+        if signs.is_some() || start_timeout.is_some() {
+            self.header("readiness");
+            self.some("start-timeout", start_timeout.map(duration));
+            signs.into_iter().for_each(|signs| self.signs(signs));
+        }
         if let Some(health) = health {
             self.health(health);
+        }
+        if let Some(timeout) = watchdog {
+            self.header("watchdog");
+            self.key("timeout", duration(*timeout));
         }
         self.failure(failure);
         self.environment(environment);
         self.termination(termination);
+        if let Some(hooks) = hooks {
+            self.hooks(hooks);
+        }
         self.limits(process.as_ref().map_or(&[], |process| &process.limits));
         if let Some(limits) = spec.resources() {
             self.resources(limits);
@@ -194,7 +213,7 @@ impl Page<'_> {
         self.key("strict", strict);
     }
 
-    fn restart(&mut self, restart: &Restart, readiness: &Readiness) {
+    fn restart(&mut self, restart: &Restart, by_health: bool, asked: Option<&Rounds>) {
         let Restart { strategy, backoff, attempts, growth, backoff_max, jitter, reset_after, throttle } = restart;
         self.header("restart");
         self.key(
@@ -219,24 +238,47 @@ impl Page<'_> {
         self.key("jitter", jitter);
         self.key("reset-after", duration(*reset_after));
         self.key("throttle", throttle);
-        self.some(
-            "readiness",
-            match readiness {
-                Readiness::Exec => None,
-                Readiness::Health => Some(quoted("health")),
-                Readiness::Probe(Probe::File(path)) => Some(self.path(path)),
-                Readiness::Probe(Probe::Command(command)) => Some(self.command(command)),
-                Readiness::Probe(Probe::Http(_)) => None,
-            },
-        );
+        let probe = asked.and_then(|rounds| rounds.probes.first());
+        let readiness = match probe {
+            Some(Probe::File(path)) => Some(self.path(path)),
+            Some(Probe::Command(command)) => Some(self.command(command)),
+            Some(Probe::Http(_) | Probe::HttpUnix { .. } | Probe::Tcp(_) | Probe::Unix(_)) | None => None,
+        };
+        self.some("readiness", readiness.or_else(|| by_health.then(|| quoted("health"))));
+    }
+
+    fn signs(&mut self, signs: &Signs) {
+        let Signs { rounds, notify, notify_fd, log_line } = signs;
+        self.key("notify", notify);
+        self.some("notify-fd", notify_fd.map(|number| number.to_string()));
+        self.some("log-line", log_line.as_ref().map(|pattern| self.string(pattern)));
+        rounds.iter().for_each(|rounds| self.rounds(rounds));
     }
 
     fn health(&mut self, health: &Health) {
-        let Health { probes, interval, timeout, initial_delay, success_threshold, max_failed } = health;
+        let Health { rounds, max_failed, on_unhealthy } = health;
         self.header("healthiness");
+        self.rounds(rounds);
+        self.key("failure-threshold", max_failed);
+        self.key(
+            "on-unhealthy",
+            quoted(match on_unhealthy {
+                OnUnhealthy::Restart => "restart",
+                OnUnhealthy::Report => "report",
+            }),
+        );
+    }
+
+    fn rounds(&mut self, rounds: &Rounds) {
+        let Rounds { probes, interval, timeout, initial_delay, success_threshold } = rounds;
         for probe in probes {
             match probe {
                 Probe::Http(url) => self.key("http-endpoint", self.string(url)),
+                Probe::HttpUnix { socket, path } => {
+                    self.key("http-endpoint", self.string(&format!("unix:{}:{path}", socket.display())));
+                }
+                Probe::Tcp(address) => self.key("tcp", self.string(address)),
+                Probe::Unix(path) => self.key("unix-socket", self.path(path)),
                 Probe::File(path) => self.key("file-path", self.path(path)),
                 Probe::Command(command) => self.key("command", self.command(command)),
             }
@@ -245,11 +287,10 @@ impl Page<'_> {
         self.key("timeout", duration(*timeout));
         self.key("initial-delay", duration(*initial_delay));
         self.key("success-threshold", success_threshold);
-        self.key("failure-threshold", max_failed);
     }
 
     fn failure(&mut self, failure: &FailurePolicy) {
-        let FailurePolicy { codes, strategy } = failure;
+        let FailurePolicy { codes, strategy, every_failure } = failure;
         self.header("failure");
         match codes {
             ExitCodes::Successful(codes) => self.key("successful-exit-code", list(codes)),
@@ -261,8 +302,10 @@ impl Page<'_> {
                 FailureStrategy::Ignore => "ignore",
                 FailureStrategy::Shutdown => "shutdown",
                 FailureStrategy::KillDependents => "kill-dependents",
+                FailureStrategy::RestartDependents => "restart-dependents",
             }),
         );
+        self.key("on", quoted(if *every_failure { "every-failure" } else { "given-up" }));
     }
 
     fn environment(&mut self, environment: &Environment) {
@@ -293,11 +336,29 @@ impl Page<'_> {
     }
 
     fn termination(&mut self, termination: &Termination) {
-        let Termination { signal, wait, die_if_failed } = termination;
+        let Termination { command, signal, scope, wait, die_if_failed } = termination;
         self.header("termination");
+        self.some("command", command.as_ref().map(|command| self.command(command)));
         self.key("signal", quoted(&signal_name(*signal)));
         self.key("wait", duration(*wait));
         self.key("die-if-failed", self.services(die_if_failed));
+        self.key(
+            "scope",
+            quoted(match scope {
+                Scope::Group => "group",
+                Scope::Main => "main",
+                Scope::Tree => "tree",
+            }),
+        );
+    }
+
+    fn hooks(&mut self, hooks: &Hooks) {
+        let Hooks { commands, timeout } = hooks;
+        self.header("hooks");
+        for (hook, command) in commands {
+            self.key(&hook.to_string(), self.command(command));
+        }
+        self.key("timeout", duration(*timeout));
     }
 
     fn header(&mut self, table: &'static str) {
@@ -364,6 +425,19 @@ impl Page<'_> {
             IdOrName::Id(id) => id.to_string(),
             IdOrName::Name(name) => self.string(name),
         }
+    }
+
+    fn needs(&self, needs: &[Need]) -> String {
+        let name = |id: ServiceId| self.plan.services.get(id.index()).map_or("", |service| &service.name);
+        let entries = needs.iter().map(|need| match *need == Need::ready(need.service) {
+            true => quoted(name(need.service)),
+            false => {
+                let Need { service, condition, required } = need;
+                let (name, condition) = (quoted(name(*service)), quoted(&condition.to_string()));
+                format!("{{ name = {name}, condition = {condition}, required = {required} }}")
+            }
+        });
+        list(entries)
     }
 
     fn services(&self, ids: &[ServiceId]) -> String {

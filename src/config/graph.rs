@@ -1,10 +1,11 @@
 //! How services refer to each other: names become ids; unknown names, references to oneself and cycles are reported.
 //! It never drops a service by itself: it says which ones are unusable and why.
 
+use super::after::Waits;
 use super::diagnostic::{Diagnostic, Place};
 use super::lower::Draft;
 use super::values::{At, closest};
-use crate::model::ServiceId;
+use crate::model::{Condition, Need, RestartStrategy, ServiceId};
 use std::collections::{HashMap, HashSet};
 
 /// What became of the drafts: for each, why it can't be used, if it can't.
@@ -17,6 +18,8 @@ struct Edge {
     /// Where that is said.
     place: Place,
     why: Why,
+    condition: Condition,
+    required: bool,
 }
 
 /// Why one waits for the other.
@@ -47,15 +50,17 @@ pub fn link(drafts: &mut [Draft], invalid: &HashSet<String>, diagnostics: &mut V
     let mut start: Vec<Vec<Edge>> = Vec::with_capacity(drafts.len());
     let mut stop: Vec<Vec<Edge>> = vec![Vec::new(); drafts.len()];
     for from in 0..drafts.len() {
-        let mut resolve = |pick: fn(&Draft) -> &[At<String>], why| {
+        let mut resolve = |pick: fn(&Draft) -> Vec<Reference<'_>>, why| {
             let resolver = Resolver { drafts, ids: &ids, invalid, from };
             resolver.all(pick, why, &mut unusable, diagnostics)
         };
-        let after = resolve(|d| &d.start_after, Why::StartAfter);
-        let last = resolve(|d| &d.shutdown_after, Why::ShutdownAfter);
-        let die = resolve(|d| &d.die_if_failed, Why::DieIfFailed);
+        let after = resolve(|d| d.start_after.iter().map(Reference::entry).collect(), Why::StartAfter);
+        let last = resolve(|d| d.shutdown_after.iter().map(Reference::name).collect(), Why::ShutdownAfter);
+        let die = resolve(|d| d.die_if_failed.iter().map(Reference::name).collect(), Why::DieIfFailed);
         let Some(draft) = drafts.get_mut(from) else { break };
-        draft.spec.start_after = to_ids(&after);
+        let need =
+            |(id, edge): (&ServiceId, &Edge)| Need { service: *id, condition: edge.condition, required: edge.required };
+        draft.spec.start_after = to_ids(&after).iter().zip(&after).map(need).collect();
         draft.spec.shutdown_after = to_ids(&last);
         draft.spec.termination.die_if_failed = to_ids(&die);
         for edge in &after {
@@ -70,7 +75,9 @@ pub fn link(drafts: &mut [Draft], invalid: &HashSet<String>, diagnostics: &mut V
         start.push(after);
     }
     drop(ids);
-    warn_of_manual(drafts, &start, diagnostics);
+    for (from, edges) in start.iter().enumerate() {
+        edges.iter().for_each(|edge| doubt(drafts, from, edge, &mut unusable, diagnostics));
+    }
     cycles(drafts, &start, "start", &mut unusable, diagnostics);
     // A cycle of starts is one of stops too; once is enough.
     for (edges, why) in stop.iter_mut().zip(&unusable) {
@@ -108,6 +115,23 @@ fn index(drafts: &[Draft], unusable: &mut Unusable, diagnostics: &mut Vec<Diagno
     ids
 }
 
+/// One name that a service mentions.
+struct Reference<'a> {
+    name: &'a At<String>,
+    condition: Condition,
+    required: bool,
+}
+
+impl Reference<'_> {
+    fn name(name: &At<String>) -> Reference<'_> {
+        Reference { name, condition: Condition::Ready, required: true }
+    }
+
+    fn entry(Waits { name, condition, required }: &Waits) -> Reference<'_> {
+        Reference { name, condition: *condition, required: *required }
+    }
+}
+
 struct Resolver<'a> {
     drafts: &'a [Draft],
     ids: &'a HashMap<String, usize>,
@@ -119,14 +143,14 @@ impl Resolver<'_> {
     /// The edges of one list of names. Who starts after an invalid service is unusable too.
     fn all(
         &self,
-        pick: fn(&Draft) -> &[At<String>],
+        pick: fn(&Draft) -> Vec<Reference<'_>>,
         why: Why,
         unusable: &mut Unusable,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Vec<Edge> {
         let mut edges: Vec<Edge> = Vec::new();
         let Some(draft) = self.drafts.get(self.from) else { return edges };
-        for at in pick(draft) {
+        for Reference { name: at, condition, required } in pick(draft) {
             let name = &at.value;
             let short = name.strip_suffix(".toml").unwrap_or(name);
             let unfit = match self.ids.get(name).or_else(|| self.ids.get(short)) {
@@ -138,13 +162,25 @@ impl Resolver<'_> {
                     Some("it refers to itself".to_owned())
                 }
                 Some(to) => {
-                    if !edges.iter().any(|edge| edge.to == *to) {
-                        edges.push(Edge { to: *to, place: at.place.clone(), why });
+                    let edge = Edge { to: *to, place: at.place.clone(), why, condition, required };
+                    match edges.iter().find(|edge| edge.to == *to) {
+                        None => {
+                            edges.push(edge);
+                            None
+                        }
+                        Some(first) if (first.condition, first.required) != (condition, required) => {
+                            diagnostics.push(contradiction(draft, at, &first.place));
+                            Some(format!("it waits for `{short}` twice, and not for the same"))
+                        }
+                        Some(_) => None,
                     }
-                    None
                 }
-                None if self.invalid.contains(short) || self.invalid.contains(name) => {
-                    matches!(why, Why::StartAfter).then(|| format!("it starts after `{short}`, which is left out"))
+                None if self.invalid.contains(short) || self.invalid.contains(name) => (required
+                    && matches!(why, Why::StartAfter))
+                .then(|| format!("it starts after `{short}`, which is left out")),
+                None if !required => {
+                    diagnostics.extend(self.perhaps(short, draft, at));
+                    None
                 }
                 None => {
                     diagnostics.push(self.stranger(short, draft, at));
@@ -160,9 +196,7 @@ impl Resolver<'_> {
 
     fn stranger(&self, name: &str, draft: &Draft, at: &At<String>) -> Diagnostic {
         let diagnostic = at.error(format!("there is no service `{name}`"));
-        let mut others: Vec<&str> = self.ids.keys().map(String::as_str).filter(|n| *n != draft.spec.name).collect();
-        // Of two that are as close, always the same one is proposed.
-        others.sort_unstable();
+        let others = self.others(draft);
         match closest(name, others.iter().copied()) {
             Some(close) => diagnostic.help(format!("did you mean `{close}`?")),
             None if others.is_empty() => diagnostic.help("there is no other service"),
@@ -173,18 +207,59 @@ impl Resolver<'_> {
             }
         }
     }
+
+    /// All other services. Of two that are as close, always the same one is proposed.
+    fn others(&self, draft: &Draft) -> Vec<&str> {
+        let mut others: Vec<&str> = self.ids.keys().map(String::as_str).filter(|n| *n != draft.spec.name).collect();
+        others.sort_unstable();
+        others
+    }
+
+    /// A service that need not exist, but has a name that looks mistyped.
+    fn perhaps(&self, name: &str, draft: &Draft, at: &At<String>) -> Option<Diagnostic> {
+        let close = closest(name, self.others(draft).into_iter())?;
+        let warning = at.warning(format!("there is no service `{name}`, so nothing waits for it"));
+        Some(warning.help(format!("did you mean `{close}`?")))
+    }
 }
 
-fn warn_of_manual(drafts: &[Draft], start: &[Vec<Edge>], diagnostics: &mut Vec<Diagnostic>) {
-    for (draft, edges) in drafts.iter().zip(start) {
-        for edge in edges {
-            let manual = drafts.get(edge.to).filter(|target| !target.spec.autostart && draft.spec.autostart);
-            if let Some(target) = manual {
-                let message = format!("`{}` is not started with Horust", target.spec.name);
-                let warning = Diagnostic::warning(message).at(&edge.place.source, edge.place.span);
-                diagnostics.push(warning.label(format!("`{}` waits until it is started by hand", draft.spec.name)));
-            }
+fn contradiction(draft: &Draft, second: &At<String>, first: &Place) -> Diagnostic {
+    let message = format!("`{}` waits for `{}` twice, and not for the same", draft.spec.name, second.value);
+    second.error(message).label("again here").note(first, "first here").help("keep one of them")
+}
+
+/// Says where a service waits for what comes by hand only, or never.
+fn doubt(drafts: &[Draft], from: usize, edge: &Edge, unusable: &mut Unusable, diagnostics: &mut Vec<Diagnostic>) {
+    let (Some(draft), Some(target)) = (drafts.get(from), drafts.get(edge.to)) else { return };
+    let (name, spec) = (&draft.spec.name, &target.spec);
+    if target.broken.is_some() {
+        return;
+    }
+    let Place { source, span } = &edge.place;
+    if edge.required && !spec.autostart && draft.spec.autostart {
+        let warning = Diagnostic::warning(format!("`{}` is not started with Horust", spec.name)).at(source, *span);
+        diagnostics.push(warning.label(format!("`{name}` waits until it is started by hand")));
+    }
+    if edge.condition == Condition::Healthy && spec.health.is_none() {
+        let error = Diagnostic::error(format!("nothing tells whether `{}` is healthy", spec.name)).at(source, *span);
+        diagnostics.push(error.help("add a check below [healthiness] of that service, or wait until it is `ready`"));
+        if let Some(slot @ None) = unusable.get_mut(from) {
+            *slot = Some(format!("it waits for `{}` to be healthy, which nothing tells", spec.name));
         }
+    }
+    let restart = &spec.restart;
+    let succeeds = restart.strategy != RestartStrategy::Always;
+    let fails = restart.strategy == RestartStrategy::Never || restart.attempts > 0;
+    let comes = match edge.condition {
+        Condition::Started | Condition::Ready | Condition::Healthy => true,
+        Condition::Completed => succeeds || fails,
+        Condition::CompletedSuccessfully => succeeds,
+        Condition::Failed => fails,
+    };
+    if !comes {
+        let warning = Diagnostic::warning(format!("`{}` is restarted each time, so it is never over", spec.name));
+        let warning = warning.at(source, *span);
+        diagnostics.push(warning.label(format!("`{name}` waits for `{}`", edge.condition)));
     }
 }
 

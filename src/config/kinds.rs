@@ -205,33 +205,6 @@ impl Read for ServiceName {
     }
 }
 
-/// A URL that an HTTP probe can ask.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint(pub String);
-
-impl Read for Endpoint {
-    const TYPE: &'static str = "a URL such as \"http://localhost:8080/health\"";
-    const SHAPE: Shape = Shape::Pattern(r"[hH][tT][tT][pP]:[\s\S]+");
-    fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
-        let DeValue::String(text) = value else { return cx.refuse(&value, span) };
-        let text = text.into_owned();
-        match reqwest::Url::parse(&text) {
-            Ok(url) if url.scheme() == "https" => {
-                cx.invalid(span, "this build has no TLS; use an http:// address of the service itself")
-            }
-            Ok(url) if url.scheme() == "http" && url.port() == Some(0) => cx.invalid(span, "port 0 can't be reached"),
-            Ok(url) if url.scheme() == "http" => Some(Endpoint(text)),
-            Ok(_) | Err(_) if !text.starts_with("http:") && !text.starts_with("https:") => {
-                let message = format!("`{}`: \"{text}\" does not start with `http://`", cx.key);
-                cx.push(cx.error(span, message).help(format!("write it as {}", Self::TYPE)));
-                None
-            }
-            Ok(_) => cx.refuse(&DeValue::String(text.into()), span),
-            Err(error) => cx.invalid(span, format_args!("\"{text}\" is no URL: {error}")),
-        }
-    }
-}
-
 /// `[restart] readiness`: what makes the service ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadyWhen {

@@ -1,15 +1,17 @@
 //! From the keys of one file to one service: defaults are filled in, and what only makes sense together is checked.
 //! References to other services stay names here; `graph` resolves them.
 
-use super::diagnostic::{Diagnostic, Place, Source, Span};
+use super::after::Waits;
+use super::diagnostic::{Place, Source, Span};
+use super::health::{self, Watching};
 use super::kinds::{ReadyWhen, ServiceName};
 use super::log;
 use super::process;
 use super::schema::{self, Main};
-use super::values::{At, Codes, Cx, Names};
+use super::values::{At, Codes, Cx, Names, Occasion};
 use crate::model::{
-    Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, Kind, Origin, Output, Probe, Readiness,
-    Restart, RestartStrategy, ServiceSpec, Signal, Termination,
+    Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Hook, Hooks, Kind, Origin, Output, Restart,
+    RestartStrategy, Scope, ServiceSpec, Signal, Termination,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,7 +31,7 @@ pub struct Draft {
     /// Where its name is written; the start of the file if it isn't.
     pub name_place: Place,
     /// `start-after`.
-    pub start_after: Vec<At<String>>,
+    pub start_after: Vec<Waits>,
     /// `shutdown-after`.
     pub shutdown_after: Vec<At<String>>,
     /// `die-if-failed`.
@@ -47,9 +49,15 @@ pub fn lower(mut main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
     let process = process::lower(&mut main, cx);
     let At { value: name, place: name_place } = name(main.name, cx);
     let environment = main.environment.map(|at| environment(at, cx)).unwrap_or_default();
-    let health = main.healthiness.and_then(|at| health(at, cx)).map(Box::new);
-    let (restart, ready) = restart(main.restart.map(|at| at.value).unwrap_or_default());
-    let readiness = readiness(ready, health.is_some(), cx);
+    let (restart, ready_when) = restart(main.restart.map(|at| at.value).unwrap_or_default());
+    let tables = health::Tables {
+        healthiness: main.healthiness,
+        readiness: main.readiness,
+        ready_when,
+        watchdog: main.watchdog,
+        kind: main.kind.as_ref().map_or(Kind::Daemon, |at| at.value),
+    };
+    let Watching { readiness, start_timeout, health, watchdog } = health::lower(tables, cx);
     let failure = failure(main.failure.map(|at| at.value).unwrap_or_default(), cx);
     let termination = main.termination.map(|at| at.value).unwrap_or_default();
     let origin = main.command.as_ref().map_or_else(|| cx.place(Span::default()), |at| at.place.clone());
@@ -76,14 +84,19 @@ pub fn lower(mut main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
         required: or(main.required, false),
         restart,
         readiness,
+        start_timeout,
         health,
+        watchdog,
         failure,
         environment,
         termination: Termination {
+            command: termination.command.map(|at| at.value),
+            scope: or(termination.scope, Scope::Group),
             signal: or(termination.signal, Signal::TERM),
             wait: or(termination.wait, wait),
             die_if_failed: Vec::new(),
         },
+        hooks: main.hooks.and_then(|at| hooks(at.value, cx)),
     };
     Draft {
         broken: None,
@@ -91,7 +104,7 @@ pub fn lower(mut main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
         source: cx.source.clone(),
         spec,
         name_place,
-        start_after: names(main.start_after),
+        start_after: main.start_after.map(|at| at.value.0).unwrap_or_default(),
         shutdown_after: names(main.shutdown_after),
         die_if_failed: names(termination.die_if_failed),
     }
@@ -107,7 +120,7 @@ fn names(field: Option<At<Names>>) -> Vec<At<String>> {
 
 /// Of two keys that exclude each other, the one in the file that overrides the other one's. What remains of both is a
 /// mistake within one file.
-fn stronger<A, B>(one: &mut Option<At<A>>, other: &mut Option<At<B>>) {
+pub(super) fn stronger<A, B>(one: &mut Option<At<A>>, other: &mut Option<At<B>>) {
     let layer = |place: &Place| place.source.layer;
     match (&one, &other) {
         (Some(a), Some(b)) if layer(&a.place) < layer(&b.place) => *one = None,
@@ -150,49 +163,6 @@ fn restart(table: schema::Restart) -> (Restart, Option<At<ReadyWhen>>) {
     (restart, table.readiness)
 }
 
-fn readiness(ready: Option<At<ReadyWhen>>, has_health: bool, cx: &mut Cx<'_>) -> Readiness {
-    match ready {
-        Some(At { value: ReadyWhen::Probe(probe), .. }) => Readiness::Probe(probe),
-        Some(at) if !has_health && !at.place.is_inherited() && !cx.has_errors() => {
-            let warning = at.warning("there is no health check to be ready by");
-            cx.push(warning.help("add one below [healthiness]; until then the service is ready once it was started"));
-            Readiness::Exec
-        }
-        Some(_) | None if has_health => Readiness::Health,
-        _ => Readiness::Exec,
-    }
-}
-
-fn health(At { value: table, place }: At<schema::Healthiness>, cx: &mut Cx<'_>) -> Option<Health> {
-    let mut probes = Vec::new();
-    probes.extend(table.http_endpoint.map(|at| Probe::Http(at.value.0)));
-    probes.extend(table.file_path.map(|at| Probe::File(at.value)));
-    probes.extend(table.command.map(|at| Probe::Command(at.value)));
-    if let Some(at) = table.timeout.as_ref().filter(|at| at.value.is_zero()) {
-        cx.push(at.error("with a `timeout` of zero no check can pass"));
-    }
-    if let Some(at) = table.interval.as_ref().filter(|at| at.value.is_zero()) {
-        cx.push(at.error("with an `interval` of zero the checks would never rest"));
-    }
-    if probes.is_empty() {
-        let others = [table.interval.is_some(), table.timeout.is_some(), table.initial_delay.is_some()];
-        let thresholds = table.success_threshold.is_some() || table.failure_threshold.is_some();
-        if (thresholds || others.contains(&true)) && !place.is_inherited() && !cx.has_errors() {
-            let warning = Diagnostic::warning("[healthiness] holds no check, so nothing is watched");
-            cx.push(warning.at(&place.source, place.span).help("add `http-endpoint`, `file-path` or `command`"));
-        }
-        return None;
-    }
-    Some(Health {
-        probes,
-        interval: or(table.interval, Duration::from_secs(1)),
-        timeout: or(table.timeout, Duration::from_secs(1)),
-        initial_delay: or(table.initial_delay, Duration::ZERO),
-        success_threshold: table.success_threshold.map_or(1, |at| at.value.get()),
-        max_failed: or(table.failure_threshold, 3),
-    })
-}
-
 fn failure(mut table: schema::Failure, cx: &mut Cx<'_>) -> FailurePolicy {
     stronger(&mut table.successful_exit_code, &mut table.exit_code);
     let codes = match (table.successful_exit_code, table.exit_code) {
@@ -211,7 +181,24 @@ fn failure(mut table: schema::Failure, cx: &mut Cx<'_>) -> FailurePolicy {
         }
         (None, None) => ExitCodes::Successful(vec![0]),
     };
-    FailurePolicy { codes, strategy: or(table.strategy, FailureStrategy::Ignore) }
+    let every_failure = table.on.is_some_and(|at| at.value == Occasion::EveryFailure);
+    FailurePolicy { codes, strategy: or(table.strategy, FailureStrategy::Ignore), every_failure }
+}
+
+fn hooks(table: schema::Hooks, cx: &mut Cx<'_>) -> Option<Box<Hooks>> {
+    if let Some(at) = table.timeout.as_ref().filter(|at| at.value.is_zero()) {
+        cx.push(at.error("with a `timeout` of zero no hook can succeed"));
+    }
+    let all = [
+        (Hook::BeforeStart, table.before_start),
+        (Hook::AfterReady, table.after_ready),
+        (Hook::BeforeStop, table.before_stop),
+        (Hook::AfterStop, table.after_stop),
+        (Hook::OnFailure, table.on_failure),
+    ];
+    let commands: Vec<_> = all.into_iter().filter_map(|(hook, command)| Some((hook, command?.value))).collect();
+    let timeout = or(table.timeout, Duration::from_secs(30));
+    (!commands.is_empty()).then(|| Box::new(Hooks { commands, timeout }))
 }
 
 fn environment(At { value: table, .. }: At<schema::EnvironmentTable>, cx: &mut Cx<'_>) -> Environment {

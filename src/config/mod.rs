@@ -1,16 +1,19 @@
 //! TOML text in, a `Plan` and diagnostics out. All errors of all files are found in one go; nothing is dropped
 //! silently. It reads files, but never the environment (that comes through a closure), and it starts nothing.
 
+mod after;
 mod compose;
 mod diagnostic;
 mod effective;
 mod files;
 mod graph;
+mod health;
 mod json_schema;
 mod kinds;
 mod lint;
 mod log;
 mod lower;
+mod probes;
 mod process;
 mod read;
 mod reference;
@@ -38,7 +41,7 @@ pub use sample::sample_service;
 pub use template::Env;
 pub use values::parse_duration;
 
-use crate::model::{Plan, ServiceId, ServiceSpec, Settings};
+use crate::model::{Need, Plan, ServiceId, ServiceSpec, Settings};
 use lower::Draft;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -147,7 +150,8 @@ fn leave_out(
     loop {
         let out = |id: &ServiceId| unusable.get(id.index()).is_some_and(Option::is_some);
         let next = drafts.iter().zip(&unusable).map(|(draft, why)| {
-            let needs = || draft.spec.start_after.iter().copied().find(out);
+            let needs =
+                || draft.spec.start_after.iter().filter(|need| need.required).map(|need| need.service).find(out);
             why.clone().or_else(|| Some(format!("it starts after `{}`, which is left out", name(needs()?))))
         });
         let next: Vec<_> = next.collect();
@@ -170,7 +174,15 @@ fn leave_out(
     let usable = drafts.into_iter().zip(&unusable).filter(|(_, why)| why.is_none());
     usable
         .map(|(mut draft, _)| {
-            renumber(&mut draft.spec.start_after);
+            draft.spec.start_after = draft
+                .spec
+                .start_after
+                .iter()
+                .filter_map(|need| {
+                    let service = renumbered.get(need.service.index()).copied().flatten()?;
+                    Some(Need { service, ..*need })
+                })
+                .collect();
             renumber(&mut draft.spec.shutdown_after);
             renumber(&mut draft.spec.termination.die_if_failed);
             Arc::new(draft.spec)

@@ -1,16 +1,19 @@
 //! Every key, declared once: its name, other spellings, kind, default, meaning and a sample. The readers, the sample
 //! page and all further documentation come from here. What a key does is decided in `lower`, not here.
 
+use super::after::Afters;
 use super::diagnostic::Span;
-use super::kinds::{Endpoint, ReadyWhen, Rewrite, ServiceName, WebServer};
+use super::kinds::{ReadyWhen, Rewrite, ServiceName, WebServer};
 use super::log::{PerTime, Times};
+use super::probes::{Address, Endpoint, NotifyFd, Pattern, SocketPath};
 use super::process::{Accounts, Bytes, CapabilitySets, Count, LimitIn, Microseconds, Nice, OomScore, Seconds, Umask};
 use super::resources::Processors;
 use super::shape::Shape;
 use super::table::{Key, Table, entries, fill, normal, put, read_tables, store, table, unknown};
-use super::values::{At, Codes, Cx, Fraction, Names, Read, Secrets, Size, Variables, closest, variable};
+use super::values::{At, Codes, Cx, Fraction, Names, Occasion, Read, Secrets, Size, Variables, closest, variable};
 use crate::model::{
-    CapSet, Command, FailureStrategy, Growth, IdOrName, Kind, LogFormat, Output, RestartStrategy, Signal,
+    CapSet, Command, Condition, FailureStrategy, Growth, IdOrName, Kind, LogFormat, OnUnhealthy, Output,
+    RestartStrategy, Scope, Signal,
 };
 use std::collections::HashSet;
 use std::num::NonZeroU32;
@@ -36,8 +39,11 @@ table! {
         working_directory: PathBuf = "working-directory", default "Horust's own directory", sample r#""/tmp""#;
         /// How long to wait before every start.
         start_delay: Duration = "start-delay", default "0s", sample r#""2s""#;
-        /// Start only once these services are ready or have finished.
-        start_after: Names = "start-after", default "none", sample r#"["database"]"#;
+        /// Start only once these services are ready or have finished. An entry can also be a table that says what to
+        /// wait for: `started`, `ready`, `healthy`, `completed`, `completed-successfully` or `failed`. With
+        /// `required = false` it is about the order only: what fails or does not exist is not waited for.
+        start_after: Afters = "start-after",
+            default "none", sample r#"["database", { name = "cache", condition = "healthy", required = false }]"#;
         /// Stop only once these services have stopped. Without it, services stop in reverse start order.
         shutdown_after: Names = "shutdown-after", default "none", sample r#"["web"]"#;
         /// Where its standard output goes: STDOUT or STDERR (Horust's own), NULL, or a file to append to.
@@ -75,8 +81,13 @@ table! {
         required: bool = "required", default "false", sample "false";
         /// When to run it again after it has ended.
         restart: Restart = "restart", default "", sample "";
-        /// How to see whether it is well. All checks that are given must pass.
+        /// What makes it ready. Without this table: the first passing health check, or else the start of its program.
+        /// All that is given must come true.
+        readiness: Readiness = "readiness", default "", sample "";
+        /// How to see whether it is well, once it is ready. All checks that are given must pass.
         healthiness: Healthiness = "healthiness" old "healthness", default "", sample "";
+        /// A service that has to be heard of: it gets a NOTIFY_SOCKET, and says WATCHDOG=1 there (sd_notify).
+        watchdog: Watchdog = "watchdog", default "", sample "";
         /// What counts as a failure, and what a service that failed for good does to the others.
         failure: Failure = "failure", default "", sample "";
         /// Its environment. USER, HOME, HOSTNAME, PATH and TERM are always set.
@@ -86,12 +97,28 @@ table! {
         environment: EnvironmentTable = "environment", default "", sample "";
         /// How it is stopped.
         termination: Termination = "termination", default "", sample "";
+        /// Commands that run beside it, as its user, in its directory and environment, with HORUST_SERVICE and
+        /// HORUST_HOOK set. One at a time; a hook that fails is reported.
+        hooks: Hooks = "hooks", default "", sample "";
         /// What becomes of its output on the way to `stdout` and `stderr`. Without any of this it goes straight there.
         log: Log = "log", default "", sample "";
         /// Resource limits as prlimit(1) names them, of each process. A number is both limits, `"soft:hard"` sets each.
         limits: Limits = "limits", default "", sample "";
         /// What it may use at most.
         resource_limit: ResourceLimit = "resource-limit" old "resource", default "", sample "";
+    }
+}
+
+table! {
+    /// An entry of `start-after`
+    After {
+        /// The service that is waited for.
+        name: String = "name", default "required", sample r#""database""#;
+        /// What has to be true of it: its program runs, it is ready, its health checks pass, or it is over: either way, with
+        /// success, or after a failure for good.
+        condition: Condition = "condition", default "ready", sample r#""healthy""#;
+        /// If false, it is about the order only: what fails or does not exist is not waited for.
+        required: bool = "required", default "true", sample "true";
     }
 }
 
@@ -114,7 +141,8 @@ table! {
         reset_after: Duration = "reset-after" old "healthy-after", default "10s", sample r#""10s""#;
         /// Hold back a service that ends successfully at once, again and again.
         throttle: bool = "throttle", default "true", sample "true";
-        /// Ready when: `health` (the checks below pass), a command exits with 0, or a file exists.
+        /// An older way to say what [readiness] says: `health` (the checks below pass), a command that exits with 0, or a
+        /// file that exists.
         readiness: ReadyWhen = "readiness" old "rediness",
             default "health if there are checks", sample r#""health""#;
     }
@@ -123,8 +151,13 @@ table! {
 table! {
     /// `[healthiness]`
     Healthiness {
-        /// An HTTP HEAD request to this URL must be answered with 2xx.
+        /// An HTTP HEAD request to this URL must be answered with 2xx. `unix:/run/sample.sock:/health` asks through a
+        /// socket in the file system.
         http_endpoint: Endpoint = "http-endpoint", default "none", sample r#""http://localhost:8080/health""#;
+        /// A connection to this host and port must be accepted.
+        tcp: Address = "tcp", default "none", sample r#""127.0.0.1:8080""#;
+        /// A connection to this socket in the file system must be accepted.
+        unix_socket: SocketPath = "unix-socket", default "none", sample r#""/run/sample.sock""#;
         /// This file must exist. It is removed before each start.
         file_path: PathBuf = "file-path" | "file", default "none", sample r#""/run/sample.ready""#;
         /// This command must exit with 0. It runs as the service's user, in its directory and environment.
@@ -135,10 +168,54 @@ table! {
         timeout: Duration = "timeout", default "1s", sample r#""1s""#;
         /// The pause before the first check of a run.
         initial_delay: Duration = "initial-delay", default "0s", sample r#""0s""#;
-        /// How many rounds in a row must pass before the service is ready.
+        /// How many rounds in a row must pass before the service counts as healthy.
         success_threshold: NonZeroU32 = "success-threshold", default "1", sample "1";
         /// With more failed rounds in a row than this, the service is stopped and counts as failed.
         failure_threshold: u32 = "failure-threshold" | "max-failed", default "3", sample "3";
+        /// What happens then: `restart` stops it, and the restart policy decides; `report` only says so.
+        on_unhealthy: OnUnhealthy = "on-unhealthy", default "restart", sample r#""restart""#;
+    }
+}
+
+table! {
+    /// `[readiness]`
+    Readiness {
+        /// An HTTP HEAD request to this URL must be answered with 2xx. `unix:/run/sample.sock:/health` asks through a
+        /// socket in the file system.
+        http_endpoint: Endpoint = "http-endpoint", default "none", sample r#""unix:/run/sample.sock:/health""#;
+        /// A connection to this host and port must be accepted.
+        tcp: Address = "tcp", default "none", sample r#""127.0.0.1:8080""#;
+        /// A connection to this socket in the file system must be accepted.
+        unix_socket: SocketPath = "unix-socket", default "none", sample r#""/run/sample.sock""#;
+        /// This file must exist. It is removed before each start.
+        file_path: PathBuf = "file-path" | "file", default "none", sample r#""/run/sample.ready""#;
+        /// This command must exit with 0. It runs as the service's user, in its directory and environment.
+        command: Command = "command", default "none", sample r#""/bin/true""#;
+        /// It says READY=1 by itself (sd_notify). It gets a NOTIFY_SOCKET for that.
+        notify: bool = "notify", default "false", sample "true";
+        /// It writes a newline to this descriptor, as programs made for s6 do.
+        notify_fd: NotifyFd = "notify-fd", default "none", sample "3";
+        /// It prints a line that this regular expression matches.
+        log_line: Pattern = "log-line", default "none", sample r#"'listening on port \d+'"#, without_effect;
+        /// How long it may take from its start until it is ready (a oneshot: until it has finished). A service that
+        /// takes longer is stopped and has failed.
+        start_timeout: Duration = "start-timeout", default "none", sample r#""1m""#;
+        /// The pause between two rounds of checks.
+        interval: Duration = "interval", default "1s", sample r#""1s""#;
+        /// A single check that takes longer has failed, and is made again.
+        timeout: Duration = "timeout", default "1s", sample r#""1s""#;
+        /// The pause before the first check of a run.
+        initial_delay: Duration = "initial-delay", default "0s", sample r#""0s""#;
+        /// How many rounds in a row must pass.
+        success_threshold: NonZeroU32 = "success-threshold", default "1", sample "1";
+    }
+}
+
+table! {
+    /// `[watchdog]`
+    Watchdog {
+        /// A service that is ready and does not say WATCHDOG=1 for so long is stopped and has failed.
+        timeout: Duration = "timeout", default "none", sample r#""30s""#;
     }
 }
 
@@ -150,7 +227,10 @@ table! {
         /// Only these exit codes are failures. Give this or `successful-exit-code`.
         exit_code: Codes = "exit-code", default "all but 0", sample r#""10,20""#;
         /// What to do once it has failed for good: nothing, stop everything, or stop the services that start after it.
+        /// `restart-dependents`: whenever it has failed and is ready again, those are run again too.
         strategy: FailureStrategy = "strategy", default "ignore", sample r#""ignore""#;
+        /// When to do that: once it has `given-up`, its restarts used up, or at `every-failure`.
+        on: Occasion = "on", default "given-up", sample r#""given-up""#;
     }
 }
 
@@ -176,8 +256,13 @@ table! {
 table! {
     /// `[termination]`
     Termination {
+        /// Run this first. If it succeeds, the signal follows only once `wait` has passed; if it fails, at once.
+        command: Command = "command", default "none", sample r#""/bin/true""#;
         /// The signal that asks it to end: a name or a number.
         signal: Signal = "signal", default "TERM", sample r#""TERM""#;
+        /// Who gets the signal: its process `group`, its `main` process alone, or the whole `tree`. What is left of it
+        /// once its main process has ended gets it in any case.
+        scope: Scope = "scope", default "group", sample r#""group""#;
         /// How long to wait for its end. Then all that is left of it is killed.
         wait: Duration = "wait", default "timeout-before-sigkill of horust.toml, 5s", sample r#""5s""#;
         /// Stop this service if one of these has failed for good.
@@ -217,6 +302,24 @@ table! {
         bounding: CapSet = "bounding", default "all", sample r#"["all", "-NET_RAW"]"#;
         /// What it has from the start.
         ambient: CapSet = "ambient", default "none", sample r#"["NET_BIND_SERVICE"]"#;
+    }
+}
+
+table! {
+    /// `[hooks]`
+    Hooks {
+        /// Before each start. If it fails, the start has failed.
+        before_start: Command = "before-start", default "none", sample r#""/bin/true""#;
+        /// Once it is ready.
+        after_ready: Command = "after-ready", default "none", sample r#""/bin/true""#;
+        /// Before it is asked to stop; the stop waits for it.
+        before_stop: Command = "before-stop", default "none", sample r#""/bin/true""#;
+        /// Once nothing of a run is left. What comes next waits for it.
+        after_stop: Command = "after-stop", default "none", sample r#""/bin/true""#;
+        /// After that, if the run has failed. HORUST_REASON says why.
+        on_failure: Command = "on-failure", default "none", sample r#""/bin/true""#;
+        /// How long each may take. Then it is killed, with all of its process group, and has failed.
+        timeout: Duration = "timeout", default "30s", sample r#""30s""#;
     }
 }
 
@@ -274,7 +377,20 @@ table! {
     }
 }
 
-read_tables!(Restart, Healthiness, Failure, Termination, Log, CapabilityTable, Limits, ResourceLimit);
+read_tables!(
+    After,
+    Restart,
+    Readiness,
+    Healthiness,
+    Watchdog,
+    Failure,
+    Termination,
+    Hooks,
+    Log,
+    CapabilityTable,
+    Limits,
+    ResourceLimit
+);
 
 table! {
     /// `horust.toml`

@@ -3,6 +3,7 @@
 
 mod http;
 mod pool;
+mod socket;
 #[cfg(test)]
 mod tests;
 

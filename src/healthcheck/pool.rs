@@ -2,6 +2,7 @@
 //! a verdict means.
 
 use super::http::Http;
+use super::socket;
 use crate::limits;
 use crate::model::{Probe, ProbeId};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
@@ -132,8 +133,12 @@ impl Shared {
         }
         #[cfg(test)]
         assert!(!self.broken.swap(false, Ordering::SeqCst), "broken on purpose");
+        let in_time = |answer: Result<(), Option<String>>| answer.map_err(|e| e.unwrap_or_else(timed_out));
         match &job.probe {
-            Probe::Http(url) => self.http.probe(url, job.deadline).map_err(|e| e.unwrap_or_else(timed_out)),
+            Probe::Http(url) => in_time(self.http.probe(url, job.deadline)),
+            Probe::HttpUnix { socket, path } => in_time(socket::http(socket, path, job.deadline)),
+            Probe::Tcp(address) => in_time(socket::tcp(address, job.deadline)),
+            Probe::Unix(path) => in_time(socket::unix(path)),
             Probe::File(path) => match path.metadata() {
                 Ok(_) => Ok(()),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => Err(format!("{} does not exist", path.display())),

@@ -1,5 +1,7 @@
 //! Probes against real servers on loopback sockets.
 
+mod socket;
+
 use super::Pool;
 use crate::limits;
 use crate::model::{Command, Probe, ProbeId, RunId, ServiceId};

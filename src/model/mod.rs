@@ -1,6 +1,9 @@
 //! Plain data that every part speaks: ids, time, signals, exits, service specs. No serde, no I/O, nothing of ours.
 
+mod depend;
 mod exit;
+mod health;
+mod hook;
 mod id;
 mod logging;
 mod process;
@@ -9,14 +12,17 @@ mod signal;
 mod spec;
 mod time;
 
+pub use depend::{Condition, Need};
 pub use exit::{Exit, Oom};
-pub use id::{ProbeId, RunId, ServiceId};
+pub use health::{Health, OnUnhealthy, Probe, Readiness, Rounds, Sign, Signs};
+pub use hook::{Hook, Hooks};
+pub use id::{HookId, ProbeId, RunId, ServiceId};
 pub use logging::{Log, LogFormat, Precision, Rate, Rotation};
 pub use process::{CapSet, Capabilities, IdOrName, Limit, Process};
 pub use resource::ResourceLimit;
 pub use signal::Signal;
 pub use spec::{
-    Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, Kind, Origin, Output, Plan, Probe,
-    Readiness, Restart, RestartStrategy, ServiceSpec, Settings, Termination,
+    Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Kind, Origin, Output, Plan, Restart,
+    RestartStrategy, Scope, ServiceSpec, Settings, Termination,
 };
 pub use time::Mono;

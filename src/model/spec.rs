@@ -1,6 +1,8 @@
 //! What the user wants, resolved: names are ids, durations are durations, defaults are filled in.
 
-use super::{IdOrName, Log, Process, ResourceLimit, ServiceId, Signal};
+use super::{
+    Health, Hook, Hooks, IdOrName, Log, Need, Probe, Process, Readiness, ResourceLimit, Rounds, ServiceId, Signal,
+};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,8 +56,8 @@ pub struct ServiceSpec {
     pub working_directory: Option<PathBuf>,
     /// Waited before every start.
     pub start_delay: Duration,
-    /// Services that must be Running or Finished first.
-    pub start_after: Vec<ServiceId>,
+    /// What has to be true of other services first.
+    pub start_after: Vec<Need>,
     /// Services that must have stopped before this one is stopped, on top of the reverse of the start order.
     pub shutdown_after: Vec<ServiceId>,
     /// Standard output.
@@ -74,14 +76,20 @@ pub struct ServiceSpec {
     pub restart: Restart,
     /// What makes it Running after its exec.
     pub readiness: Readiness,
+    /// How long a start may take: until it is ready, or, of a oneshot, until it has finished.
+    pub start_timeout: Option<Duration>,
     /// What watches it once Running.
     pub health: Option<Box<Health>>,
+    /// Once Running, it has to say `WATCHDOG=1` at least this often.
+    pub watchdog: Option<Duration>,
     /// What counts as failure, and what it does to the others.
     pub failure: FailurePolicy,
     /// Its environment.
     pub environment: Environment,
     /// How it is stopped.
     pub termination: Termination,
+    /// What runs beside it.
+    pub hooks: Option<Box<Hooks>>,
 }
 
 /// A command: words as they go to execve(2). Never empty.
@@ -175,65 +183,15 @@ pub enum Growth {
     Exponential,
 }
 
-/// What makes a service Running.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Readiness {
-    /// The successful exec.
-    Exec,
-    /// The first pass of all health probes.
-    Health,
-    /// The first pass of this probe.
-    Probe(Probe),
-}
-
-/// One question to a service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Probe {
-    /// An HTTP HEAD request (GET if HEAD is not allowed): a 2xx answer passes.
-    Http(String),
-    /// This file exists. It is removed before each start.
-    File(PathBuf),
-    /// This command exits with 0.
-    Command(Command),
-}
-
-/// Health probing of a service. All probes must pass.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Health {
-    /// At least one.
-    pub probes: Vec<Probe>,
-    /// Between the end of a round and the start of the next.
-    pub interval: Duration,
-    /// Of one probe.
-    pub timeout: Duration,
-    /// Between the start of the run and its first probe.
-    pub initial_delay: Duration,
-    /// Consecutive rounds that must pass before it counts as ready.
-    pub success_threshold: u32,
-    /// More than this many consecutive failed rounds is unhealthy.
-    pub max_failed: u32,
-}
-
-impl Default for Health {
-    fn default() -> Health {
-        Health {
-            probes: Vec::new(),
-            interval: Duration::from_secs(1),
-            timeout: Duration::from_secs(1),
-            initial_delay: Duration::ZERO,
-            success_threshold: 1,
-            max_failed: 3,
-        }
-    }
-}
-
 /// What a failure is, and what it does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailurePolicy {
     /// Which exit codes are a success.
     pub codes: ExitCodes,
-    /// What happens once the service has given up.
+    /// What happens to the others.
     pub strategy: FailureStrategy,
+    /// It happens at each failure, not only once the service has given up.
+    pub every_failure: bool,
 }
 
 /// Which exit codes are a success.
@@ -245,7 +203,7 @@ pub enum ExitCodes {
     Failing(Vec<u8>),
 }
 
-/// What happens once a service has given up.
+/// What a failed service does to the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureStrategy {
     /// Nothing.
@@ -254,6 +212,8 @@ pub enum FailureStrategy {
     Shutdown,
     /// The services that start after it are stopped.
     KillDependents,
+    /// They are run again once it is ready again, whenever it has failed.
+    RestartDependents,
 }
 
 /// The environment of a service.
@@ -274,12 +234,27 @@ pub struct Environment {
 /// How a service is stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Termination {
+    /// Run before any signal is sent; if it succeeds, the signal waits as long as SIGKILL does after that.
+    pub command: Option<Command>,
     /// Sent first.
     pub signal: Signal,
+    /// To whom.
+    pub scope: Scope,
     /// Between that signal and SIGKILL.
     pub wait: Duration,
     /// If one of these has given up, stop this service.
     pub die_if_failed: Vec<ServiceId>,
+}
+
+/// Which processes of a service get its stop signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The process group of its main process.
+    Group,
+    /// Its main process alone.
+    Main,
+    /// All of them.
+    Tree,
 }
 
 impl ExitCodes {
@@ -289,6 +264,13 @@ impl ExitCodes {
             ExitCodes::Successful(codes) => codes.contains(&code),
             ExitCodes::Failing(codes) => !codes.contains(&code),
         }
+    }
+}
+
+impl FailurePolicy {
+    /// Whether a single failure stops everything.
+    pub fn shuts_down_at_once(&self) -> bool {
+        self.every_failure && self.strategy == FailureStrategy::Shutdown
     }
 }
 
@@ -303,14 +285,36 @@ impl ServiceSpec {
         self.process.as_ref().and_then(|process| process.resources.as_ref())
     }
 
-    /// The probes that matter to it: for staying healthy once it is ready, or for becoming so.
-    pub fn probes(&self, ready: bool) -> &[Probe] {
+    /// The rounds that matter to it: for staying healthy once it is ready, or for becoming so.
+    pub fn rounds(&self, ready: bool) -> Option<&Rounds> {
         match &self.readiness {
-            Readiness::Probe(probe) if !ready => std::slice::from_ref(probe),
-            Readiness::Probe(_) | Readiness::Exec | Readiness::Health => {
-                self.health.as_ref().map_or(&[], |health| &health.probes)
-            }
+            Readiness::Exec | Readiness::Signs(_) if ready => self.health.as_ref().map(|health| &health.rounds),
+            Readiness::Health => self.health.as_ref().map(|health| &health.rounds),
+            Readiness::Signs(signs) => signs.rounds.as_ref(),
+            Readiness::Exec => None,
         }
+    }
+
+    /// All its probes.
+    pub fn probes(&self) -> impl Iterator<Item = &Probe> {
+        let signs = self.readiness.signs().and_then(|signs| signs.rounds.as_ref());
+        let health = self.health.as_ref().map(|health| &health.rounds);
+        signs.into_iter().chain(health).flat_map(|rounds| &rounds.probes)
+    }
+
+    /// The command of this hook, and how long it may take.
+    pub fn hook(&self, hook: Hook) -> Option<(&Command, Duration)> {
+        if hook == Hook::Stop {
+            return self.termination.command.as_ref().map(|command| (command, self.termination.wait));
+        }
+        let hooks = self.hooks.as_ref()?;
+        let command = hooks.commands.iter().find(|(other, _)| *other == hook);
+        command.map(|(_, command)| (command, hooks.timeout))
+    }
+
+    /// Whether it gets a NOTIFY_SOCKET.
+    pub fn notifies(&self) -> bool {
+        self.watchdog.is_some() || self.readiness.signs().is_some_and(|signs| signs.notify)
     }
 
     /// A service with defaults in everything but its name and command.
@@ -333,10 +337,23 @@ impl ServiceSpec {
             required: false,
             restart: Restart::default(),
             readiness: Readiness::Exec,
+            start_timeout: None,
             health: None,
-            failure: FailurePolicy { codes: ExitCodes::Successful(vec![0]), strategy: FailureStrategy::Ignore },
+            watchdog: None,
+            failure: FailurePolicy {
+                codes: ExitCodes::Successful(vec![0]),
+                strategy: FailureStrategy::Ignore,
+                every_failure: false,
+            },
             environment: Environment::default(),
-            termination: Termination { signal: Signal::TERM, wait: Duration::from_secs(5), die_if_failed: Vec::new() },
+            termination: Termination {
+                command: None,
+                signal: Signal::TERM,
+                scope: Scope::Group,
+                wait: Duration::from_secs(5),
+                die_if_failed: Vec::new(),
+            },
+            hooks: None,
         }
     }
 }

@@ -52,7 +52,8 @@ fn start(argv: &[OsString]) -> Result<(u32, Option<StatusPipe>), Failure> {
     let env = std::env::vars_os()
         .filter_map(|(name, value)| CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok());
     let program = Program { path, argv: words, env: env.collect() };
-    let request = Request { program: &program, stdio: [Stdio::Inherit; 3], cwd: None, session: Session::OwnGroup };
+    let request =
+        Request { program: &program, stdio: [Stdio::Inherit; 3], more: None, cwd: None, session: Session::OwnGroup };
     let spawner = Spawner::new(Image::open().path().to_owned()).map_err(|e| (INTERNAL, e.to_string()))?;
     // A group of its own gets Ctrl-C only if it is the terminal's foreground one; posix_spawn can't make it that.
     if std::io::stdin().is_terminal() {

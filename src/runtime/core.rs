@@ -4,7 +4,7 @@
 use super::report;
 use crate::healthcheck::Pool;
 use crate::limits;
-use crate::model::{Health, Mono, Plan, Probe, ProbeId};
+use crate::model::{Mono, Plan, Probe, ProbeId};
 use crate::supervisor::{Action, Event, Supervisor};
 use crate::sys::process::mono_now;
 use crate::sys::users;
@@ -90,7 +90,11 @@ impl Core {
             }
             Action::StartProbe(id) => !self.submit(*id),
             Action::CancelProbe(id) => matches!(probe(&self.plan, *id), Some((Probe::Command(_), _))),
-            Action::Spawn(_) | Action::Signal { .. } | Action::Exit(_) => true,
+            Action::Spawn(_)
+            | Action::Signal { .. }
+            | Action::StartHook(..)
+            | Action::CancelHook(_)
+            | Action::Exit(_) => true,
         });
         if actions.is_empty() {
             return true;
@@ -125,7 +129,7 @@ impl Core {
 /// The probe of this id, and its timeout.
 pub fn probe(plan: &Plan, id: ProbeId) -> Option<(&Probe, Duration)> {
     let spec = plan.services.get(id.run.service.index())?;
-    let timeout = spec.health.as_ref().map_or_else(|| Health::default().timeout, |health| health.timeout);
-    let probe = spec.probes(id.ready).get(usize::try_from(id.probe).ok()?);
-    probe.map(|probe| (probe, timeout))
+    let rounds = spec.rounds(id.ready)?;
+    let probe = rounds.probes.get(usize::try_from(id.probe).ok()?);
+    probe.map(|probe| (probe, rounds.timeout))
 }

@@ -48,6 +48,10 @@ impl Base {
         let mut env = Env { variables: BTreeMap::new(), user_given: false, home_given: false };
         if wanted.keep {
             env.variables.clone_from(&self.own);
+            // Of a Horust that is a service itself: they are for nobody else (sd_notify(3)).
+            for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] {
+                env.variables.remove(OsStr::new(name));
+            }
         }
         self.set_always(&mut env, user.is_some());
         for name in &wanted.re_export {
@@ -96,6 +100,11 @@ impl Env {
         self.user_given |= name == "USER";
         self.home_given |= name == "HOME";
         self.variables.insert(name, value);
+    }
+
+    /// Sets a variable of Horust's.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.variables.insert(name.into(), value.into());
     }
 
     /// Where programs are looked up.

@@ -2,7 +2,7 @@
 
 use super::environment::{Base, Env, c_word};
 use super::output::Outputs;
-use crate::model::{self, CapSet, Command, IdOrName, Plan, Process, ServiceSpec};
+use crate::model::{self, CapSet, Command, Hook, IdOrName, Plan, Probe, Process, ServiceSpec};
 use crate::supervisor::SpawnError;
 use crate::sys::limits::Limit;
 use crate::sys::oom::Score;
@@ -10,8 +10,11 @@ use crate::sys::spawn::{Program, Request, Session, Setup, Spawner, StatusPipe, S
 use crate::sys::users::UserRef;
 use crate::sys::{SysError, capabilities, spawn};
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::unistd::pipe2;
 use std::borrow::Cow;
 use std::ffi::{CString, OsStr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,6 +28,8 @@ pub struct Started {
     pub pid: u32,
     /// Tells whether its exec takes place, if that is still open.
     pub stage: Option<StatusPipe>,
+    /// Where it writes a newline once it is ready.
+    pub newline: Option<OwnedFd>,
 }
 
 /// Starts programs for services.
@@ -33,6 +38,8 @@ pub struct Launcher {
     base: Base,
     outputs: Outputs,
     score: Score,
+    /// Where services say what they are doing.
+    notify: Option<String>,
 }
 
 /// What one start needs, whether of a service or of one of its probes.
@@ -41,13 +48,23 @@ struct Job<'a> {
     command: &'a Command,
     stdio: [Stdio<'a>; 3],
     cgroup: Option<&'a Path>,
+    /// One more descriptor, and its number there.
+    more: Option<(BorrowedFd<'a>, RawFd)>,
+    /// Variables that only the service itself gets.
+    own: Vec<(&'static str, String)>,
 }
 
 impl Launcher {
     /// Reads Horust's environment and prepares what every start has in common.
     pub fn new(image: CString, plan: &Plan) -> Result<Launcher, SysError> {
         let outputs = Outputs::new(plan);
-        Ok(Launcher { spawner: Spawner::new(image)?, base: Base::read(), outputs, score: Score::read() })
+        let (spawner, base, score) = (Spawner::new(image)?, Base::read(), Score::read());
+        Ok(Launcher { spawner, base, outputs, score, notify: None })
+    }
+
+    /// Sets what services find in `NOTIFY_SOCKET`.
+    pub fn notify_at(&mut self, address: Option<&str>) {
+        self.notify = address.map(str::to_owned);
     }
 
     /// Starts the service, in this cgroup.
@@ -57,7 +74,36 @@ impl Launcher {
             let _ = std::fs::remove_file(path);
         }
         let streams = self.outputs.open(spec)?;
-        self.start(&Job { spec, command: &spec.command, stdio: streams.stdio(spec), cgroup })
+        let newline = spec.readiness.signs().and_then(|signs| signs.notify_fd);
+        let newline = newline.map(|number| pipe().map(|(reader, writer)| (reader, writer, number))).transpose()?;
+        let more = newline.as_ref().map(|(_, writer, number)| (writer.as_fd(), *number));
+        let (stdio, own) = (streams.stdio(spec), self.own_variables(spec));
+        let started = self.start(&Job { spec, command: &spec.command, stdio, cgroup, more, own })?;
+        Ok(Started { newline: newline.map(|(reader, ..)| reader), ..started })
+    }
+
+    /// sd_notify(3) and sd_watchdog_enabled(3). There is no `WATCHDOG_PID`: nobody knows it before the start.
+    fn own_variables(&self, spec: &ServiceSpec) -> Vec<(&'static str, String)> {
+        let mut own = Vec::new();
+        if let Some(address) = self.notify.as_ref().filter(|_| spec.notifies()) {
+            own.push(("NOTIFY_SOCKET", address.clone()));
+            own.extend(spec.watchdog.map(|every| ("WATCHDOG_USEC", every.as_micros().to_string())));
+        }
+        own
+    }
+
+    /// Starts a hook of the service: its user, directory, environment and streams.
+    pub fn hook(
+        &self,
+        spec: &Arc<ServiceSpec>,
+        hook: Hook,
+        command: &Command,
+        reason: Option<String>,
+    ) -> Result<Started, SpawnError> {
+        let streams = self.outputs.open(spec)?;
+        let mut own = vec![("HORUST_SERVICE", spec.name.clone()), ("HORUST_HOOK", hook.to_string())];
+        own.extend(reason.map(|reason| ("HORUST_REASON", reason)));
+        self.start(&Job { spec, command, stdio: streams.stdio(spec), cgroup: None, more: None, own })
     }
 
     /// Waits, within a bounded time, until what services have written is where it should be.
@@ -67,19 +113,22 @@ impl Launcher {
 
     /// Starts a command probe of the service: its user, directory and environment, but no output.
     pub fn probe(&self, spec: &ServiceSpec, command: &Command) -> Result<Started, SpawnError> {
-        self.start(&Job { spec, command, stdio: [Stdio::Null; 3], cgroup: None })
+        self.start(&Job { spec, command, stdio: [Stdio::Null; 3], cgroup: None, more: None, own: Vec::new() })
     }
 
     fn start(&self, job: &Job<'_>) -> Result<Started, SpawnError> {
         let spec = job.spec;
-        let env = self.base.build(&spec.environment, spec.user()).map_err(cannot)?;
+        let mut env = self.base.build(&spec.environment, spec.user()).map_err(cannot)?;
+        job.own.iter().for_each(|(name, value)| env.set(name, value));
         let words = job.command.0.iter().map(|word| c_word(OsStr::new(word)));
         let argv = words.collect::<Result<Vec<_>, _>>().map_err(cannot)?;
         let cwd = spec.working_directory.as_deref();
         let cwd_c = cwd.map(|path| c_word(path.as_os_str())).transpose().map_err(cannot)?;
         let name = OsStr::new(job.command.program());
         let mut program = Program { path: c_word(name).map_err(cannot)?, argv, env: env.to_c().map_err(cannot)? };
-        let request = |program| Request { program, stdio: job.stdio, cwd: cwd_c.as_deref(), session: Session::New };
+        let cwd_c = cwd_c.as_deref();
+        let request =
+            |program| Request { program, stdio: job.stdio, more: job.more, cwd: cwd_c, session: Session::New };
         let process = match self.outputs.nofile {
             None => spec.process.as_deref().map(Cow::Borrowed),
             // Ours was raised for the pipes of captured services.
@@ -90,7 +139,7 @@ impl Launcher {
                 let setup = setup(process, &env, job.cgroup)?;
                 let started = self.spawner.spawn_staged(&request(&program), &setup);
                 let (pid, stage) = started.map_err(|error| cannot(error.to_string()))?;
-                Started { pid, stage: Some(stage) }
+                Started { pid, stage: Some(stage), newline: None }
             }
             None => {
                 program.path = find_program(name, env.path(), cwd)
@@ -98,7 +147,7 @@ impl Launcher {
                 let started = self.spawner.spawn(&request(&program));
                 let pid =
                     started.map_err(|e| failed(code(e.errno), explain(spawn::as_path(&program.path), cwd, e.errno)))?;
-                Started { pid, stage: None }
+                Started { pid, stage: None, newline: None }
             }
         };
         if spec.process.as_ref().is_none_or(|process| process.oom_score_adj.is_none()) {
@@ -156,6 +205,14 @@ fn setup(process: &Process, env: &Env, cgroup: Option<&Path>) -> Result<Setup, S
     })
 }
 
+/// A pipe for a newline: what is read here, and what is written there.
+fn pipe() -> Result<(OwnedFd, OwnedFd), SpawnError> {
+    let cannot = |errno: Errno| cannot(format!("cannot open a pipe: {}", errno.desc()));
+    let (reader, writer) = pipe2(OFlag::O_CLOEXEC).map_err(cannot)?;
+    fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(cannot)?;
+    Ok((reader, writer))
+}
+
 /// An exec stage that failed, in the supervisor's words.
 pub fn stage_failed(message: &str, errno: i32) -> SpawnError {
     match message.contains("not found in any of the PATH") {
@@ -179,13 +236,8 @@ fn failed(code: u8, why: String) -> SpawnError {
 }
 
 fn probe_files(spec: &ServiceSpec) -> impl Iterator<Item = &Path> {
-    use crate::model::{Probe, Readiness};
-    let readiness = match &spec.readiness {
-        Readiness::Probe(probe) => Some(probe),
-        Readiness::Exec | Readiness::Health => None,
-    };
-    readiness.into_iter().chain(spec.health.iter().flat_map(|h| &h.probes)).filter_map(|probe| match probe {
+    spec.probes().filter_map(|probe| match probe {
         Probe::File(path) => Some(path.as_path()),
-        Probe::Http(_) | Probe::Command(_) => None,
+        Probe::Http(_) | Probe::HttpUnix { .. } | Probe::Tcp(_) | Probe::Unix(_) | Probe::Command(_) => None,
     })
 }

@@ -5,11 +5,13 @@
 use super::cgroups::{Cgroups, Leaf};
 use super::core::probe;
 use super::launch::{Launcher, cannot, stage_failed};
+use super::notify::{self, Notices};
+use super::report;
 use super::sweep;
 use super::table::{Child, Orphans, Run, Table};
 use crate::limits;
-use crate::model::{Exit, Plan, Probe, ProbeId, RunId, Signal};
-use crate::supervisor::{Action, Event, SpawnError, Target};
+use crate::model::{Exit, HookId, Plan, Probe, ProbeId, RunId, Sign, Signal};
+use crate::supervisor::{Action, Event, Reason, SpawnError, Target};
 use crate::sys::reap::{self, Peek};
 use crate::sys::signals::SignalFd;
 use crate::sys::spawn::StageStatus;
@@ -29,6 +31,7 @@ pub struct MainLoop<'a> {
     launcher: &'a Launcher,
     signals: &'a SignalFd,
     wake: &'a EventFd,
+    notices: Option<Notices>,
     events: Sender<Vec<Event>>,
     actions: Receiver<Vec<Action>>,
     table: Table,
@@ -51,8 +54,8 @@ impl<'a> MainLoop<'a> {
         launcher: &'a Launcher,
         signals: &'a SignalFd,
         wake: &'a EventFd,
-        events: Sender<Vec<Event>>,
-        actions: Receiver<Vec<Action>>,
+        (events, actions): (Sender<Vec<Event>>, Receiver<Vec<Action>>),
+        notices: Option<Notices>,
         cgroups: Cgroups,
     ) -> MainLoop<'a> {
         MainLoop {
@@ -60,6 +63,7 @@ impl<'a> MainLoop<'a> {
             launcher,
             signals,
             wake,
+            notices,
             events,
             actions,
             table: Table::default(),
@@ -79,6 +83,7 @@ impl<'a> MainLoop<'a> {
             self.take_signals();
             self.reap();
             self.read_stages();
+            self.listen();
             self.send();
             self.wake.drain();
             self.receive();
@@ -94,6 +99,8 @@ impl<'a> MainLoop<'a> {
     fn wait(&mut self) {
         let mut fds: Vec<BorrowedFd<'_>> = vec![self.signals.as_fd(), self.wake.as_fd()];
         fds.extend(self.table.stages().map(AsFd::as_fd));
+        fds.extend(self.table.newlines().map(AsFd::as_fd));
+        fds.extend(self.notices.as_ref().and_then(Notices::to_wait_for));
         let busy = self.more_dead || (!self.pending.is_empty() && !self.is_held_up());
         let emptying: Vec<BorrowedFd<'_>> = self.table.emptying().chain(self.cgroups.retired()).collect();
         let woken = match (busy, self.outbox.is_empty()) {
@@ -148,8 +155,9 @@ impl<'a> MainLoop<'a> {
     }
 
     fn bury(&mut self, pid: u32, dead: &mut Vec<RunId>) {
-        // A stage's last words come before its end.
+        // Its last words come before its end.
         self.read_stages();
+        self.listen();
         let exit = match reap::reap(pid) {
             Ok((ended, _)) => super::exit_of(ended),
             Err(error) => {
@@ -159,7 +167,7 @@ impl<'a> MainLoop<'a> {
         };
         match self.table.forget(pid) {
             Some(Child::Leader(run)) => {
-                if self.table.lose_leader(run, exit) {
+                if !self.table.hand_over(run) && self.table.lose_leader(run, exit) {
                     dead.push(run);
                 }
             }
@@ -170,6 +178,11 @@ impl<'a> MainLoop<'a> {
                     Exit::Code(_) | Exit::Signal(_) | Exit::OutOfMemory(_) => Err(format!("the health command {exit}")),
                 };
                 self.outbox.push(Event::Probed(id, answer));
+            }
+            Some(Child::Hook(id)) => {
+                let _ = process::kill_group(pid, libc::SIGKILL);
+                let answer = if exit == Exit::Code(0) { Ok(()) } else { Err(exit.to_string()) };
+                self.outbox.push(Event::HookEnded(id, answer));
             }
             None => log::trace!("reaped the orphan {pid}"),
         }
@@ -219,6 +232,35 @@ impl<'a> MainLoop<'a> {
                 self.signal(id, Signal::KILL, Target::Tree);
             }
         }
+    }
+
+    /// Takes what services say about themselves.
+    fn listen(&mut self) {
+        let mut heard = self.notices.as_mut().map_or_else(Vec::new, |notices| notices.read(&mut self.table));
+        heard.extend(self.newlines());
+        if !heard.is_empty() {
+            // Who speaks has been executed, and that comes first.
+            self.read_stages();
+            self.outbox.append(&mut heard);
+        }
+    }
+
+    fn newlines(&mut self) -> Vec<Event> {
+        let mut heard = Vec::new();
+        if self.table.silent().is_empty() {
+            return heard;
+        }
+        let pipes: Vec<BorrowedFd<'_>> = self.table.newlines().map(AsFd::as_fd).collect();
+        let readable = poll::wait_timeout(&pipes, Duration::ZERO).unwrap_or_default();
+        let runs = self.table.silent().to_vec();
+        for (id, _) in runs.into_iter().zip(readable).filter(|(_, readable)| *readable) {
+            let Some(pipe) = self.table.run(id).and_then(|run| run.newline.as_ref()) else { continue };
+            if let Some(came) = notify::newline(pipe) {
+                heard.extend(came.then_some(Event::Signed(id, Sign::NotifyFd)));
+                self.table.unsilence(id);
+            }
+        }
+        heard
     }
 
     fn read_stages(&mut self) {
@@ -290,6 +332,12 @@ impl<'a> MainLoop<'a> {
                         let _ = process::kill_group(pid, libc::SIGKILL);
                     }
                 }
+                Some(Action::StartHook(id, reason)) => self.start_hook(id, reason),
+                Some(Action::CancelHook(id)) => {
+                    if let Some(pid) = self.table.hook(id) {
+                        let _ = process::kill_group(pid, libc::SIGKILL);
+                    }
+                }
                 Some(Action::Exit(code)) => self.exit = Some(code),
                 Some(Action::Report(_)) => {}
             }
@@ -308,7 +356,7 @@ impl<'a> MainLoop<'a> {
                     self.outbox.push(Event::Spawned(run));
                 }
                 self.cgroups.watch(run, started.pid, spec, leaf.as_deref());
-                self.table.add_run(run, started.pid, started.stage, leaf);
+                self.table.add_run(run, started, leaf, spec.notifies());
             }
             Err(error) => {
                 self.cgroups.retire(run, leaf);
@@ -323,6 +371,16 @@ impl<'a> MainLoop<'a> {
         match self.launcher.probe(spec, command) {
             Ok(started) => self.table.add_probe(id, started.pid),
             Err(SpawnError { message, .. }) => self.outbox.push(Event::Probed(id, Err(message))),
+        }
+    }
+
+    fn start_hook(&mut self, id: HookId, reason: Option<Reason>) {
+        let Some(spec) = self.plan.services.get(id.run.service.index()) else { return };
+        let Some((command, _)) = spec.hook(id.hook) else { return };
+        let reason = reason.map(|reason| report::explain(self.plan, id.run.service, &reason));
+        match self.launcher.hook(spec, id.hook, command, reason) {
+            Ok(started) => self.table.add_hook(id, started.pid),
+            Err(SpawnError { message, .. }) => self.outbox.push(Event::HookEnded(id, Err(message))),
         }
     }
 
@@ -341,7 +399,7 @@ impl<'a> MainLoop<'a> {
         let Some(run) = self.table.run(id) else { return };
         run.killing |= signal == Signal::KILL && to == Target::Tree;
         if to == Target::Leader && run.exit.is_none() {
-            let _ = process::kill_pid(run.pid, number);
+            let _ = process::kill_pid(run.leader, number);
         }
         if matches!(to, Target::Group | Target::Tree) {
             // While a process is in the group its number is nobody else's; when none is, this says ESRCH.
@@ -363,7 +421,7 @@ impl<'a> MainLoop<'a> {
 
     /// Remembers which descendants have left the session of the run, while they can still be told by their parents.
     fn note_strays(&mut self, id: RunId) {
-        let Some(pid) = self.table.run(id).filter(|run| run.exit.is_none()).map(|run| run.pid) else { return };
+        let Some(pid) = self.table.run(id).filter(|run| run.exit.is_none()).map(|run| run.leader) else { return };
         let table = &self.table;
         // Below a few services it is cheaper to ask each than to list all processes.
         let below = match self.processes.is_some() || self.pending.len() >= limits::ACTIONS_PER_TURN {

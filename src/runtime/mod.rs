@@ -10,6 +10,7 @@ mod launch;
 mod logger;
 mod main_loop;
 mod memory;
+mod notify;
 mod output;
 pub mod preflight;
 mod report;
@@ -41,9 +42,14 @@ pub fn supervise(plan: Plan) -> u8 {
 
 fn start(plan: Plan) -> Result<u8, SysError> {
     let signals = prepare(!process::is_pid1())?;
-    let launcher = launch::Launcher::new(Image::open().path().to_owned(), &plan)?;
+    let mut launcher = launch::Launcher::new(Image::open().path().to_owned(), &plan)?;
     let plan = Arc::new(plan);
     let wake = Arc::new(EventFd::new()?);
+    let notices = match plan.services.iter().any(|spec| spec.notifies()) {
+        true => Some(notify::Notices::new(Arc::clone(&wake))?),
+        false => None,
+    };
+    launcher.notify_at(notices.as_ref().map(notify::Notices::address));
     let cgroups = cgroups::Cgroups::new(Arc::clone(&wake));
     let (event_sender, events) = bounded(crate::limits::QUEUE);
     let (action_sender, actions) = bounded(crate::limits::QUEUE);
@@ -51,7 +57,8 @@ fn start(plan: Plan) -> Result<u8, SysError> {
     core::start(Arc::clone(&plan), events, outward).map_err(|e| {
         SysError::new("start", "the runtime thread", e.raw_os_error().map_or(nix::Error::EAGAIN, nix::Error::from_raw))
     })?;
-    let code = main_loop::MainLoop::new(&plan, &launcher, &signals, &wake, event_sender, actions, cgroups).run();
+    let queues = (event_sender, actions);
+    let code = main_loop::MainLoop::new(&plan, &launcher, &signals, &wake, queues, notices, cgroups).run();
     launcher.finish();
     Ok(code)
 }

@@ -21,17 +21,34 @@ pub fn log(plan: &Plan, report: &Report) {
         }
         Report::Throttled(id) => warn!("{}: ends at once again and again; held to ten starts a second", name(*id)),
         Report::Finished(id) => info!("{}: finished", name(*id)),
+        Report::NotNeeded(id, other) => info!("{}: not needed: {} has not failed", name(*id), name(*other)),
         Report::GaveUp(id, reason) => {
             let place = plan.services.get(id.index()).map(|spec| &spec.origin);
             let place = place.filter(|at| at.file != Path::new(""));
             let place = place.map_or(String::new(), |at| format!(" ({}:{})", at.file.display(), at.line));
             error!("{}: failed for good: {}{place}", name(*id), explain(plan, *id, reason));
         }
+        Report::Recovered(run) => warn!("{}: healthy again", of(run)),
+        Report::NotReadyYet(run, after) => warn!("{}: not ready after {}", of(run), format_duration(*after)),
+        Report::TooLate(run, why) => warn!("{}: {why}", of(run)),
+        Report::HookFailed(run, hook, why) => warn!("{}: its {hook} failed: {why}", of(run)),
         Report::Unhealthy(run, why) => warn!("{}: unhealthy: {why}", of(run)),
+        Report::Stopping(run, StopCause::Renewed(other)) => {
+            info!("{}: run again, because {} is back", of(run), name(*other));
+        }
         Report::Stopping(run, StopCause::DiedWith(other)) => {
             warn!("{}: stopped, because {} has failed", of(run), name(*other));
         }
-        Report::Stopping(run, StopCause::Leftovers | StopCause::Unhealthy(_) | StopCause::Shutdown) => {
+        Report::Stopping(
+            run,
+            StopCause::Leftovers
+            | StopCause::Unhealthy(_)
+            | StopCause::TooLate(_)
+            | StopCause::Itself
+            | StopCause::Asked
+            | StopCause::Restart
+            | StopCause::Shutdown,
+        ) => {
             debug!("{}: is asked to stop", of(run));
         }
         Report::Killing(run, wait) => warn!("{}: did not stop within {}: killed", of(run), format_duration(*wait)),
@@ -68,13 +85,16 @@ fn size(bytes: u64) -> String {
 }
 
 /// A reason in words.
-fn explain(plan: &Plan, id: ServiceId, reason: &Reason) -> String {
+pub fn explain(plan: &Plan, id: ServiceId, reason: &Reason) -> String {
     let name = |id: &ServiceId| plan.services.get(id.index()).map_or("?", |spec| spec.name.as_str());
     match reason {
         Reason::Exit(exit) => ended(plan, id, *exit),
         Reason::Spawn(error) => error.message.clone(),
         Reason::Unhealthy(why, _) => format!("was unhealthy: {why}"),
+        Reason::TooLate(why, _) => why.clone(),
+        Reason::Hook(hook, why) => format!("its {hook} failed: {why}"),
         Reason::Dependency(other) => format!("starts after {}, which has failed", name(other)),
+        Reason::DependencyOver(other) => format!("waits for {} to be healthy, which has finished", name(other)),
         Reason::DiedWith(other) => format!("depends on {}, which has failed", name(other)),
         Reason::Unkillable => "has processes that even SIGKILL does not end".to_owned(),
     }

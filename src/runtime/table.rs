@@ -3,14 +3,15 @@
 //! can't have given its number to anybody else: signals by pid are safe (wait(2)).
 
 use super::cgroups::Leaf;
+use super::launch::Started;
 use crate::limits;
-use crate::model::{Exit, Oom, ProbeId, RunId, Signal};
+use crate::model::{Exit, HookId, Oom, ProbeId, RunId, Signal};
 use crate::supervisor::Target;
 use crate::sys::process;
 use crate::sys::spawn::StatusPipe;
 use crate::sys::tree::{self, ProcId, Stat};
 use std::collections::HashMap;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// What a child of ours is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,14 +20,24 @@ pub enum Child {
     Leader(RunId),
     /// A command probe.
     Probe(ProbeId),
+    /// A hook.
+    Hook(HookId),
 }
 
 /// A run with at least one process left.
 pub struct Run {
     /// Which one.
     pub id: RunId,
-    /// The pid of its main process: also its session and process group, even after its end.
+    /// Its session and process group: the pid of the process that was started.
     pub pid: u32,
+    /// The pid of its main process.
+    pub leader: u32,
+    /// Who is its main process once this one has ended (`MAINPID=`).
+    pub next_leader: Option<u32>,
+    /// It may say what it is doing.
+    pub notifies: bool,
+    /// Where it writes a newline once it is ready.
+    pub newline: Option<OwnedFd>,
     /// Its exec stage, until the exec.
     pub stage: Option<StatusPipe>,
     /// How its main process ended, once it has.
@@ -48,25 +59,45 @@ pub struct Table {
     /// By service.
     runs: Vec<Option<Box<Run>>>,
     probes: HashMap<ProbeId, u32>,
+    hooks: HashMap<HookId, u32>,
     /// Runs whose exec is still open. Few, and looked at in every turn.
     staged: Vec<RunId>,
     /// Runs whose main process has ended.
     bereft: Vec<RunId>,
+    /// Runs whose newline is awaited.
+    silent: Vec<RunId>,
 }
 
 impl Table {
     /// A run has begun.
-    pub fn add_run(&mut self, id: RunId, pid: u32, stage: Option<StatusPipe>, leaf: Option<Box<Leaf>>) {
+    pub fn add_run(&mut self, id: RunId, started: Started, leaf: Option<Box<Leaf>>, notifies: bool) {
+        let Started { pid, stage, newline } = started;
         self.children.insert(pid, Child::Leader(id));
         if stage.is_some() {
             self.staged.push(id);
+        }
+        if newline.is_some() {
+            self.silent.push(id);
         }
         let index = id.service.index();
         if self.runs.len() <= index {
             self.runs.resize_with(index.saturating_add(1), || None);
         }
         if let Some(slot) = self.runs.get_mut(index) {
-            let run = Run { id, pid, stage, exit: None, strays: Vec::new(), killing: false, leaf, oversized: false };
+            let run = Run {
+                id,
+                pid,
+                leader: pid,
+                next_leader: None,
+                notifies,
+                newline,
+                stage,
+                exit: None,
+                strays: Vec::new(),
+                killing: false,
+                leaf,
+                oversized: false,
+            };
             *slot = Some(Box::new(run));
         }
     }
@@ -77,11 +108,19 @@ impl Table {
         self.probes.insert(id, pid);
     }
 
+    /// A hook has begun.
+    pub fn add_hook(&mut self, id: HookId, pid: u32) {
+        self.children.insert(pid, Child::Hook(id));
+        self.hooks.insert(id, pid);
+    }
+
     /// This pid has been waited for: it means nothing any more.
     pub fn forget(&mut self, pid: u32) -> Option<Child> {
         let child = self.children.remove(&pid);
-        if let Some(Child::Probe(id)) = child {
-            self.probes.remove(&id);
+        match child {
+            Some(Child::Probe(id)) => drop(self.probes.remove(&id)),
+            Some(Child::Hook(id)) => drop(self.hooks.remove(&id)),
+            Some(Child::Leader(_)) | None => {}
         }
         child
     }
@@ -96,9 +135,14 @@ impl Table {
         self.runs.get_mut(id.service.index())?.as_deref_mut().filter(|run| run.id == id)
     }
 
+    fn peek(&self, id: RunId) -> Option<&Run> {
+        self.runs.get(id.service.index())?.as_deref().filter(|run| run.id == id)
+    }
+
     /// The run is over. Its cgroup is handed back.
     pub fn end_run(&mut self, id: RunId) -> Option<Box<Leaf>> {
         self.unstage(id);
+        self.silent.retain(|other| *other != id);
         self.bereft.retain(|other| *other != id);
         let slot = self.runs.get_mut(id.service.index()).filter(|run| run.as_ref().is_some_and(|r| r.id == id));
         slot?.take()?.leaf
@@ -120,9 +164,76 @@ impl Table {
         true
     }
 
+    /// The run that may say what it is doing and that this process is part of: its main process, one of its session, or
+    /// one that descends from them.
+    pub fn notifier(&self, pid: u32) -> Option<RunId> {
+        let mut pid = pid;
+        for _ in 0..limits::PARENTS {
+            let stat = match self.children.get(&pid) {
+                Some(child) => return self.notifying(*child),
+                None => tree::stat(pid)?,
+            };
+            if let Some(child) = self.children.get(&stat.session) {
+                return self.notifying(*child);
+            }
+            pid = stat.ppid;
+        }
+        None
+    }
+
+    fn notifying(&self, child: Child) -> Option<RunId> {
+        match child {
+            Child::Leader(id) => self.peek(id).filter(|run| run.notifies).map(|run| run.id),
+            Child::Probe(_) | Child::Hook(_) => None,
+        }
+    }
+
+    /// The run says that this process of it will be its main process.
+    pub fn set_next_leader(&mut self, id: RunId, pid: u32) {
+        if let Some(run) = self.run(id) {
+            run.next_leader = Some(pid).filter(|pid| *pid != run.leader);
+        }
+    }
+
+    /// The main process of the run has ended. If it has named another one, and that lives and is our child now, the run
+    /// goes on with it.
+    pub fn hand_over(&mut self, id: RunId) -> bool {
+        let Some(pid) = self.run(id).and_then(|run| run.next_leader.take()) else { return false };
+        let stat = tree::stat(pid).filter(|stat| !stat.is_dead() && stat.ppid == process::own_pid());
+        let (Some(stat), false) = (stat, self.knows(pid)) else { return false };
+        let Some(run) = self.run(id) else { return false };
+        // A daemon that has made a session of its own is known by that from now on.
+        (run.leader, run.pid) = (pid, stat.session);
+        self.children.insert(pid, Child::Leader(id));
+        true
+    }
+
+    /// Runs whose newline is awaited.
+    pub fn silent(&self) -> &[RunId] {
+        &self.silent
+    }
+
+    /// The pipes of these.
+    pub fn newlines(&self) -> impl Iterator<Item = &OwnedFd> {
+        self.silent.iter().filter_map(|id| self.peek(*id)?.newline.as_ref())
+    }
+
+    /// The newline of this run has come, or never will.
+    pub fn unsilence(&mut self, id: RunId) {
+        self.silent.retain(|other| *other != id);
+        if let Some(run) = self.run(id) {
+            run.newline = None;
+        }
+    }
+
     /// The process of a probe.
     pub fn probe(&self, id: ProbeId) -> Option<u32> {
         self.probes.get(&id).copied()
+    }
+
+    /// The process of a hook.
+    pub fn hook(&self, id: HookId) -> Option<u32> {
+        self.hooks.get(&id).copied()
     }
 
     /// Runs whose exec is still open.
@@ -151,7 +262,7 @@ impl Run {
     pub fn signal_in_cgroup(&mut self, signal: i32, to: Target) {
         let Some(leaf) = &self.leaf else { return };
         if to == Target::Leader && self.exit.is_none() {
-            let _ = process::kill_pid(self.pid, signal);
+            let _ = process::kill_pid(self.leader, signal);
         }
         if matches!(to, Target::Group | Target::Tree) {
             // Also the exec stage that has not joined the cgroup yet.

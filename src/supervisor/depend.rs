@@ -2,8 +2,9 @@
 
 use super::Supervisor;
 use super::event::{Action, StopCause};
-use super::service::State;
-use crate::model::{Kind, Plan, ServiceId};
+use super::health::Verdict;
+use super::state::State;
+use crate::model::{Condition, FailureStrategy, Kind, Need, Plan, ServiceId};
 
 /// The edges of the plan, turned round: whom to look at when a service changes.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub struct Links {
 struct Link {
     /// Services that start after this one.
     dependents: Vec<ServiceId>,
+    /// Those of them that are harmed if this one fails.
+    needy: Vec<ServiceId>,
     /// Services that stop only once this one has stopped (their `shutdown-after`).
     stop_later: Vec<ServiceId>,
     /// Services that die if this one gives up.
@@ -26,10 +29,31 @@ struct Link {
 pub enum Gate {
     /// All it needs is there.
     Open,
-    /// Something it needs is not there yet.
-    Shut,
-    /// Something it needs will never come.
+    /// This is not there yet.
+    Shut(Need),
+    /// This will never come.
+    Never(Never),
+}
+
+/// Why a condition can't come true any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Never {
+    /// The service has given up.
     Failed(ServiceId),
+    /// It has finished, and so will never be healthy.
+    Over(ServiceId),
+    /// It was to fail, and has finished: what waits for its failure is not needed.
+    Unneeded(ServiceId),
+}
+
+/// How far a condition has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Prospect {
+    Met,
+    NotYet,
+    /// Not before somebody starts the service by hand.
+    NotWanted,
+    Never(Never),
 }
 
 impl Links {
@@ -37,16 +61,19 @@ impl Links {
     pub fn new(plan: &Plan) -> Links {
         let mut of = vec![Link::default(); plan.services.len()];
         for (id, spec) in plan.ids().zip(&plan.services) {
-            let mut each = |ids: &[ServiceId], list: fn(&mut Link) -> &mut Vec<ServiceId>| {
-                for other in ids {
-                    if let Some(link) = of.get_mut(other.index()) {
-                        list(link).push(id);
-                    }
+            let mut add = |other: ServiceId, list: fn(&mut Link) -> &mut Vec<ServiceId>| {
+                if let Some(link) = of.get_mut(other.index()) {
+                    list(link).push(id);
                 }
             };
-            each(&spec.start_after, |link| &mut link.dependents);
-            each(&spec.shutdown_after, |link| &mut link.stop_later);
-            each(&spec.termination.die_if_failed, |link| &mut link.mortals);
+            for need in &spec.start_after {
+                add(need.service, |link| &mut link.dependents);
+                if need.is_harmed_by_failure() {
+                    add(need.service, |link| &mut link.needy);
+                }
+            }
+            spec.shutdown_after.iter().for_each(|other| add(*other, |link| &mut link.stop_later));
+            spec.termination.die_if_failed.iter().for_each(|other| add(*other, |link| &mut link.mortals));
         }
         Links { of }
     }
@@ -54,6 +81,11 @@ impl Links {
     /// The services that start after `id`.
     pub fn dependents(&self, id: ServiceId) -> &[ServiceId] {
         self.of.get(id.index()).map_or(&[], |link| &link.dependents)
+    }
+
+    /// The services that need `id` to be well.
+    pub fn needy(&self, id: ServiceId) -> &[ServiceId] {
+        self.of.get(id.index()).map_or(&[], |link| &link.needy)
     }
 
     /// The services that die if `id` gives up.
@@ -70,21 +102,51 @@ impl Supervisor {
     /// Whether `id` may start, as far as others are concerned.
     pub(super) fn start_gate(&self, id: ServiceId) -> Gate {
         let mut gate = Gate::Open;
-        for needed in &self.services[id].spec.start_after {
-            match self.services[*needed].state {
-                State::FinishedFailed { .. } => return Gate::Failed(*needed),
-                State::Finished => {}
-                State::Running { .. } if self.services[*needed].spec.kind == Kind::Daemon => {}
-                State::Running { .. }
-                | State::Initial
-                | State::Delay { .. }
-                | State::Spawning
-                | State::Started { .. }
-                | State::Stopping { .. }
-                | State::Backoff { .. } => gate = Gate::Shut,
+        for need in &self.services[id].spec.start_after {
+            match self.prospect(*need) {
+                Prospect::Never(never) if need.required => return Gate::Never(never),
+                Prospect::NotWanted if !need.required => {}
+                Prospect::NotYet | Prospect::NotWanted if gate == Gate::Open => gate = Gate::Shut(*need),
+                Prospect::Met | Prospect::NotYet | Prospect::NotWanted | Prospect::Never(_) => {}
             }
         }
         gate
+    }
+
+    /// The table of docs/dependencies.md, a row a line.
+    fn prospect(&self, Need { service: id, condition, .. }: Need) -> Prospect {
+        let service = &self.services[id];
+        let when = |met| if met { Prospect::Met } else { Prospect::NotYet };
+        match &service.state {
+            State::Initial | State::Finished if !service.wanted => Prospect::NotWanted,
+            State::Initial
+            | State::Delay { .. }
+            | State::Preparing { .. }
+            | State::Spawning { .. }
+            | State::Stopping(_)
+            | State::Clearing(_)
+            | State::Backoff { .. } => Prospect::NotYet,
+            State::Started(_) => when(condition == Condition::Started),
+            State::Running(up) => when(match condition {
+                Condition::Started => true,
+                Condition::Ready => service.spec.kind == Kind::Daemon,
+                Condition::Healthy => up.probing.verdict() == Verdict::Healthy,
+                Condition::Completed | Condition::CompletedSuccessfully | Condition::Failed => false,
+            }),
+            State::Finished => match condition {
+                Condition::Healthy => Prospect::Never(Never::Over(id)),
+                Condition::Failed => Prospect::Never(Never::Unneeded(id)),
+                Condition::Started | Condition::Ready | Condition::Completed | Condition::CompletedSuccessfully => {
+                    Prospect::Met
+                }
+            },
+            State::FinishedFailed { .. } => match condition {
+                Condition::Completed | Condition::Failed => Prospect::Met,
+                Condition::Started | Condition::Ready | Condition::Healthy | Condition::CompletedSuccessfully => {
+                    Prospect::Never(Never::Failed(id))
+                }
+            },
+        }
     }
 
     /// Whether `id` may be stopped in the course of a shutdown: the reverse of the start order, and `shutdown-after`.
@@ -101,7 +163,7 @@ impl Supervisor {
         }
         if !self.services[id].state.is_live() {
             self.services[id].gone = true;
-            self.dirty.extend(&self.services[id].spec.start_after);
+            self.dirty.extend(self.services[id].spec.start_after.iter().map(|need| need.service));
             self.dirty.extend(self.links.stop_later(id));
         } else if self.services[id].stop_asked {
             self.services[id].stop_asked = false;
@@ -118,12 +180,50 @@ impl Supervisor {
         }
     }
 
-    /// `id` has given up: what dies with it is marked, by whichever side asked for it.
-    pub(super) fn doom_dependents(&mut self, id: ServiceId, kill_dependents: bool) {
-        let also = if kill_dependents { self.links.dependents(id) } else { &[] };
-        for other in self.links.mortals(id).iter().chain(also) {
+    /// `id` has given up: what dies with it by its own wish is marked.
+    pub(super) fn doom_mortals(&mut self, id: ServiceId) {
+        for other in self.links.mortals(id) {
             self.services[*other].doom.get_or_insert(id);
             self.dirty.push_back(*other);
         }
+    }
+
+    /// `id` has failed: its strategy marks those that need it.
+    pub(super) fn act_on_dependents(&mut self, id: ServiceId, strategy: FailureStrategy) {
+        for other in self.links.needy(id) {
+            let service = &mut self.services[*other];
+            match strategy {
+                FailureStrategy::KillDependents => {
+                    service.doom.get_or_insert(id);
+                    self.dirty.push_back(*other);
+                }
+                // Those that have not begun will begin with what is then there.
+                FailureStrategy::RestartDependents if service.state.has_program() => service.renew = Some(id),
+                FailureStrategy::RestartDependents | FailureStrategy::Ignore | FailureStrategy::Shutdown => {}
+            }
+        }
+    }
+
+    /// Runs `id` again, if it was marked and what it needs is there again.
+    pub(super) fn renew_in_turn(&mut self, id: ServiceId, out: &mut Vec<Action>) {
+        let service = &self.services[id];
+        let Some(needed) = service.renew else { return };
+        let mut needs = service.spec.start_after.iter().filter(|need| need.service == needed);
+        if needs.all(|need| self.prospect(*need) == Prospect::Met) {
+            self.services[id].renew = None;
+            self.renew(id, needed, out);
+        }
+    }
+
+    fn renew(&mut self, id: ServiceId, because: ServiceId, out: &mut Vec<Action>) {
+        let service = &self.services[id];
+        if !service.state.has_program() || matches!(service.state, State::Stopping(_)) {
+            // It is about to begin anew, or to end for good.
+            return;
+        }
+        if service.spec.failure.strategy == FailureStrategy::RestartDependents {
+            self.act_on_dependents(id, FailureStrategy::RestartDependents);
+        }
+        self.stop(id, StopCause::Renewed(because), out);
     }
 }

@@ -1,7 +1,7 @@
 //! What the supervisor is told (events: past facts) and what it answers (actions: imperatives, and reports for people).
 //! One enum each, never shared: a fact can't be mistaken for an order.
 
-use crate::model::{Exit, Mono, ProbeId, RunId, ServiceId, Signal};
+use crate::model::{Exit, Hook, HookId, Mono, ProbeId, RunId, ServiceId, Sign, Signal};
 use std::time::Duration;
 
 /// A fact that has happened.
@@ -30,6 +30,53 @@ pub enum Event {
     TreeEmpty(RunId),
     /// A probe has an answer: passed, or why not.
     Probed(ProbeId, Result<(), String>),
+    /// This run has given a sign of being ready.
+    Signed(RunId, Sign),
+    /// This run says something about itself.
+    Notified(RunId, Notice),
+    /// A hook has ended: with success, or why not.
+    HookEnded(HookId, Result<(), String>),
+    /// Somebody has asked for something.
+    Commanded(Command),
+}
+
+/// What a run says about itself, by sd_notify(3).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notice {
+    /// `READY=1`.
+    pub ready: bool,
+    /// `STOPPING=1`.
+    pub stopping: bool,
+    /// `RELOADING=1`: it says `READY=1` again when it has.
+    pub reloading: bool,
+    /// `STATUS=`: for people.
+    pub status: Option<String>,
+    /// `EXTEND_TIMEOUT_USEC=`: it needs at least so long from now on.
+    pub extend: Option<Duration>,
+    /// `WATCHDOG=`.
+    pub watchdog: Option<Watchdog>,
+    /// `WATCHDOG_USEC=`: how often it will be heard of from now on.
+    pub watchdog_every: Option<Duration>,
+}
+
+/// What a run says to its watchdog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watchdog {
+    /// `1`: it is well.
+    Alive,
+    /// `trigger`: it is not.
+    Trigger,
+}
+
+/// What people can ask for. A service that the supervisor does not know is ignored: who takes the wish in has to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Start it, and what it needs.
+    Start(ServiceId),
+    /// Stop it, and don't start it again.
+    Stop(ServiceId),
+    /// Stop it if it runs, and start it again.
+    Restart(ServiceId),
 }
 
 /// Why a program could not be run.
@@ -59,6 +106,10 @@ pub enum Action {
     StartProbe(ProbeId),
     /// The answer to this probe is of no interest any more.
     CancelProbe(ProbeId),
+    /// Run this hook; its end is awaited until its timeout. It is told why, if something has failed.
+    StartHook(HookId, Option<Reason>),
+    /// Kill this hook; its end is of no interest any more.
+    CancelHook(HookId),
     /// Tell people.
     Report(Report),
     /// All is over: end Horust with this code.
@@ -93,10 +144,20 @@ pub enum Report {
     Throttled(ServiceId),
     /// The service has finished.
     Finished(ServiceId),
+    /// The service will not start: it was to start after this one's failure, which has finished.
+    NotNeeded(ServiceId, ServiceId),
     /// The service has given up.
     GaveUp(ServiceId, Reason),
-    /// The service failed its health checks.
+    /// The service failed its health checks, or its watchdog was not heard of.
     Unhealthy(RunId, String),
+    /// The service was unhealthy, and is well again.
+    Recovered(RunId),
+    /// The service is not ready yet after this long.
+    NotReadyYet(RunId, Duration),
+    /// The service took longer to start than it may.
+    TooLate(RunId, String),
+    /// A hook has failed.
+    HookFailed(RunId, Hook, String),
     /// The service is asked to stop.
     Stopping(RunId, StopCause),
     /// The service did not stop in time and is killed.
@@ -122,8 +183,14 @@ pub enum Reason {
     Spawn(SpawnError),
     /// It failed its health checks.
     Unhealthy(String, Option<Exit>),
+    /// It took longer to start than it may.
+    TooLate(String, Option<Exit>),
+    /// A hook without which it can't start failed.
+    Hook(Hook, String),
     /// A service that it starts after has given up.
     Dependency(ServiceId),
+    /// A service that was to be healthy has finished.
+    DependencyOver(ServiceId),
     /// A service that it dies with has given up.
     DiedWith(ServiceId),
     /// Processes of it would not die.
@@ -137,8 +204,18 @@ pub enum StopCause {
     Leftovers,
     /// It is unhealthy.
     Unhealthy(String),
+    /// It took longer to start than it may.
+    TooLate(String),
+    /// It has said that it goes.
+    Itself,
     /// A service that it dies with has given up.
     DiedWith(ServiceId),
+    /// Somebody has asked for it.
+    Asked,
+    /// It is to run again.
+    Restart,
+    /// It is to run again, because this service, after which it starts, is ready again.
+    Renewed(ServiceId),
     /// Everything is stopped.
     Shutdown,
 }
@@ -159,8 +236,14 @@ impl Reason {
             Reason::Exit(exit) => exit.shell_code(),
             Reason::Spawn(error) => error.code,
             // A sick service that exited cleanly on request has failed all the same.
-            Reason::Unhealthy(_, Some(exit)) => exit.shell_code().max(1),
-            Reason::Unhealthy(_, None) | Reason::Dependency(_) | Reason::DiedWith(_) | Reason::Unkillable => 1,
+            Reason::Unhealthy(_, Some(exit)) | Reason::TooLate(_, Some(exit)) => exit.shell_code().max(1),
+            Reason::Unhealthy(_, None)
+            | Reason::TooLate(_, None)
+            | Reason::Hook(..)
+            | Reason::Dependency(_)
+            | Reason::DependencyOver(_)
+            | Reason::DiedWith(_)
+            | Reason::Unkillable => 1,
         }
     }
 }
@@ -178,6 +261,12 @@ pub struct Status {
     pub run: Option<RunId>,
     /// Consecutive restarts after failure.
     pub failures: u32,
+    /// What its health checks say, if it has any and is ready: unknown, healthy or unhealthy.
+    pub health: Option<&'static str>,
+    /// It says that it is reading its configuration again.
+    pub reloading: bool,
+    /// What it says that it is doing.
+    pub says: Option<String>,
     /// Why it has given up.
     pub reason: Option<Reason>,
 }

@@ -2,9 +2,8 @@
 
 use super::Supervisor;
 use super::event::{Action, Report, StopCause};
-use super::service::State;
-use crate::model::{Health, Mono, ProbeId, ServiceId, ServiceSpec};
-use std::time::Duration;
+use super::state::State;
+use crate::model::{Mono, OnUnhealthy, ProbeId, Rounds, ServiceId};
 
 /// Rounds of probes for one run. A round passes when all probes pass, and fails when the first one fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +12,31 @@ pub struct Probing {
     round: u32,
     passes: u32,
     failures: u32,
+    verdict: Verdict,
+    /// Why the last failed round failed, and when.
+    error: Option<(Mono, String)>,
+}
+
+/// What the rounds say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing yet.
+    Unknown,
+    /// As many rounds in a row have passed as are asked for, and no more have failed since than are forgiven.
+    Healthy,
+    /// More rounds in a row have failed than are forgiven.
+    Unhealthy,
+}
+
+impl Verdict {
+    /// A word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Unknown => "unknown",
+            Verdict::Healthy => "healthy",
+            Verdict::Unhealthy => "unhealthy",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,12 +51,32 @@ enum Phase {
 impl Probing {
     /// Nothing is asked.
     pub fn off() -> Probing {
-        Probing { phase: Phase::Off, round: 0, passes: 0, failures: 0 }
+        Probing { phase: Phase::Off, round: 0, passes: 0, failures: 0, verdict: Verdict::Unknown, error: None }
     }
 
     /// The first round starts then.
     pub fn from(at: Mono) -> Probing {
         Probing { phase: Phase::Resting(at), ..Probing::off() }
+    }
+
+    /// As `from`, for a service whose health checks have just made it ready.
+    pub fn healthy_from(at: Mono) -> Probing {
+        Probing { verdict: Verdict::Healthy, ..Probing::from(at) }
+    }
+
+    /// What the rounds say so far.
+    pub fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    /// Why the last failed round failed, and when.
+    pub fn error(&self) -> Option<&(Mono, String)> {
+        self.error.as_ref()
+    }
+
+    /// Whether as many rounds in a row have passed as are asked for; so it is, too, if nothing is asked.
+    pub fn has_passed(&self, rounds: Option<&Rounds>) -> bool {
+        rounds.is_none_or(|rounds| self.passes >= rounds.success_threshold)
     }
 
     /// When something must be done.
@@ -44,35 +88,35 @@ impl Probing {
     }
 }
 
-/// The rhythm of a service: its own, or the defaults for a readiness probe without health checks.
-fn rhythm(spec: &ServiceSpec) -> (Duration, Duration, u32, u32) {
-    let rhythm = |h: &Health| (h.interval, h.timeout, h.success_threshold, h.max_failed);
-    spec.health.as_deref().map_or_else(|| rhythm(&Health::default()), rhythm)
-}
-
 impl Supervisor {
-    /// A round is due, or the answers of one are overdue.
+    /// If a round is due, it begins; if the answers of one are overdue, it has failed.
     pub(super) fn on_probe_deadline(&mut self, id: ServiceId, out: &mut Vec<Action>) {
-        let (_, timeout, _, _) = rhythm(&self.services[id].spec);
-        let Some(probing) = self.probing(id) else { return };
+        let (now, ready) = (self.now, self.services[id].state.is_ready());
+        let service = &mut self.services[id];
+        let Some(probing) = service.state.probing() else { return };
+        if probing.deadline().is_none_or(|at| at > now) {
+            return;
+        }
         match probing.phase {
             Phase::Off => {}
-            Phase::Resting(_) => self.ask(id, out),
+            Phase::Resting(_) => self.begin_round(id, out),
             Phase::Asking(..) => {
+                let timeout = service.spec.rounds(ready).map_or_else(Default::default, |rounds| rounds.timeout);
                 let why = format!("no answer within {}", humantime::format_duration(timeout));
                 self.round_failed(id, why, out);
             }
         }
     }
 
-    fn ask(&mut self, id: ServiceId, out: &mut Vec<Action>) {
-        let (now, run) = (self.now, self.services[id].run(id));
-        let ready = matches!(self.services[id].state, State::Running { .. });
-        let count = u32::try_from(self.services[id].spec.probes(ready).len()).unwrap_or(u32::MAX);
-        let (_, timeout, _, _) = rhythm(&self.services[id].spec);
-        let Some(probing) = self.probing(id) else { return };
+    fn begin_round(&mut self, id: ServiceId, out: &mut Vec<Action>) {
+        let now = self.now;
+        let service = &mut self.services[id];
+        let (run, ready) = (service.run(id), service.state.is_ready());
+        let Some(rounds) = service.spec.rounds(ready) else { return };
+        let count = u32::try_from(rounds.probes.len()).unwrap_or(u32::MAX);
+        let Some(probing) = service.state.probing() else { return };
         probing.round = probing.round.wrapping_add(1);
-        probing.phase = Phase::Asking(count, now.after(timeout));
+        probing.phase = Phase::Asking(count, now.after(rounds.timeout));
         let round = probing.round;
         out.extend((0..count).map(|probe| Action::StartProbe(ProbeId { run, round, probe, ready })));
         self.rearm(id);
@@ -80,10 +124,10 @@ impl Supervisor {
 
     pub(super) fn on_probed(&mut self, probe: ProbeId, answer: Result<(), String>, out: &mut Vec<Action>) {
         let id = probe.run.service;
-        if !self.is_current(probe.run) || probe.ready != matches!(self.services[id].state, State::Running { .. }) {
+        if !self.is_current(probe.run) || probe.ready != self.services[id].state.is_ready() {
             return;
         }
-        let Some(probing) = self.probing(id) else { return };
+        let Some(probing) = self.services[id].state.probing() else { return };
         let Phase::Asking(awaited, until) = probing.phase else { return };
         if probing.round != probe.round {
             return;
@@ -96,54 +140,81 @@ impl Supervisor {
     }
 
     fn round_passed(&mut self, id: ServiceId, out: &mut Vec<Action>) {
-        let (now, (interval, _, success_threshold, _)) = (self.now, rhythm(&self.services[id].spec));
-        let Some(probing) = self.probing(id) else { return };
+        let now = self.now;
+        let service = &mut self.services[id];
+        let (run, ready) = (service.run(id), service.state.is_ready());
+        let Some(rounds) = service.spec.rounds(ready) else { return };
+        let Some(probing) = service.state.probing() else { return };
         probing.failures = 0;
         probing.passes = probing.passes.saturating_add(1);
-        probing.phase = Phase::Resting(now.after(interval));
-        let enough = probing.passes >= success_threshold;
-        match matches!(self.services[id].state, State::Started { .. }) && enough {
-            true => self.ready(id, out),
-            false => self.rearm(id),
+        probing.phase = Phase::Resting(now.after(rounds.interval));
+        if !ready {
+            self.rearm(id);
+            return self.look_whether_ready(id, out);
         }
+        if probing.has_passed(Some(rounds)) && probing.verdict != Verdict::Healthy {
+            let recovered = std::mem::replace(&mut probing.verdict, Verdict::Healthy) == Verdict::Unhealthy;
+            out.extend(recovered.then_some(Action::Report(Report::Recovered(run))));
+            self.touch_neighbours(id);
+        }
+        self.rearm(id);
     }
 
     fn round_failed(&mut self, id: ServiceId, why: String, out: &mut Vec<Action>) {
         self.cancel_probes(id, out);
-        let (now, (interval, _, _, max_failed)) = (self.now, rhythm(&self.services[id].spec));
-        let Some(probing) = self.probing(id) else { return };
+        let now = self.now;
+        let service = &mut self.services[id];
+        let (run, ready) = (service.run(id), service.state.is_ready());
+        let Some(rounds) = service.spec.rounds(ready) else { return };
+        let Some(probing) = service.state.probing() else { return };
         probing.passes = 0;
         probing.failures = probing.failures.saturating_add(1);
-        probing.phase = Phase::Resting(now.after(interval));
-        let too_many = probing.failures > max_failed;
+        probing.phase = Phase::Resting(now.after(rounds.interval));
+        probing.error = Some((now, why.clone()));
         // Before it is ready a service can't be sick yet.
-        if matches!(self.services[id].state, State::Running { .. }) && too_many {
-            out.push(Action::Report(Report::Unhealthy(self.services[id].run(id), why.clone())));
-            self.stop(id, StopCause::Unhealthy(why), out);
-        } else {
-            self.rearm(id);
+        let health = service.spec.health.as_ref().filter(|_| ready);
+        let sick = health.filter(|health| probing.failures > health.max_failed);
+        match sick.map(|health| health.on_unhealthy) {
+            Some(OnUnhealthy::Restart) => {
+                out.push(Action::Report(Report::Unhealthy(run, why.clone())));
+                self.stop(id, StopCause::Unhealthy(why), out);
+            }
+            Some(OnUnhealthy::Report) if probing.verdict != Verdict::Unhealthy => {
+                probing.verdict = Verdict::Unhealthy;
+                out.push(Action::Report(Report::Unhealthy(run, why)));
+                self.touch_neighbours(id);
+                self.rearm(id);
+            }
+            Some(OnUnhealthy::Report) | None => self.rearm(id),
         }
     }
 
     /// The answers of the round under way, if any, are of no interest any more.
     pub(super) fn cancel_probes(&mut self, id: ServiceId, out: &mut Vec<Action>) {
-        let run = self.services[id].run(id);
-        let ready = matches!(self.services[id].state, State::Running { .. });
-        let count = u32::try_from(self.services[id].spec.probes(ready).len()).unwrap_or(u32::MAX);
-        let Some(probing) = self.probing(id) else { return };
+        let service = &mut self.services[id];
+        let (run, ready) = (service.run(id), service.state.is_ready());
+        let count = service.spec.rounds(ready).map_or(0, |rounds| rounds.probes.len());
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        let Some(probing) = service.state.probing() else { return };
         if let Phase::Asking(..) = probing.phase {
             let round = probing.round;
             out.extend((0..count).map(|probe| Action::CancelProbe(ProbeId { run, round, probe, ready })));
         }
     }
+}
 
-    fn probing(&mut self, id: ServiceId) -> Option<&mut Probing> {
-        match &mut self.services[id].state {
-            State::Started { probing } | State::Running { probing, .. } => Some(probing),
+impl State {
+    /// What its health checks say. `None` unless it is ready.
+    pub(super) fn verdict(&self) -> Option<Verdict> {
+        match self {
+            State::Running(up) => Some(up.probing.verdict),
             State::Initial
             | State::Delay { .. }
-            | State::Spawning
+            | State::Preparing { .. }
+            | State::Spawning { .. }
+            | State::Started(_)
             | State::Stopping(_)
+            | State::Clearing(_)
             | State::Backoff { .. }
             | State::Finished
             | State::FinishedFailed { .. } => None,

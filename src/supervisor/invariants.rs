@@ -2,7 +2,7 @@
 
 use super::Supervisor;
 use super::depend::Gate;
-use super::service::State;
+use super::state::State;
 use crate::model::ServiceId;
 
 /// An invariant that does not hold, and for which service.
@@ -22,26 +22,33 @@ impl Supervisor {
                 return broken("a live service has a run");
             }
             match (state, self.timers.armed(id)) {
-                (State::Delay { .. } | State::Backoff { .. } | State::Stopping(_), None) => {
+                (
+                    State::Delay { .. }
+                    | State::Preparing { .. }
+                    | State::Backoff { .. }
+                    | State::Stopping(_)
+                    | State::Clearing(_),
+                    None,
+                ) => {
                     return broken("a state that ends by itself has a deadline");
                 }
-                (State::Initial | State::Spawning | State::Finished | State::FinishedFailed { .. }, Some(_)) => {
+                (State::Initial | State::Finished | State::FinishedFailed { .. }, Some(_)) => {
                     return broken("a state that waits for others has no deadline");
                 }
-                (State::Started { probing }, None) if probing.deadline().is_none() => {
+                (state, armed) if state.deadline() != armed => return broken("timers are armed as the state says"),
+                (State::Started(_), None) if service.spec.readiness.awaited().next().is_none() => {
                     return broken("a service that is not ready is asked whether it is");
                 }
                 _ => {}
             }
-            if *state == State::Initial && service.wanted && self.phase.is_up() && self.start_gate(id) != Gate::Shut {
-                return broken("a wanted service waits only at a shut gate");
-            }
-            if service.wanted
-                && state.awaits_start()
-                && self.phase.is_up()
-                && matches!(self.start_gate(id), Gate::Failed(_))
-            {
-                return broken("nothing waits for what has given up");
+            if service.wanted && state.awaits_start() && self.phase.is_up() {
+                match self.start_gate(id) {
+                    Gate::Never(_) => return broken("nothing waits for what can't come"),
+                    Gate::Open if *state == State::Initial => {
+                        return broken("a wanted service waits only at a shut gate");
+                    }
+                    Gate::Open | Gate::Shut(_) => {}
+                }
             }
             if self.phase.cause().is_some() && !state.is_live() && self.stop_gate_open(id) && !service.gone {
                 return broken("what has stopped lets others stop");

@@ -6,23 +6,30 @@
     reason = "only `Services` is indexed, by ids of the plan or checked by `is_current`"
 )]
 
+mod command;
 mod depend;
 mod event;
 mod health;
+mod hooks;
 mod invariants;
+mod ready;
 mod restart;
 mod service;
+mod services;
 mod shutdown;
+mod state;
 mod stop;
 mod timers;
 
-pub use event::{Action, Cause, Event, Reason, Report, SpawnError, Status, StopCause, Target};
+pub use event::{
+    Action, Cause, Command, Event, Notice, Reason, Report, SpawnError, Status, StopCause, Target, Watchdog,
+};
 pub use invariants::Broken;
-pub use service::State;
+pub use state::State;
 
 use crate::model::{Mono, Plan, RunId, ServiceId};
 use depend::Links;
-use service::Services;
+use services::Services;
 use shutdown::Phase;
 use std::collections::VecDeque;
 use timers::Timers;
@@ -93,6 +100,10 @@ impl Supervisor {
             Event::Exited { run, exit, left } => self.on_exited(run, exit, left, out),
             Event::TreeEmpty(run) => self.on_tree_empty(run, out),
             Event::Probed(probe, answer) => self.on_probed(probe, answer, out),
+            Event::Signed(run, sign) => self.on_signed(run, sign, out),
+            Event::Notified(run, notice) => self.on_notified(run, notice, out),
+            Event::HookEnded(hook, answer) => self.on_hook_ended(hook, answer, out),
+            Event::Commanded(command) => self.on_command(command, out),
         }
     }
 

@@ -2,7 +2,8 @@
 
 use super::Supervisor;
 use super::event::{Action, Cause, Report, StopCause, Target};
-use super::service::State;
+use super::state::State;
+use super::stop::Rung;
 use crate::limits;
 use crate::model::{ServiceId, Signal};
 
@@ -72,7 +73,11 @@ impl Supervisor {
             self.dirty.push_back(id);
             match &mut self.services[id].state {
                 State::Initial | State::Delay { .. } | State::Backoff { .. } => self.finish(id, out),
-                State::Spawning | State::Started { .. } | State::Running { .. } => self.services[id].stop_asked = true,
+                State::Preparing { .. }
+                | State::Spawning { .. }
+                | State::Started(_)
+                | State::Running(_)
+                | State::Clearing(_) => self.services[id].stop_asked = true,
                 State::Stopping(ladder) => ladder.cause = StopCause::Shutdown,
                 State::Finished | State::FinishedFailed { .. } => {}
             }
@@ -83,11 +88,15 @@ impl Supervisor {
     fn kill_all(&mut self, out: &mut Vec<Action>) {
         for id in self.services.ids() {
             match &self.services[id].state {
-                State::Spawning | State::Started { .. } | State::Running { .. } => {
+                State::Preparing { .. }
+                | State::Spawning { .. }
+                | State::Started(_)
+                | State::Running(_)
+                | State::Clearing(_) => {
                     self.services[id].stop_asked = false;
                     self.stop(id, StopCause::Shutdown, out);
                 }
-                State::Stopping(ladder) if !ladder.killed => self.kill(id, out),
+                State::Stopping(ladder) if ladder.rung != Rung::Killed => self.kill(id, out),
                 State::Stopping(_)
                 | State::Initial
                 | State::Delay { .. }
@@ -103,7 +112,7 @@ impl Supervisor {
         for id in self.services.ids() {
             let service = &self.services[id];
             if let Some(signal) = self.rewritten(id, signal).unwrap_or(Some(signal))
-                && service.state.is_live()
+                && service.state.has_program()
             {
                 out.push(Action::Signal { run: service.run(id), signal, to: Target::Leader });
             }

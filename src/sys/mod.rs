@@ -8,6 +8,7 @@ pub mod fds;
 mod identity;
 pub mod limits;
 pub mod memory;
+pub mod notify;
 pub mod oom;
 mod order;
 pub mod poll;

@@ -160,7 +160,7 @@ mod tests {
         let argv = vec![c"name".to_owned(), c"--".to_owned(), c"user=x".to_owned()];
         let program = Program { path: c"/bin/x".to_owned(), argv, env: vec![] };
         let stdio = [Stdio::Null; 3];
-        let request = Request { program: &program, stdio, cwd: Some(c"/a=b"), session: Session::New };
+        let request = Request { program: &program, stdio, more: None, cwd: Some(c"/a=b"), session: Session::New };
         let words = encode(&request, setup, 3);
         assert_eq!(words[..3], [c"horust", c"__exec-stage", c"3"].map(std::borrow::ToOwned::to_owned));
         decode(words[3..].iter().map(|word| OsString::from_vec(word.to_bytes().to_vec())))

@@ -106,6 +106,13 @@ pub fn take_inherited(fd: RawFd) -> Option<OwnedFd> {
     Some(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Takes ownership of a descriptor that the kernel has just given to us: with a message (SCM_RIGHTS in unix(7)), or as a
+/// copy (F_DUPFD_CLOEXEC in fcntl(2)). Call it once for each such number.
+pub fn own_fd(fd: RawFd) -> OwnedFd {
+    // SAFETY: the kernel has made this descriptor for us, and by the contract above nobody else owns it.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
 /// What a signal does when nobody catches it.
 #[derive(Debug, Clone, Copy)]
 pub enum Disposition {

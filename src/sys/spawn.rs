@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::stat::Mode;
 
 pub use super::order::Setup;
@@ -16,7 +16,7 @@ use super::raw::{self, FileActions, SpawnAttr};
 pub use super::status::{StageStatus, StatusPipe};
 use super::{SysError, order, program, status};
 
-/// Where the stage finds its status pipe.
+/// Where the stage finds its status pipe, unless the program gets a descriptor of this number: then at the next one.
 const STATUS_FD: RawFd = 3;
 
 /// What runs a script without a first line that says so (execvp(3)).
@@ -63,6 +63,8 @@ pub struct Request<'a> {
     pub program: &'a Program,
     /// Its stdin, stdout and stderr.
     pub stdio: [Stdio<'a>; 3],
+    /// One more descriptor, from 3 on: which, and its number there.
+    pub more: Option<(BorrowedFd<'a>, RawFd)>,
     /// Its working directory; ours if none.
     pub cwd: Option<&'a CStr>,
     /// Its session.
@@ -100,6 +102,9 @@ impl Spawner {
         let failed = |errno| SysError::new("start", as_path(&program.path).display().to_string(), errno);
         let mut actions = FileActions::new().map_err(failed)?;
         let _copies = self.connect(&mut actions, &request.stdio)?;
+        if let Some((fd, number)) = request.more {
+            actions.dup2(fd, number).map_err(failed)?;
+        }
         if let Some(cwd) = request.cwd {
             actions.chdir(cwd).map_err(failed)?;
         }
@@ -122,8 +127,17 @@ impl Spawner {
         let mut actions = FileActions::new().map_err(failed)?;
         let _copies = self.connect(&mut actions, &request.stdio)?;
         // After the streams, as one of their descriptors may have this very number. The pipe's own is no stream's.
-        actions.dup2(writer.as_fd(), STATUS_FD).map_err(failed)?;
-        let argv = order::encode(request, setup, STATUS_FD);
+        let (mut status, mut writer, mut more) = (STATUS_FD, writer, None);
+        if let Some((fd, number)) = request.more {
+            status = status.saturating_add(i32::from(number == status));
+            // Both come from above the numbers they go to, so neither overwrites the other.
+            let above = status.max(number);
+            writer = copy_above(writer.as_fd(), above).map_err(failed)?;
+            let fd = more.insert(copy_above(fd, above).map_err(failed)?);
+            actions.dup2(fd.as_fd(), number).map_err(failed)?;
+        }
+        actions.dup2(writer.as_fd(), status).map_err(failed)?;
+        let argv = order::encode(request, setup, status);
         let pid = raw::posix_spawn(&self.image, &actions, self.attr(request.session), &argv, &request.program.env)
             .map_err(failed)?;
         Ok((pid, reader))
@@ -164,6 +178,12 @@ impl Spawner {
         }
         Ok(copies)
     }
+}
+
+/// Another descriptor for the same, of a number above `number`.
+fn copy_above(fd: BorrowedFd<'_>, number: RawFd) -> Result<OwnedFd, Errno> {
+    let copy = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(number.saturating_add(1)))?;
+    Ok(raw::own_fd(copy))
 }
 
 /// The arguments for a shell that is to run a file which the kernel can't, as execvp(3) does. None for binaries, which

@@ -64,7 +64,7 @@ fn each_layer_overrides_the_weaker_ones() {
             let seconds = Duration::from_secs(strongest as u64);
             assert_eq!((web.start_delay, web.restart.backoff), (seconds, seconds), "{weakest}..={strongest}");
             let after: Vec<_> =
-                web.start_after.iter().map(|id| loaded.plan.services[id.index()].name.clone()).collect();
+                web.start_after.iter().map(|id| loaded.plan.services[id.service.index()].name.clone()).collect();
             assert_eq!(after, [format!("s{strongest}")]);
             let mut wanted: BTreeSet<String> = (weakest..=strongest).map(|layer| format!("L{layer}=x")).collect();
             wanted.insert(format!("ALL={strongest}"));
@@ -81,7 +81,8 @@ fn keys_spread_over_all_files_mean_what_they_mean_in_one() {
     let is_key = |line: &str| line.starts_with('#') && !line.starts_with("# ") && line.len() > 1;
     let mut keys: Vec<String> = Vec::new();
     let mut table = String::new();
-    for line in page.lines().filter(|line| !line.starts_with("#exit-code")) {
+    let doubled = |line: &str| line.starts_with("#exit-code") || line.starts_with("#readiness =");
+    for line in page.lines().filter(|line| !doubled(line)) {
         if let Some(name) = line.strip_prefix('[') {
             table = name.trim_end_matches(']').to_owned() + ".";
         } else if is_key(line) || line.starts_with("command") {
@@ -141,7 +142,7 @@ fn another_spelling_in_a_stronger_file_overrides() {
             s.restart.reset_after.as_secs().to_string()
         }),
         ("healthiness = { file-path = \"1\" }", "healthness = { file = \"2\" }", |s| {
-            format!("{:?}", s.health.as_ref().unwrap().probes)
+            format!("{:?}", s.health.as_ref().unwrap().rounds.probes)
         }),
         ("healthiness.failure-threshold = 1", "healthiness.max-failed = 2", |s| {
             s.health.as_ref().unwrap().max_failed.to_string()
@@ -300,7 +301,10 @@ fn defaults_that_only_say_how_often_to_check_are_no_mistake() {
         ("web.toml", "command = \"x\"\nhealthiness = { file-path = \"/up\", timeout = \"3s\" }"),
     ]);
     let health = spec.health.unwrap();
-    assert_eq!((health.interval.as_secs(), health.timeout.as_secs(), health.probes.len()), (5, 3, 1));
+    assert_eq!(
+        (health.rounds.interval.as_secs(), health.rounds.timeout.as_secs(), health.rounds.probes.len()),
+        (5, 3, 1)
+    );
 }
 
 #[test]

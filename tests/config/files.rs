@@ -99,7 +99,7 @@ fn skip_invalid_starts_the_rest_and_says_what_was_left_out() {
     let names: Vec<_> = services.iter().map(|service| service.name.as_str()).collect();
     assert_eq!(names, ["good", "good2", "stops-after-bad"]);
     assert_eq!(services[0].termination.die_if_failed.iter().map(name).collect::<Vec<_>>(), ["good2"]);
-    assert_eq!(services[2].start_after.iter().map(name).collect::<Vec<_>>(), ["good"]);
+    assert_eq!(services[2].start_after.iter().map(|need| name(&need.service)).collect::<Vec<_>>(), ["good"]);
     assert_eq!(services[2].shutdown_after.iter().map(name).collect::<Vec<_>>(), ["good2"]);
     let said = set.shown(&loaded);
     let left_out: Vec<_> = said.lines().filter(|line| line.contains("is left out:")).collect();

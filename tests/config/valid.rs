@@ -4,8 +4,8 @@ use super::support::{Set, assert_page, corpus, one, warnings};
 use horust::config::{Options, load, render, sample_service};
 use horust::model::{
     Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, IdOrName, Kind, Log, LogFormat,
-    Origin, Output, Plan, Precision, Probe, Process, Rate, Readiness, ResourceLimit, Restart, RestartStrategy,
-    Rotation, ServiceId, ServiceSpec, Signal, Termination,
+    Need, OnUnhealthy, Origin, Output, Plan, Precision, Probe, Process, Rate, Readiness, ResourceLimit, Restart,
+    RestartStrategy, Rotation, Rounds, Scope, ServiceId, ServiceSpec, Signal, Signs, Termination,
 };
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -41,11 +41,22 @@ fn defaults() -> ServiceSpec {
             throttle: true,
         },
         readiness: Readiness::Exec,
+        start_timeout: None,
         health: None,
-        failure: FailurePolicy { codes: ExitCodes::Successful(vec![0]), strategy: FailureStrategy::Ignore },
+        watchdog: None,
+        failure: FailurePolicy {
+            codes: ExitCodes::Successful(vec![0]),
+            strategy: FailureStrategy::Ignore,
+            every_failure: false,
+        },
         environment: Environment::default(),
-        termination: Termination { signal: Signal::TERM, wait: 5 * SECOND, die_if_failed: vec![] },
+        termination: termination(Signal::TERM, 5 * SECOND),
+        hooks: None,
     }
+}
+
+fn termination(signal: Signal, wait: Duration) -> Termination {
+    Termination { command: None, signal, scope: Scope::Group, wait, die_if_failed: vec![] }
 }
 
 /// Compares all but the path, which is a temporary one.
@@ -54,15 +65,16 @@ fn assert_same(mut seen: ServiceSpec, wanted: ServiceSpec) {
     assert_eq!(seen, wanted);
 }
 
+fn rounds(probes: Vec<Probe>) -> Rounds {
+    Rounds { probes, interval: SECOND, timeout: SECOND, initial_delay: Duration::ZERO, success_threshold: 1 }
+}
+
+fn probed(probe: Probe) -> Readiness {
+    Readiness::Signs(Box::new(Signs { rounds: Some(rounds(vec![probe])), ..Signs::default() }))
+}
+
 fn health(probes: Vec<Probe>) -> Option<Box<Health>> {
-    Some(Box::new(Health {
-        probes,
-        interval: SECOND,
-        timeout: SECOND,
-        initial_delay: Duration::ZERO,
-        success_threshold: 1,
-        max_failed: 3,
-    }))
+    Some(Box::new(Health { rounds: rounds(probes), max_failed: 3, on_unhealthy: OnUnhealthy::Restart }))
 }
 
 fn words(words: &[&str]) -> Command {
@@ -159,20 +171,24 @@ strict = true
         },
         readiness: Readiness::Health,
         health: Some(Box::new(Health {
-            probes: vec![
-                Probe::Http("http://localhost:80/health".into()),
-                Probe::File("/run/up".into()),
-                Probe::Command(words(&["test", "-e", "/a b"])),
-            ],
-            interval: 2 * SECOND,
-            timeout: 3 * SECOND,
-            initial_delay: 4 * SECOND,
-            success_threshold: 5,
+            rounds: Rounds {
+                probes: vec![
+                    Probe::Http("http://localhost:80/health".into()),
+                    Probe::File("/run/up".into()),
+                    Probe::Command(words(&["test", "-e", "/a b"])),
+                ],
+                interval: 2 * SECOND,
+                timeout: 3 * SECOND,
+                initial_delay: 4 * SECOND,
+                success_threshold: 5,
+            },
             max_failed: 6,
+            on_unhealthy: OnUnhealthy::Restart,
         })),
         failure: FailurePolicy {
             codes: ExitCodes::Successful(vec![1, 255, 0]),
             strategy: FailureStrategy::KillDependents,
+            every_failure: false,
         },
         environment: Environment {
             keep: true,
@@ -183,7 +199,8 @@ strict = true
                 .map(|(k, v)| (k.into(), v.into()))
                 .into(),
         },
-        termination: Termination { signal: Signal::INT, wait: Duration::ZERO, die_if_failed: vec![] },
+        termination: termination(Signal::INT, Duration::ZERO),
+        hooks: None,
         ..defaults()
     };
     assert_same(one(text), wanted);
@@ -199,7 +216,7 @@ fn the_first_readmes_flat_form_loads() {
     let app = &loaded.plan.services[0];
     assert_eq!(app.command, words(&["/usr/bin/app.sh"]));
     assert_eq!(app.origin.line, 2);
-    assert_eq!(app.start_after, [ServiceId(1)]);
+    assert_eq!(app.start_after, [Need::ready(ServiceId(1))]);
     assert_eq!((app.restart.strategy, app.start_delay), (RestartStrategy::Always, 10 * SECOND));
 }
 
@@ -244,9 +261,13 @@ DATABASE_NAME = "My_DB"
         command: words(&["fetch", "example.org"]),
         working_directory: Some("/tmp/".into()),
         signal_rewrite: [(15, 3), (5, 10)].map(|(a, b)| (Signal::new(a).unwrap(), Signal::new(b))).into(),
-        failure: FailurePolicy { codes: ExitCodes::Failing(vec![10, 20]), strategy: FailureStrategy::Shutdown },
+        failure: FailurePolicy {
+            codes: ExitCodes::Failing(vec![10, 20]),
+            strategy: FailureStrategy::Shutdown,
+            every_failure: false,
+        },
         restart: Restart { strategy: RestartStrategy::Always, backoff: 10 * SECOND, attempts: 3, ..defaults().restart },
-        readiness: Readiness::Probe(Probe::File("/tmp/cool.ready".into())),
+        readiness: probed(Probe::File("/tmp/cool.ready".into())),
         health: health(vec![
             Probe::Http("http://localhost:2020/healthcheck".into()),
             Probe::File("/var/cool/up".into()),
@@ -320,10 +341,10 @@ fn readiness_is_health_a_command_or_a_file() {
         one(&format!("command = \"x\"\n[restart]\nreadiness = {value}\n[healthiness]\nfile = \"/f\"")).readiness
     };
     assert_eq!(readiness("\"health\""), Readiness::Health);
-    assert_eq!(readiness("\"/run/x.ready\""), Readiness::Probe(Probe::File("/run/x.ready".into())));
-    assert_eq!(readiness("\"/bin/check me\""), Readiness::Probe(Probe::Command(words(&["/bin/check", "me"]))));
-    assert_eq!(readiness("\"check\""), Readiness::Probe(Probe::Command(words(&["check"]))));
-    assert_eq!(readiness("[\"/bin/check\"]"), Readiness::Probe(Probe::Command(words(&["/bin/check"]))));
+    assert_eq!(readiness("\"/run/x.ready\""), probed(Probe::File("/run/x.ready".into())));
+    assert_eq!(readiness("\"/bin/check me\""), probed(Probe::Command(words(&["/bin/check", "me"]))));
+    assert_eq!(readiness("\"check\""), probed(Probe::Command(words(&["check"]))));
+    assert_eq!(readiness("[\"/bin/check\"]"), probed(Probe::Command(words(&["/bin/check"]))));
 }
 
 #[test]
@@ -341,7 +362,7 @@ fn names_refer_to_services_with_or_without_toml() {
     let services = set.services();
     let names: Vec<_> = services.iter().map(|service| service.name.as_str()).collect();
     assert_eq!(names, ["web", "b", "c"]);
-    assert_eq!(services[0].start_after, [ServiceId(1), ServiceId(2)]);
+    assert_eq!(services[0].start_after, [1, 2].map(|id| Need::ready(ServiceId(id))));
     assert_eq!(services[0].termination.die_if_failed, [ServiceId(2)]);
     assert_eq!(services[1].shutdown_after, [ServiceId(2)]);
 }
@@ -365,9 +386,10 @@ fn the_sample_is_the_committed_page_loads_and_names_every_key() {
     (wanted.command, wanted.origin.line) = (words(&["/bin/sleep", "infinity"]), seen.origin.line);
     assert_same(seen, wanted);
 
-    // Every key works with its `#` taken away. Two of them exclude each other.
+    // Every key works with its `#` taken away. Two of them exclude each other, and two say the same.
     let is_key = |line: &str| line.starts_with('#') && !line.starts_with("# ") && line.len() > 1;
-    let all = page.lines().filter(|line| !line.starts_with("#exit-code"));
+    let doubled = ["#exit-code =", "#readiness ="];
+    let all = page.lines().filter(|line| !doubled.iter().any(|key| line.starts_with(key)));
     let all: Vec<_> = all.map(|line| if is_key(line) { &line[1..] } else { line }).collect();
     let all = all.join("\n");
     let set = Set::new(&[("sample.toml", &all), ("database.toml", "command = \"x\""), ("web.toml", "command = \"x\"")]);

@@ -144,3 +144,26 @@ fn a_killed_dependency_is_not_ready_until_it_is_back() {
     done.assert_code(0);
     assert!(took < Duration::from_secs(4));
 }
+
+#[test]
+fn conditions_are_about_what_really_happens() {
+    let after =
+        |name: &str, condition: &str| format!("start-after = [{{ name = \"{name}\", condition = \"{condition}\" }}]");
+    let done = horust()
+        .bash("good", "echo good", "kind = \"oneshot\"")
+        .bash("bad", "echo bad; exit 3", "")
+        .bash("a", "echo after the success", &after("good", "completed-successfully"))
+        .bash("b", "echo after the failure", &after("bad", "failed"))
+        .bash("c", "echo after either", &after("bad", "completed"))
+        .bash("d", "echo must not run", &after("good", "failed"))
+        .bash("e", "echo must not run", &after("bad", "completed-successfully"))
+        .bash("f", "echo alone", "start-after = [{ name = \"nobody\", required = false }]")
+        .run();
+    done.assert_code(0);
+    for line in ["after the success", "after the failure", "after either", "alone"] {
+        assert_eq!(done.stdout.matches(line).count(), 1, "{}", done.stdout);
+    }
+    assert_order(&done.stdout, &["good", "after the success"]);
+    assert!(!done.stdout.contains("must not run"), "{}", done.stdout);
+    assert!(done.stderr.contains(" e: failed for good") && !done.stderr.contains(" d: failed"), "{}", done.stderr);
+}

@@ -1,17 +1,21 @@
 //! Thousands of random worlds: services, policies, scripts and signals that nobody would think of. Each step is checked
 //! from inside (`check`) and from outside (`checker`); a seed that fails can be repeated exactly.
 
-use crate::script::{Answer, OnStop, Script, Svc, ms, usr1};
+use crate::script::{Answer, OnStop, Said, Script, Svc, ms, ready, rounds, usr1};
 use crate::world::World;
 use horust::limits;
 use horust::model::{
-    Exit, FailureStrategy, Growth, Kind, Mono, Plan, Readiness, RestartStrategy, ServiceId, ServiceSpec, Settings,
-    Signal,
+    Condition, Exit, FailureStrategy, Growth, Hook, Hooks, Kind, Mono, Need, OnUnhealthy, Plan, Readiness,
+    RestartStrategy, Rounds, Scope, ServiceId, ServiceSpec, Settings, Sign, Signal, Signs,
 };
+use horust::supervisor::{Action, Command, Notice, Report, Watchdog};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::OnceLock;
 use std::time::Duration;
+
+const HOOKS: [Hook; 6] =
+    [Hook::BeforeStart, Hook::AfterReady, Hook::BeforeStop, Hook::Stop, Hook::AfterStop, Hook::OnFailure];
 
 const SEEDS: u64 = 20_000;
 
@@ -75,17 +79,35 @@ fn script(dice: &mut Dice) -> Script {
         _ => Answer::Pass(dice.below(60) + 1),
     };
     script.answers = (0..=dice.below(12)).map(|_| answer(dice)).collect();
-    script
+    for hook in HOOKS {
+        if dice.one_in(2) {
+            script.hooks.push((hook, answer(dice)));
+        }
+    }
+    if dice.one_in(2) { says(dice, script) } else { script }
 }
 
 /// `earlier` may be waited for at the start, `later` at the stop: so there is no cycle.
 fn policies(dice: &mut Dice, spec: &mut ServiceSpec, earlier: &[ServiceId], later: &[ServiceId], all: &[ServiceId]) {
-    let some = |dice: &mut Dice, of: &[ServiceId], odds| of.iter().copied().filter(|_| dice.one_in(odds)).collect();
-    spec.start_after = some(dice, earlier, 3);
+    let some = |dice: &mut Dice, of: &[ServiceId], odds| -> Vec<ServiceId> {
+        of.iter().copied().filter(|_| dice.one_in(odds)).collect()
+    };
+    for id in some(dice, earlier, 3) {
+        let condition = if dice.one_in(2) { Condition::Ready } else { dice.pick(&Condition::ALL) };
+        spec.start_after.push(Need { service: id, condition, required: !dice.one_in(4) });
+    }
     spec.shutdown_after = some(dice, later, 6);
     spec.termination.die_if_failed = some(dice, all, 10);
     spec.termination.wait = ms(dice.pick(&[0, 50, 200, 1000]));
     spec.termination.signal = dice.pick(&[Signal::TERM, Signal::TERM, Signal::INT, usr1()]);
+    spec.termination.scope = dice.pick(&[Scope::Group, Scope::Group, Scope::Main, Scope::Tree]);
+    let some_command = |dice: &mut Dice| dice.one_in(6).then(|| horust::model::Command(vec!["x".into()]));
+    spec.termination.command = some_command(dice);
+    let commands = HOOKS.into_iter().filter_map(|hook| Some((hook, some_command(dice)?)));
+    let commands: Vec<_> = commands.filter(|(hook, _)| *hook != Hook::Stop).collect();
+    if !commands.is_empty() {
+        spec.hooks = Some(Box::new(Hooks { commands, timeout: ms(dice.pick(&[10, 45, 300])) }));
+    }
     spec.autostart = !dice.one_in(12);
     spec.required = dice.one_in(25);
     spec.kind = if dice.one_in(5) { Kind::Oneshot } else { Kind::Daemon };
@@ -98,9 +120,11 @@ fn policies(dice: &mut Dice, spec: &mut ServiceSpec, earlier: &[ServiceId], late
     restart.jitter = dice.pick(&[0.0, 0.0, 0.5, 1.0]);
     restart.reset_after = ms(dice.pick(&[0, 500, 10_000]));
     restart.throttle = !dice.one_in(6);
+    spec.failure.every_failure = dice.one_in(4);
     spec.failure.strategy = match dice.below(10) {
         0 => FailureStrategy::Shutdown,
         1 | 2 => FailureStrategy::KillDependents,
+        3 | 4 => FailureStrategy::RestartDependents,
         _ => FailureStrategy::Ignore,
     };
     if dice.one_in(4) {
@@ -112,19 +136,56 @@ fn policies(dice: &mut Dice, spec: &mut ServiceSpec, earlier: &[ServiceId], late
 fn health(dice: &mut Dice, svc: Svc) -> Svc {
     let (interval, timeout) = (ms(dice.pick(&[0, 100, 700])), ms(dice.pick(&[20, 50, 500])));
     let (initial, threshold, most) = (ms(dice.pick(&[0, 150])), dice.pick(&[1, 1, 3]), dice.pick(&[0, 1, 3]));
-    let two = dice.one_in(3);
+    let (two, report) = (dice.one_in(3), dice.one_in(3));
     let svc = svc.watched(|health| {
-        (health.interval, health.timeout, health.initial_delay) = (interval, timeout, initial);
-        (health.success_threshold, health.max_failed) = (threshold, most);
+        (health.rounds.interval, health.rounds.timeout, health.rounds.initial_delay) = (interval, timeout, initial);
+        (health.rounds.success_threshold, health.max_failed) = (threshold, most);
+        health.on_unhealthy = if report { OnUnhealthy::Report } else { OnUnhealthy::Restart };
         if two {
-            health.probes.push(health.probes[0].clone());
+            health.rounds.probes.push(health.rounds.probes[0].clone());
         }
     });
     match dice.below(4) {
         0 => svc.with(|spec| spec.readiness = Readiness::Exec),
-        1 => svc.with(|spec| spec.readiness = Readiness::Probe(spec.health.as_ref().unwrap().probes[0].clone())),
         _ => svc,
     }
+}
+
+/// Signs of its own, a limit for them, and a watchdog.
+fn readiness(dice: &mut Dice, svc: Svc) -> Svc {
+    let some = |dice: &mut Dice, from: &[u64]| Some(ms(dice.pick(from))).filter(|_| dice.one_in(3));
+    let svc = svc.with(|spec| {
+        spec.start_timeout = some(dice, &[1, 30, 400, 2500]);
+        spec.watchdog = some(dice, &[100, 700]);
+    });
+    if !dice.one_in(3) {
+        return svc;
+    }
+    let probed = dice.one_in(2).then(|| Rounds { interval: ms(dice.pick(&[50, 700])), ..rounds() });
+    let notify = dice.one_in(2);
+    let notify_fd = Some(3).filter(|_| dice.one_in(2) || (probed.is_none() && !notify));
+    svc.signs(Signs { rounds: probed, notify, notify_fd, log_line: None })
+}
+
+/// What a program says; among it, READY.
+fn says(dice: &mut Dice, mut script: Script) -> Script {
+    if !dice.one_in(5) {
+        script = script.says(dice.below(500), ready()).says(dice.below(500), Said::Sign(Sign::NotifyFd));
+    }
+    while dice.one_in(2) {
+        let mut notice = Notice::default();
+        match dice.below(8) {
+            0 => notice.stopping = true,
+            1 => notice.extend = Some(ms(dice.below(500))),
+            2 => notice.watchdog = Some(Watchdog::Trigger),
+            3 => notice.watchdog_every = Some(ms(300)),
+            4 => notice.ready = true,
+            5 => notice.status = Some("busy".into()),
+            _ => notice.watchdog = Some(Watchdog::Alive),
+        }
+        script = script.says(dice.below(3000), Said::Notice(notice));
+    }
+    script
 }
 
 fn world(seed: u64) -> (World, Dice) {
@@ -141,7 +202,8 @@ fn world(seed: u64) -> (World, Dice) {
             svc = svc.then(script(&mut dice));
         }
         svc = svc.with(|spec| policies(&mut dice, spec, &order[..rank], &order[rank + 1..], &all));
-        if dice.one_in(3) { health(&mut dice, svc) } else { svc }
+        let svc = if dice.one_in(3) { health(&mut dice, svc) } else { svc };
+        if dice.one_in(2) { readiness(&mut dice, svc) } else { svc }
     };
     let services = all.iter().map(service).collect();
     let settings = Settings { unsuccessful_exit_finished_failed: dice.one_in(3) };
@@ -152,7 +214,10 @@ fn world(seed: u64) -> (World, Dice) {
 /// The longest that the stop of everything may take: each service its `wait`, one after the other, plus what the fake
 /// world itself takes for its facts to arrive, and the patience with what SIGKILL does not end.
 fn longest_stop(plan: &Plan) -> Duration {
-    plan.services.iter().map(|spec| spec.termination.wait + limits::UNKILLABLE_AFTER + ms(50)).sum()
+    // What a script says, at most 3 s after its exec, can extend a stop by half a second.
+    let hooks = |spec: &ServiceSpec| HOOKS.into_iter().filter_map(|hook| Some(spec.hook(hook)?.1)).sum::<Duration>();
+    let stop = |spec: &ServiceSpec| spec.termination.wait + ms(3500) + limits::UNKILLABLE_AFTER + ms(50);
+    plan.services.iter().map(|spec| stop(spec) + hooks(spec)).sum()
 }
 
 /// One random life, from boot to the end.
@@ -160,11 +225,17 @@ fn live(seed: u64) -> World {
     let (mut world, mut dice) = world(seed);
     world.boot();
     let mut at = 0;
+    let by_hand = dice.one_in(2);
     while dice.one_in(2) {
         at += dice.below(2500);
         world.until(at);
         if world.exit.is_none() {
             world.signal(dice.pick(&[Signal::HUP, usr1(), Signal::QUIT, Signal::CONT]));
+        }
+        let count = u64::try_from(world.plan.services.len()).unwrap();
+        if by_hand && world.exit.is_none() && dice.one_in(2) {
+            let id = ServiceId(u32::try_from(dice.below(count)).unwrap());
+            world.command(dice.pick(&[Command::Start(id), Command::Stop(id), Command::Restart(id)]));
         }
     }
     world.until(at + dice.below(4000));
@@ -182,11 +253,12 @@ fn live(seed: u64) -> World {
     world.end();
     let took = world.now.since(asked);
     assert!(took <= longest_stop(&world.plan), "the stop took {took:?}");
-    let idle = |id: &ServiceId| world.state(id.0) == "Initial";
+    // What was stopped by hand is waited for as well.
+    let idle = |id: &ServiceId| world.state(id.0) == "Initial" || (by_hand && world.state(id.0) == "Finished");
     for id in world.plan.ids().filter(|id| !["Finished", "FinishedFailed"].contains(&world.state(id.0))) {
         let spec = &world.plan.services[id.index()];
-        let waits = !spec.autostart || spec.start_after.iter().any(idle);
-        assert!(idle(&id) && waits, "{id:?} is left over: {}", world.state(id.0));
+        let waits = !spec.autostart || spec.start_after.iter().any(|need| idle(&need.service));
+        assert!(world.state(id.0) == "Initial" && waits, "{id:?} is left over: {}", world.state(id.0));
     }
     world
 }
@@ -196,6 +268,8 @@ fn live(seed: u64) -> World {
 pub struct Lives {
     pub transitions: BTreeSet<(&'static str, &'static str)>,
     pub steps: usize,
+    /// The kinds of reports, causes of stops and hooks.
+    kinds: BTreeSet<String>,
 }
 
 /// All seeds, once for all tests of this binary.
@@ -210,9 +284,40 @@ pub fn lives() -> &'static Lives {
             });
             lives.transitions.extend(&world.transitions);
             lives.steps += world.steps;
+            lives.kinds.extend(world.log.iter().filter_map(|(_, action)| kind(action)));
         }
         lives
     })
+}
+
+/// The first words of what an action is about.
+fn kind(action: &Action) -> Option<String> {
+    let word = |text: String| text.split(['(', ' ']).next().unwrap().to_owned();
+    match action {
+        Action::Report(Report::Stopping(_, cause)) => Some(format!("stopped: {}", word(format!("{cause:?}")))),
+        Action::Report(Report::GaveUp(_, reason)) => Some(format!("gave up: {}", word(format!("{reason:?}")))),
+        Action::Report(report) => Some(word(format!("{report:?}"))),
+        Action::StartHook(id, _) => Some(id.hook.to_string()),
+        Action::CancelHook(id) => Some(format!("cancelled: {}", id.hook)),
+        _ => None,
+    }
+}
+
+/// What the random worlds must not become too tame for.
+#[test]
+fn the_random_lives_see_everything() {
+    let kinds = &lives().kinds;
+    let hooks = HOOKS.map(|hook| hook.to_string());
+    let cancelled = HOOKS.map(|hook| format!("cancelled: {hook}"));
+    let causes = ["Unhealthy", "TooLate", "Itself", "DiedWith", "Asked", "Restart", "Renewed", "Shutdown"];
+    let reasons =
+        ["Exit", "Spawn", "Unhealthy", "TooLate", "Hook", "Dependency", "DependencyOver", "DiedWith", "Unkillable"];
+    let reports = ["NotNeeded", "Recovered", "Throttled", "Killing", "Unkillable", "KillAll", "HookFailed"];
+    let wanted = hooks.into_iter().chain(cancelled);
+    let wanted = wanted.chain(causes.map(|cause| format!("stopped: {cause}")));
+    let wanted = wanted.chain(reasons.map(|reason| format!("gave up: {reason}"))).chain(reports.map(str::to_owned));
+    let missing: Vec<String> = wanted.filter(|kind| !kinds.contains(kind)).collect();
+    assert!(missing.is_empty(), "never seen: {missing:?}");
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! What the processes of a service do in the fake world, and how a test writes such a service down. Plain data; the
 //! world acts it out.
 
-use horust::model::{Exit, Health, Probe, Readiness, ServiceId, ServiceSpec, Signal};
-use horust::supervisor::SpawnError;
+use horust::model::{
+    Command, Condition, Exit, Health, Hook, Hooks, Need, Probe, Readiness, Rounds, ServiceId, ServiceSpec, Sign,
+    Signal, Signs,
+};
+use horust::supervisor::{Notice, SpawnError};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,12 +28,24 @@ pub enum OnStop {
     Ignores,
 }
 
-/// The answer to one probe.
+/// The answer to one probe, or the end of one hook.
 #[derive(Clone, Copy, Debug)]
 pub enum Answer {
     Pass(u64),
     Fail(u64),
     Never,
+}
+
+/// What a program says about itself.
+#[derive(Clone, Debug)]
+pub enum Said {
+    Notice(Notice),
+    Sign(Sign),
+}
+
+/// READY=1.
+pub fn ready() -> Said {
+    Said::Notice(Notice { ready: true, ..Notice::default() })
 }
 
 /// A process that the main one has started.
@@ -54,6 +69,10 @@ pub struct Script {
     pub helpers: Vec<Helper>,
     /// Not even SIGKILL ends the main process.
     pub unkillable: bool,
+    /// How its hooks end; those that are not here pass at once.
+    pub hooks: Vec<(Hook, Answer)>,
+    /// What the program says about itself, and so many milliseconds after its exec.
+    pub says: Vec<(u64, Said)>,
     /// One per round; the last one is repeated. Every probe of a round gets the same.
     pub answers: Vec<Answer>,
 }
@@ -68,6 +87,8 @@ impl Script {
             on_stop: OnStop::Dies(0),
             helpers: Vec::new(),
             unkillable: false,
+            hooks: Vec::new(),
+            says: Vec::new(),
             answers: vec![Answer::Pass(0)],
         }
     }
@@ -97,6 +118,16 @@ impl Script {
         self
     }
 
+    pub fn hook(mut self, hook: Hook, ends: Answer) -> Script {
+        self.hooks.push((hook, ends));
+        self
+    }
+
+    pub fn says(mut self, after_ms: u64, said: Said) -> Script {
+        self.says.push((after_ms, said));
+        self
+    }
+
     pub fn answers(self, answers: &[Answer]) -> Script {
         Script { answers: answers.to_vec(), ..self }
     }
@@ -105,6 +136,11 @@ impl Script {
 /// The error that the fake world gives for a failed spawn.
 pub fn spawn_error(code: u8) -> SpawnError {
     SpawnError { message: "scripted".into(), code }
+}
+
+/// One probe, asked each second.
+pub fn rounds() -> Rounds {
+    Rounds { probes: vec![Probe::File(PathBuf::from("/run/ok"))], ..Rounds::default() }
 }
 
 /// A service and what its runs do, one script a run; the last one is repeated.
@@ -130,17 +166,37 @@ impl Svc {
     }
 
     pub fn after(self, ids: &[u32]) -> Svc {
-        let ids = ids.iter().map(|id| ServiceId(*id)).collect();
-        self.with(|spec| spec.start_after = ids)
+        ids.iter().fold(self, |svc, id| svc.needs(Need::ready(ServiceId(*id))))
+    }
+
+    /// Starts only once this is true of that service.
+    pub fn once(self, id: u32, condition: Condition) -> Svc {
+        self.needs(Need { condition, ..Need::ready(ServiceId(id)) })
+    }
+
+    pub fn needs(self, need: Need) -> Svc {
+        self.with(|spec| spec.start_after.push(need))
     }
 
     /// Watched by one probe, which also makes it ready.
     pub fn watched(self, change: impl FnOnce(&mut Health)) -> Svc {
-        let mut health = Health { probes: vec![Probe::File(PathBuf::from("/run/ok"))], ..Health::default() };
+        let mut health = Health { rounds: rounds(), ..Health::default() };
         change(&mut health);
         self.with(|spec| {
             spec.health = Some(Box::new(health));
             spec.readiness = Readiness::Health;
         })
+    }
+
+    /// With these hooks, each with a second.
+    pub fn hooks(self, hooks: &[Hook]) -> Svc {
+        let command = Command(vec!["hook".into()]);
+        let commands = hooks.iter().map(|hook| (*hook, command.clone())).collect();
+        self.with(|spec| spec.hooks = Some(Box::new(Hooks { commands, timeout: ms(1000) })))
+    }
+
+    /// Ready by these signs of its own.
+    pub fn signs(self, signs: Signs) -> Svc {
+        self.with(|spec| spec.readiness = Readiness::Signs(Box::new(signs)))
     }
 }

@@ -53,7 +53,7 @@ pub fn sh(script: &str) -> Program {
 }
 
 pub fn request(program: &Program) -> Request<'_> {
-    Request { program, stdio: [Stdio::Null, Stdio::Null, Stdio::Inherit], cwd: None, session: Session::New }
+    Request { program, stdio: [Stdio::Null, Stdio::Null, Stdio::Inherit], more: None, cwd: None, session: Session::New }
 }
 
 /// Waits until `condition` gives something; panics after the deadline.

@@ -4,7 +4,7 @@ use super::Service;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::schema;
 use crate::config::values::At;
-use crate::model::{FailureStrategy, Growth, Kind, RestartStrategy, Signal};
+use crate::model::{FailureStrategy, Growth, Kind, OnUnhealthy, RestartStrategy, Signal};
 use humantime_serde::re::humantime::format_duration;
 use std::time::Duration;
 
@@ -42,7 +42,8 @@ fn health(service: &Service<'_>, out: &mut Vec<Diagnostic>) {
     let (spec, restart) = (service.spec, &service.spec.restart);
     let no_restart = restart.strategy == RestartStrategy::Never && restart.attempts == 0;
     let acts = spec.required || spec.failure.strategy != FailureStrategy::Ignore;
-    if spec.health.is_some() && no_restart && !acts {
+    let stops = spec.health.as_ref().is_some_and(|health| health.on_unhealthy == OnUnhealthy::Restart);
+    if stops && no_restart && !acts {
         let message = format!("once `{}` is unhealthy it is stopped for good", spec.name);
         let warning = service.warning(service.written.healthiness.as_ref(), message);
         out.push(warning.help("write `strategy = \"on-failure\"` below [restart] to have it started again"));

@@ -51,12 +51,15 @@ pub fn check(service: &Service<'_>, machine: &dyn Machine, prepared: bool, out: 
             out.push(service.warning(at.as_ref(), why).help("make the directory, or the service can't start"));
         }
     }
-    let health = service.written.healthiness.as_ref().and_then(|table| table.value.file_path.as_ref());
-    if let Some(path) = health
-        && let Some(why) = path.value.parent().filter(|parent| *parent != Path::new("")).and_then(no_directory)
-    {
-        let help = "unless the service makes it, the file can't be made either, and the check never passes";
-        out.push(service.warning(Some(path), why).help(help));
+    let written = service.written;
+    let health = written.healthiness.as_ref().and_then(|table| table.value.file_path.as_ref());
+    let ready = written.readiness.as_ref().and_then(|table| table.value.file_path.as_ref());
+    for path in health.into_iter().chain(ready) {
+        let parent = path.value.parent().filter(|parent| *parent != Path::new(""));
+        if let Some(why) = parent.and_then(no_directory) {
+            let help = "unless the service makes it, the file can't be made either, and the check never passes";
+            out.push(service.warning(Some(path), why).help(help));
+        }
     }
 }
 
@@ -74,13 +77,15 @@ fn accounts(service: &Service<'_>, machine: &dyn Machine, out: &mut Vec<Diagnost
 }
 
 fn programs(service: &Service<'_>, machine: &dyn Machine, out: &mut Vec<Diagnostic>) {
-    let health = service.written.healthiness.as_ref().and_then(|table| table.value.command.as_ref());
-    for at in service.written.command.iter().chain(health) {
+    let written = service.written;
+    let health = written.healthiness.as_ref().and_then(|table| table.value.command.as_ref());
+    let ready = written.readiness.as_ref().and_then(|table| table.value.command.as_ref());
+    for at in written.command.iter().chain(health).chain(ready) {
         if let Some((why, help)) = machine.program(service.spec, &at.value) {
             out.push(service.warning(Some(at), why).help(shell_help(&at.value).unwrap_or(help)));
         }
     }
-    let ready = service.written.restart.as_ref().and_then(|table| table.value.readiness.as_ref());
+    let ready = written.restart.as_ref().and_then(|table| table.value.readiness.as_ref());
     if let Some(at) = ready
         && let ReadyWhen::Probe(Probe::Command(command)) = &at.value
         && let Some((why, help)) = machine.program(service.spec, command)
@@ -121,7 +126,8 @@ pub fn prepared(drafts: &[Draft]) -> HashSet<String> {
     loop {
         let mut changed = false;
         for (id, draft) in drafts.iter().enumerate() {
-            let by_another = draft.spec.start_after.iter().any(|after| prepared.get(after.index()) == Some(&true));
+            let by_another =
+                draft.spec.start_after.iter().any(|after| prepared.get(after.service.index()) == Some(&true));
             if by_another && names.insert(draft.spec.name.clone()) {
                 changed = true;
                 prepared.get_mut(id).into_iter().for_each(|slot| *slot = true);

@@ -32,9 +32,16 @@ pub fn probes(services: &[Service<'_>], out: &mut Vec<Diagnostic>) {
     let mut seen = Seen::default();
     for service in services {
         let Some(table) = service.written.healthiness.as_ref().map(|at| &at.value) else { continue };
+        let message = |other: &str, this: &str| format!("`{this}` and `{other}` are checked at one address");
+        let help = "check each at its own";
         if let Some(at) = &table.http_endpoint {
-            let message = |other: &str, this: &str| format!("`{this}` and `{other}` are checked at one address");
-            seen.look(service, at.value.0.clone(), Some(at), message, "check each at its own", out);
+            seen.look(service, format!("{:?}", at.value.0), Some(at), message, help, out);
+        }
+        if let Some(at) = &table.tcp {
+            seen.look(service, at.value.0.clone(), Some(at), message, help, out);
+        }
+        if let Some(at) = &table.unix_socket {
+            seen.look(service, shown(&at.value.0), Some(at), message, help, out);
         }
         if let Some(at) = &table.file_path {
             let message = |other: &str, this: &str| format!("`{this}` and `{other}` are checked by one file");
@@ -131,7 +138,7 @@ fn longest(specs: &[&ServiceSpec]) -> Vec<usize> {
     };
     for (id, spec) in specs.iter().enumerate() {
         // Who starts after another stops before it.
-        spec.start_after.iter().for_each(|other| edge(id, other.index()));
+        spec.start_after.iter().for_each(|other| edge(id, other.service.index()));
         spec.shutdown_after.iter().for_each(|other| edge(other.index(), id));
     }
     // The longest sum up to each service, and who comes before it on that path.

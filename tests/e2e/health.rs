@@ -1,0 +1,124 @@
+//! What watches a service that is ready: every kind of probe, and what follows when it fails, hangs and recovers.
+
+use crate::client::speaks;
+use crate::support::*;
+use nix::sys::signal::Signal;
+use std::fs;
+use std::time::Duration;
+
+/// A kind of patient, its address, and the probe that asks it. Each test has ports of its own.
+fn patients() -> Vec<(&'static str, String, String)> {
+    let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let (http, tcp) = (free(), free());
+    let command = "if [ $(< state) = hung ]; then sleep 1000; fi; [ $(< state) = well ]".replace('$', "$$");
+    vec![
+        ("http", http.clone(), format!("http-endpoint = \"http://{http}/up\"")),
+        ("http-unix", "x.sock".into(), "http-endpoint = \"unix:@DIR@/x.sock:/up\"".into()),
+        ("tcp", tcp.clone(), format!("tcp = \"{tcp}\"")),
+        ("unix", "x.sock".into(), "unix-socket = \"@DIR@/x.sock\"".into()),
+        ("file", "up".into(), "file-path = \"@DIR@/up\"".into()),
+        ("file", "up".into(), format!("command = [\"bash\", \"-c\", '{command}']")),
+    ]
+}
+
+/// The patient, ready, and asked every 20 ms.
+fn ready((kind, address, probe): &(&'static str, String, String), rest: &str) -> Horust {
+    let steps = format!("echo began; patient {kind} {address}");
+    let text = format!("[healthiness]\n{probe}\ninterval = \"20ms\"\ntimeout = \"10s\"\n{rest}");
+    let horust = horust()
+        .service("patient", &speaks(&steps, &text))
+        .bash("after", "echo ready; exec sleep 1000", "start-after = [\"patient\"]")
+        .start();
+    horust.wait_for("ready");
+    horust
+}
+
+fn becomes(horust: &Horust, state: &str) {
+    // Renamed into place: it is never empty.
+    fs::write(horust.dir().join("state.new"), state).unwrap();
+    fs::rename(horust.dir().join("state.new"), horust.dir().join("state")).unwrap();
+}
+
+#[test]
+fn a_sick_service_is_restarted_once_whatever_the_kind_of_probe() {
+    for patient in &patients() {
+        let horust = ready(patient, "failure-threshold = 2\n[restart]\nstrategy = \"on-failure\"");
+        becomes(&horust, "sick");
+        horust.wait_for_count("began", 2);
+        horust.wait_until("it is well again", |h| h.read("state") == "well");
+        let (done, _) = horust.stop(Signal::SIGTERM);
+        done.assert_code(0);
+        let said = done.stderr.matches("unhealthy: ").count();
+        assert_eq!((done.stdout.matches("began").count(), done.stdout.matches("ready").count()), (2, 1), "{patient:?}");
+        // Once when it is stopped, and once as the reason of the restart.
+        assert_eq!(said, 2, "{patient:?}: {}", done.stderr);
+    }
+}
+
+#[test]
+fn what_is_forgiven_and_what_recovers_goes_on() {
+    for patient in &patients() {
+        let horust = ready(patient, "failure-threshold = 2\non-unhealthy = \"report\"");
+        becomes(&horust, "sick");
+        horust.wait_until("it is said to be sick", |h| h.stderr().contains("patient: unhealthy: "));
+        becomes(&horust, "well");
+        horust.wait_until("it is said to be well", |h| h.stderr().contains("patient: healthy again"));
+        let (done, _) = horust.stop(Signal::SIGTERM);
+        done.assert_code(0);
+        assert_eq!(done.stderr.lines().count(), 2, "{patient:?}: {}", done.stderr);
+        assert_eq!(done.stdout.matches("began").count(), 1, "{patient:?}");
+    }
+}
+
+/// One that hangs fails at its timeout, and the others are asked meanwhile.
+#[test]
+fn a_hung_probe_times_out_and_delays_nobody() {
+    for (kind, address, probe) in
+        patients().iter().filter(|(kind, _, probe)| kind.starts_with("http") || probe.starts_with("command"))
+    {
+        let steps = format!("echo began; patient {kind} {address}");
+        let watch = |timeout: &str| {
+            format!(
+                "[healthiness]\n{probe}\ninterval = \"20ms\"\ntimeout = \"{timeout}\"\nfailure-threshold = 0\non-unhealthy = \"report\""
+            )
+        };
+        let horust = horust()
+            .service("patient", &speaks(&steps, &watch("500ms")))
+            .bash("other", "touch other.up; exec sleep 1000", "[healthiness]\nfile-path = \"@DIR@/other.up\"\ninterval = \"20ms\"\nfailure-threshold = 0\non-unhealthy = \"report\"")
+            .bash("after", "echo ready; exec sleep 1000", "start-after = [\"patient\", \"other\"]")
+            .start();
+        horust.wait_for("ready");
+        becomes(&horust, "hung");
+        fs::remove_file(horust.dir().join("other.up")).unwrap();
+        horust.wait_until("the other is asked", |h| h.stderr().contains("other: unhealthy: "));
+        horust.wait_until("it times out", |h| {
+            h.stderr().contains("patient: unhealthy: no answer within 500ms")
+                || h.stderr().contains("patient: unhealthy: timed out after 500ms")
+        });
+        becomes(&horust, "well");
+        horust.wait_until("it is asked again", |h| h.stderr().contains("patient: healthy again"));
+        let (done, took) = horust.stop(Signal::SIGTERM);
+        done.assert_code(0);
+        assert!(took < BEFORE_KILL, "{took:?}");
+        let first = done.stderr.lines().next().unwrap();
+        assert!(first.contains("other: unhealthy"), "{probe}: {}", done.stderr);
+    }
+}
+
+#[test]
+fn a_hung_command_is_killed_with_all_that_it_has_started() {
+    let probe = "sleep 1000 & sleep 1000".to_owned();
+    let horust = horust()
+        .bash(
+            "a",
+            "exec sleep 500",
+            &format!("[healthiness]\ncommand = [\"bash\", \"-c\", '{probe}']\ninterval = \"20ms\"\ntimeout = \"50ms\"\nfailure-threshold = 4\non-unhealthy = \"report\"\n[restart]\nreadiness = \"true\""),
+        )
+        .start();
+    horust.wait_until("five have timed out", |h| h.stderr().contains("a: unhealthy: no answer within 50ms"));
+    let sleeping = horust.left().iter().filter(|line| line.contains("sleep 1000")).count();
+    assert!(sleeping <= 6, "one round and the one before it at most: {:?}", horust.left());
+    let (done, took) = horust.stop(Signal::SIGTERM);
+    done.assert_code(0);
+    assert!(took < Duration::from_secs(4), "{took:?}");
+}
