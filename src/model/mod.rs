@@ -3,6 +3,7 @@
 mod depend;
 mod exit;
 mod health;
+mod hook;
 mod id;
 mod logging;
 mod process;
@@ -14,13 +15,14 @@ mod time;
 pub use depend::{Condition, Need};
 pub use exit::{Exit, Oom};
 pub use health::{Health, OnUnhealthy, Probe, Readiness, Rounds, Sign, Signs};
-pub use id::{ProbeId, RunId, ServiceId};
+pub use hook::{Hook, Hooks};
+pub use id::{HookId, ProbeId, RunId, ServiceId};
 pub use logging::{Log, LogFormat, Precision, Rate, Rotation};
 pub use process::{CapSet, Capabilities, IdOrName, Limit, Process};
 pub use resource::ResourceLimit;
 pub use signal::Signal;
 pub use spec::{
     Command, ControlSocket, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Kind, Origin, Output, Plan,
-    Restart, RestartStrategy, ServiceSpec, Settings, Termination,
+    Restart, RestartStrategy, Scope, ServiceSpec, Settings, Termination,
 };
 pub use time::Mono;

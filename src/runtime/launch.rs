@@ -2,7 +2,7 @@
 
 use super::environment::{Base, Env, c_word};
 use super::output::Outputs;
-use crate::model::{self, CapSet, Command, IdOrName, Plan, Probe, Process, ServiceSpec};
+use crate::model::{self, CapSet, Command, Hook, IdOrName, Plan, Probe, Process, ServiceSpec};
 use crate::supervisor::SpawnError;
 use crate::sys::limits::Limit;
 use crate::sys::oom::Score;
@@ -77,9 +77,8 @@ impl Launcher {
         let newline = spec.readiness.signs().and_then(|signs| signs.notify_fd);
         let newline = newline.map(|number| pipe().map(|(reader, writer)| (reader, writer, number))).transpose()?;
         let more = newline.as_ref().map(|(_, writer, number)| (writer.as_fd(), *number));
-        let stdio = streams.stdio(spec);
-        let started =
-            self.start(&Job { spec, command: &spec.command, stdio, cgroup, more, own: self.own_variables(spec) })?;
+        let (stdio, own) = (streams.stdio(spec), self.own_variables(spec));
+        let started = self.start(&Job { spec, command: &spec.command, stdio, cgroup, more, own })?;
         Ok(Started { newline: newline.map(|(reader, ..)| reader), ..started })
     }
 
@@ -91,6 +90,20 @@ impl Launcher {
             own.extend(spec.watchdog.map(|every| ("WATCHDOG_USEC", every.as_micros().to_string())));
         }
         own
+    }
+
+    /// Starts a hook of the service: its user, directory, environment and streams.
+    pub fn hook(
+        &self,
+        spec: &Arc<ServiceSpec>,
+        hook: Hook,
+        command: &Command,
+        reason: Option<String>,
+    ) -> Result<Started, SpawnError> {
+        let streams = self.outputs.open(spec)?;
+        let mut own = vec![("HORUST_SERVICE", spec.name.clone()), ("HORUST_HOOK", hook.to_string())];
+        own.extend(reason.map(|reason| ("HORUST_REASON", reason)));
+        self.start(&Job { spec, command, stdio: streams.stdio(spec), cgroup: None, more: None, own })
     }
 
     /// Waits, within a bounded time, until what services have written is where it should be.

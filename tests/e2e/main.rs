@@ -17,6 +17,7 @@ mod dependencies;
 mod environment;
 mod field_bugs;
 mod health;
+mod hooks;
 mod lifecycle;
 mod output;
 mod output_trouble;
