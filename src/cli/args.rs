@@ -251,7 +251,7 @@ fn misplaced(args: &Args, horustctl: bool) -> Option<&'static str> {
         || !args.command.is_empty();
     let at_socket = args.pid.is_some() || args.socket_path.is_some();
     match &args.verb {
-        Some(_) if at_start => Some("the options before the verb are for starting Horust; a verb has its own"),
+        Some(_) if at_start => Some("what starts Horust cannot be used with a verb"),
         Some(Verb::Control(_)) => None,
         Some(_) if at_socket || args.uds_folder_path.is_some() => Some("this verb reaches no running Horust"),
         Some(_) => None,

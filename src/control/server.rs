@@ -136,9 +136,20 @@ fn refuse(stream: UnixStream, porch: &Arc<Semaphore>, status: &str, why: &str) {
     tokio::spawn(async move {
         let _place = place;
         // Its request has to be read first: what is closed with something unread loses what was written (unix(7)).
-        let _ = tokio::time::timeout(limits::CLIENT_PATIENCE, stream.readable()).await;
-        let mut request = [0; 4096];
-        while matches!(stream.try_read(&mut request), Ok(1..)) {}
+        let _ = tokio::time::timeout(limits::CLIENT_PATIENCE, read_something(&stream)).await;
         let _ = stream.try_write(answer.as_bytes());
     });
+}
+
+/// Waits for a request, and reads what has come of it.
+async fn read_something(stream: &UnixStream) {
+    let mut request = [0; 4096];
+    while stream.readable().await.is_ok() {
+        match stream.try_read(&mut request) {
+            // It was no more than a rumour.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Ok(4096) => {}
+            Ok(_) | Err(_) => return,
+        }
+    }
 }

@@ -24,7 +24,7 @@ impl Supervisor {
 
     fn signal_by_hand(&mut self, id: ServiceId, signal: Signal, out: &mut Vec<Action>) {
         let service = &self.services[id];
-        if service.state.is_live() {
+        if service.state.has_program() {
             out.push(Action::Signal { run: service.run(id), signal, to: Target::Leader });
         }
     }
