@@ -156,7 +156,7 @@ impl Builder {
         self
     }
 
-    /// A process with this text in its command line is one of ours too.
+    /// A process with this text in its command line or its working directory is one of ours too.
     pub fn mark(mut self, text: &str) -> Builder {
         self.marks.push(text.to_owned());
         self
@@ -306,8 +306,8 @@ impl Horust {
         let own = [i32::try_from(self.child.id()).unwrap(), i32::try_from(std::process::id()).unwrap()];
         let mut ours = Vec::new();
         for process in processes() {
-            let here = process.cwd.as_ref().is_some_and(|cwd| cwd.starts_with(self.dir.path()))
-                || self.marks.iter().any(|mark| process.command.contains(mark));
+            let cwd = process.cwd.as_ref().map(|cwd| cwd.display().to_string()).unwrap_or_default();
+            let here = self.marks.iter().any(|mark| process.command.contains(mark) || cwd.contains(mark));
             if here && !own.contains(&process.pid) {
                 ours.push(process);
             }
@@ -399,12 +399,17 @@ pub fn needs_root() -> bool {
     if nix::unistd::geteuid().is_root() {
         return false;
     }
-    eprintln!("skipped: needs root");
+    skip("needs root");
+    true
+}
+
+/// Says that the calling test does not run, and why.
+pub fn skip(why: &str) {
+    eprintln!("skipped: {why}");
     if let Some(list) = std::env::var_os("HORUST_TEST_SKIPS") {
-        let line = format!("{}: needs root\n", std::thread::current().name().unwrap_or("a test"));
+        let line = format!("{}: {why}\n", std::thread::current().name().unwrap_or("a test"));
         File::options().append(true).open(list).unwrap().write_all(line.as_bytes()).unwrap();
     }
-    true
 }
 
 /// The lines of a text in which a needle stands, as indices; panics unless each needle is on exactly one line, and the
