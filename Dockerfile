@@ -8,7 +8,7 @@ FROM rust:1-bookworm AS builder
 WORKDIR /src
 # The dependencies first: this layer stays in the cache until a manifest changes.
 COPY .cargo .cargo
-COPY Cargo.toml Cargo.lock ./
+COPY Cargo.toml Cargo.lock build.rs ./
 COPY xtask/Cargo.toml xtask/
 # The manifest names the benchmarks.
 COPY benches benches

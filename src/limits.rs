@@ -5,6 +5,12 @@ use std::time::Duration;
 /// A service file larger than this is a mistake (a log, a binary); reading it whole would let it eat PID 1's memory.
 pub const SERVICE_FILE_BYTES: u64 = 1 << 20;
 
+/// An environment file larger than this is a mistake.
+pub const ENVIRONMENT_FILE_BYTES: u64 = 1 << 20;
+
+/// A secret larger than this can't be passed on: MAX_ARG_STRLEN in execve(2).
+pub const SECRET_BYTES: u64 = 128 << 10;
+
 /// More services than this in one set is a mistake; 10,000 is what the project is measured with.
 pub const SERVICES: usize = 20_000;
 
@@ -68,3 +74,17 @@ pub const TREE: usize = 10_000;
 
 /// How long the end waits for what it has sent SIGKILL to.
 pub const LEFTOVER_KILL: Duration = Duration::from_secs(2);
+
+/// How often the memory of services is looked at that the kernel can't limit. One that grows faster gets further; looking
+/// more often would cost those who don't.
+pub const MEMORY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Starts and ends that may wait for the thread that looks at memory: many services at once, and the thread may be held
+/// up by one of them.
+pub const MEMORY_ORDERS: usize = 4096;
+
+/// The stack of a thread that does one small thing.
+pub const SMALL_STACK: usize = 128 << 10;
+
+/// How long the start and the end of Horust wait for what they have killed in its cgroups.
+pub const CGROUP_PATIENCE: Duration = Duration::from_millis(500);

@@ -11,7 +11,11 @@ fn main() -> std::process::ExitCode {
     let code = match cli::parse(std::env::args_os()) {
         Invocation::Supervise(options) => supervise(&options),
         Invocation::Command(command) => ExitCode::Of(runtime::command::run(&command.argv)),
-        Invocation::Check { paths, config } => cli::check::run(&paths, config.as_deref()),
+        Invocation::Check(options) => cli::check::run(&options),
+        Invocation::Schema(kind) => {
+            output::answer(&config::json_schema(kind));
+            ExitCode::Ok
+        }
         Invocation::SampleService => {
             output::answer(&config::sample_service());
             ExitCode::Ok

@@ -1,9 +1,11 @@
 //! The command line: what each form of it means.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // also in the helpers of tests
 
-use horust::cli::{CommandOptions, ExitCode, Invocation, SuperviseOptions, parse};
+use horust::cli::{CheckOptions, CommandOptions, ExitCode, Format, Invocation, SuperviseOptions, parse};
+use horust::config::FileKind;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
+use std::time::Duration;
 
 fn parsed(args: &[&str]) -> Invocation {
     parse(std::iter::once("horust").chain(args.iter().copied()).map(OsString::from))
@@ -57,13 +59,32 @@ fn a_single_argument_with_blanks_is_split() {
 
 #[test]
 fn verbs_and_pages() {
-    let check = |paths: &[&str], config: Option<&str>| Invocation::Check {
-        paths: paths.iter().map(Into::into).collect(),
-        config: config.map(Into::into),
+    let defaults = || CheckOptions {
+        paths: vec![],
+        config: None,
+        strict: false,
+        format: Format::Text,
+        effective: None,
+        stop_timeout: Duration::from_secs(10),
     };
-    assert_eq!(parsed(&["check"]), check(&[], None));
-    assert_eq!(parsed(&["check", "a", "b"]), check(&["a", "b"], None));
-    assert_eq!(parsed(&["check", "--config-path", "c", "a"]), check(&["a"], Some("c")));
+    assert_eq!(parsed(&["check"]), Invocation::Check(defaults()));
+    let paths = vec!["a".into(), "b".into()];
+    assert_eq!(parsed(&["check", "a", "b"]), Invocation::Check(CheckOptions { paths, ..defaults() }));
+    let wanted = CheckOptions {
+        paths: vec!["a".into()],
+        config: Some("c".into()),
+        strict: true,
+        format: Format::Json,
+        stop_timeout: Duration::from_secs(90),
+        ..defaults()
+    };
+    let args = ["check", "--config-path", "c", "a", "--strict", "--format", "json", "--stop-timeout", "1m 30s"];
+    assert_eq!(parsed(&args), Invocation::Check(wanted));
+    let wanted = CheckOptions { effective: Some("web".into()), ..defaults() };
+    assert_eq!(parsed(&["check", "--effective", "web"]), Invocation::Check(wanted));
+    assert_eq!(parsed(&["schema"]), Invocation::Schema(FileKind::Service));
+    assert_eq!(parsed(&["schema", "drop-in"]), Invocation::Schema(FileKind::Part));
+    assert_eq!(parsed(&["schema", "settings"]), Invocation::Schema(FileKind::Settings));
     assert_eq!(parsed(&["--sample-service"]), Invocation::SampleService);
     for (args, word) in
         [(&["--help"][..], "--services-path"), (&["--version"], env!("CARGO_PKG_VERSION")), (&["check", "-h"], "PATHS")]
@@ -83,6 +104,10 @@ fn usage_errors_end_with_64_and_say_why() {
         (&["--service-path", "x"], "--services-path"),
         (&["chek"], "chek"),
         (&["--skip-invalid", "check"], "check"),
+        (&["check", "--format", "yaml"], "json"),
+        (&["check", "--stop-timeout", "10"], "time unit needed"),
+        (&["check", "--effective", "a", "--format", "json"], "cannot be used with"),
+        (&["schema", "services"], "drop-in"),
         (&["--sample-service", "--skip-invalid"], "cannot be used with"),
     ] {
         let Invocation::Print { text, to_stdout: false, code } = parsed(args) else { panic!("{args:?}") };

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)] // helpers of tests
 
+#[path = "sys/cgroup.rs"]
+mod cgroup;
 #[path = "sys/common.rs"]
 mod common;
 #[path = "sys/explain.rs"]

@@ -1,11 +1,12 @@
 //! The arguments, declared once: parsing, `--help` and usage errors come from here. Nothing is carried out here.
 
 use super::ExitCode;
-use crate::config::{self, Loaded};
+use crate::config::{self, FileKind, Loaded};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// An init and process supervisor for containers.
 #[derive(Parser)]
@@ -47,7 +48,44 @@ enum Verb {
         /// Horust's own settings [default: /etc/horust/horust.toml]
         #[arg(long, value_name = "FILE")]
         config_path: Option<PathBuf>,
+        /// Exit with 1 if there are warnings
+        #[arg(long)]
+        strict: bool,
+        /// How to show what was found
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+        /// Print this service as Horust sees it: defaults filled in, variables replaced, secrets hidden
+        #[arg(long, value_name = "NAME", conflicts_with = "format")]
+        effective: Option<String>,
+        /// How long the container runtime waits before it kills
+        #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = config::parse_duration)]
+        stop_timeout: Duration,
     },
+    /// Print the JSON Schema of a kind of file, for editors
+    Schema {
+        /// A service file, one that completes others (a drop-in, _defaults.toml), or horust.toml
+        #[arg(value_enum, default_value_t)]
+        of: SchemaOf,
+    },
+}
+
+/// How findings are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// The kinds of file that have a schema.
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum SchemaOf {
+    #[default]
+    Service,
+    DropIn,
+    Settings,
 }
 
 /// What was asked for.
@@ -58,12 +96,9 @@ pub enum Invocation {
     /// Run one command.
     Command(CommandOptions),
     /// `horust check`.
-    Check {
-        /// What to check; the default directory if empty.
-        paths: Vec<PathBuf>,
-        /// `horust.toml`, if named.
-        config: Option<PathBuf>,
-    },
+    Check(CheckOptions),
+    /// `horust schema`.
+    Schema(FileKind),
     /// `--sample-service`.
     SampleService,
     /// Say this and end: help, version, or what is wrong with the arguments.
@@ -90,6 +125,23 @@ pub struct SuperviseOptions {
     pub unsuccessful_exit_finished_failed: bool,
     /// Start the valid services even if others are not.
     pub skip_invalid: bool,
+}
+
+/// What to check, and how to answer.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CheckOptions {
+    /// Where the services are; the default directory if empty.
+    pub paths: Vec<PathBuf>,
+    /// `horust.toml`, if named.
+    pub config: Option<PathBuf>,
+    /// Warnings have an exit code of their own.
+    pub strict: bool,
+    /// How to show what was found.
+    pub format: Format,
+    /// Print this service instead.
+    pub effective: Option<String>,
+    /// How long the container runtime waits before it kills.
+    pub stop_timeout: Duration,
 }
 
 /// One command, with the other flags it came with.
@@ -142,7 +194,12 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Invocation {
         skip_invalid: args.skip_invalid,
     };
     match args.verb {
-        Some(Verb::Check { paths, config_path }) => Invocation::Check { paths, config: config_path },
+        Some(Verb::Check { paths, config_path: config, strict, format, effective, stop_timeout }) => {
+            Invocation::Check(CheckOptions { paths, config, strict, format, effective, stop_timeout })
+        }
+        Some(Verb::Schema { of: SchemaOf::Service }) => Invocation::Schema(FileKind::Service),
+        Some(Verb::Schema { of: SchemaOf::DropIn }) => Invocation::Schema(FileKind::Part),
+        Some(Verb::Schema { of: SchemaOf::Settings }) => Invocation::Schema(FileKind::Settings),
         None if args.sample_service => Invocation::SampleService,
         None if args.command.is_empty() => Invocation::Supervise(options),
         None => command(args.command, options),

@@ -5,6 +5,8 @@
 pub enum ExitCode {
     /// All went well.
     Ok,
+    /// `check --strict` has found warnings, and no errors.
+    Warnings,
     /// The command line makes no sense: EX_USAGE of sysexits.h.
     Usage,
     /// Horust itself failed: EX_SOFTWARE.
@@ -22,6 +24,7 @@ impl ExitCode {
     pub fn number(self) -> u8 {
         match self {
             ExitCode::Ok => 0,
+            ExitCode::Warnings => 1,
             ExitCode::Usage => 64,
             ExitCode::Internal => 70,
             ExitCode::Configuration => 78,

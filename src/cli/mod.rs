@@ -6,5 +6,5 @@ pub mod check;
 mod exit_code;
 pub mod output;
 
-pub use args::{CommandOptions, Invocation, SuperviseOptions, parse};
+pub use args::{CheckOptions, CommandOptions, Format, Invocation, SuperviseOptions, parse};
 pub use exit_code::ExitCode;

@@ -3,6 +3,8 @@
 
 use super::diagnostic::Span;
 use super::schema::After;
+use super::shape::Shape;
+use super::table::Table;
 use super::values::{At, Cx, Read};
 use crate::model::Condition;
 use toml::de::DeValue;
@@ -22,8 +24,12 @@ pub struct Waits {
 #[derive(Clone, Debug, Default)]
 pub struct Afters(pub Vec<Waits>);
 
+/// A name, or a table.
+const ENTRY: Shape = Shape::Any(&[Shape::Text, Shape::Table(After::KEYS)]);
+
 impl Read for Afters {
     const TYPE: &'static str = "a name, a table such as { name = \"db\", condition = \"healthy\" }, or a list of these";
+    const SHAPE: Shape = Shape::Any(&[Shape::Text, Shape::Table(After::KEYS), Shape::List(0, &ENTRY)]);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         match value {
             DeValue::Array(items) => {
@@ -41,8 +47,7 @@ impl Read for Afters {
 fn entry(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Waits> {
     match value {
         DeValue::String(name) => {
-            let name = At { value: name.into_owned(), span };
-            Some(Waits { name, condition: Condition::Ready, required: true })
+            Some(Waits { name: cx.at(name.into_owned(), span), condition: Condition::Ready, required: true })
         }
         DeValue::Table(_) => {
             let before = cx.diagnostics.len();

@@ -1,10 +1,6 @@
-//! What is wrong with a configuration, where, and what to do about it; and how that is shown. It knows text and
-//! places, never what a key means, and it writes nowhere: the caller prints what `render` returns.
+//! What is wrong with a configuration, where, and what to do about it. It knows text and places, never what a key
+//! means; how findings are shown is `render`'s business.
 
-use annotate_snippets::{
-    AnnotationKind, Group, Level, Renderer, Snippet, normalize_untrusted_str, renderer::DecorStyle,
-};
-use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,10 +12,26 @@ pub struct Source {
     pub path: PathBuf,
     /// Its text, as parsed.
     pub text: String,
+    /// What it overrides, and what overrides it.
+    pub layer: Layer,
+}
+
+/// The files that make up a service, the weakest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Layer {
+    /// `horust.toml`, whose table `[defaults]` is for all services.
+    HorustToml,
+    /// `_defaults.toml`, for the services of its directory.
+    Defaults,
+    /// The service's file.
+    #[default]
+    Service,
+    /// A file of its drop-in directory, by their order.
+    DropIn(u32),
 }
 
 /// Bytes of a source, from `start` up to `end`. Files are bounded far below 4 GiB.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
     /// First byte.
     pub start: u32,
@@ -51,17 +63,24 @@ pub struct Place {
 }
 
 impl Place {
+    /// Whether it is in a file that is for other services too.
+    pub fn is_inherited(&self) -> bool {
+        self.source.layer < Layer::Service
+    }
+
     /// The line, from 1.
     pub fn line(&self) -> u32 {
         self.source.line(self.span)
     }
 
-    /// The column in characters, from 1.
-    pub fn column(&self) -> u32 {
-        let before = self.source.text.get(..self.span.start as usize).unwrap_or("");
-        let line = before.rfind('\n').map_or(before, |newline| before.get(newline..).unwrap_or(""));
-        let chars = line.trim_start_matches('\n').chars().count();
-        u32::try_from(chars).unwrap_or(u32::MAX).saturating_add(1)
+    /// The line and the column (in characters) of its first character, both from 1.
+    pub fn start(&self) -> (u32, u32) {
+        self.source.position(self.span.start)
+    }
+
+    /// The same of the character behind its last one.
+    pub fn end(&self) -> (u32, u32) {
+        self.source.position(self.span.end)
     }
 }
 
@@ -70,6 +89,15 @@ impl Source {
     pub fn line(&self, span: Span) -> u32 {
         let newlines = self.text.bytes().take(span.start as usize).filter(|b| *b == b'\n').count();
         u32::try_from(newlines).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
+    /// The line and the column (in characters) of a byte, both from 1.
+    fn position(&self, at: u32) -> (u32, u32) {
+        let before = self.text.get(..at as usize).unwrap_or(&self.text);
+        let line = before.rfind('\n').map_or(0, |newline| newline.saturating_add(1));
+        let chars = before.get(line..).unwrap_or("").chars().count();
+        let column = u32::try_from(chars).unwrap_or(u32::MAX).saturating_add(1);
+        (self.line(Span { start: at, end: at }), column)
     }
 
     /// The text of a span.
@@ -138,69 +166,8 @@ impl Diagnostic {
     }
 
     /// Adds another place.
-    pub fn note(mut self, source: &Arc<Source>, span: Span, label: impl Into<String>) -> Diagnostic {
-        self.notes.push((Place { source: source.clone(), span }, label.into()));
+    pub fn note(mut self, place: &Place, label: impl Into<String>) -> Diagnostic {
+        self.notes.push((place.clone(), label.into()));
         self
     }
-}
-
-/// All findings as a person reads them, with a count at the end. Empty if there are none.
-pub fn render(diagnostics: &[Diagnostic], colour: bool) -> String {
-    let renderer = if colour { Renderer::styled() } else { Renderer::plain() }.decor_style(DecorStyle::Ascii);
-    let mut page = String::new();
-    for diagnostic in diagnostics {
-        page.push_str(&renderer.render(&[group(diagnostic)]));
-        page.push_str("\n\n");
-    }
-    let count = |severity| diagnostics.iter().filter(|d| d.severity == severity).count();
-    let counts = [(count(Severity::Error), "error"), (count(Severity::Warning), "warning")];
-    let mut separator = "";
-    for (n, what) in counts.into_iter().filter(|(n, _)| *n > 0) {
-        let plural = if n == 1 { "" } else { "s" };
-        let _ = write!(page, "{separator}{n} {what}{plural}");
-        separator = ", ";
-    }
-    if !page.is_empty() {
-        page.push('\n');
-    }
-    page
-}
-
-fn group(diagnostic: &Diagnostic) -> Group<'_> {
-    let level = match diagnostic.severity {
-        Severity::Error => Level::ERROR,
-        Severity::Warning => Level::WARNING,
-    };
-    let title = level.primary_title(&diagnostic.message);
-    let mut group = match &diagnostic.place {
-        Some(place) => title.element(snippet(place, &diagnostic.label, AnnotationKind::Primary)),
-        None => Group::with_title(title),
-    };
-    for (place, label) in &diagnostic.notes {
-        let same_file = diagnostic.place.as_ref().is_some_and(|p| Arc::ptr_eq(&p.source, &place.source));
-        let kind = if same_file { AnnotationKind::Context } else { AnnotationKind::Primary };
-        group = group.element(snippet(place, label, kind));
-    }
-    if !diagnostic.help.is_empty() {
-        group = group.element(Level::HELP.message(normalize_untrusted_str(&diagnostic.help)));
-    }
-    group
-}
-
-/// The lines around a place, so that a large file is not handed to the renderer whole.
-fn snippet<'a>(
-    place: &'a Place,
-    label: &'a str,
-    kind: AnnotationKind,
-) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
-    let text = place.source.text.as_str();
-    let Range { start, end } = place.span.range();
-    let first = text.get(..start).and_then(|t| t.rfind('\n')).map_or(0, |newline| newline.saturating_add(1));
-    let last = text.get(end..).and_then(|t| t.find('\n')).map_or(text.len(), |n| end.saturating_add(n));
-    let span = start.saturating_sub(first)..end.saturating_sub(first);
-    let annotation = kind.span(span).label((!label.is_empty()).then_some(label));
-    Snippet::source(text.get(first..last).unwrap_or(""))
-        .path(place.source.path.to_string_lossy())
-        .line_start(place.line() as usize)
-        .annotation(annotation)
 }

@@ -2,7 +2,7 @@
 //! It never drops a service by itself: it says which ones are unusable and why.
 
 use super::after::Waits;
-use super::diagnostic::{Diagnostic, Span};
+use super::diagnostic::{Diagnostic, Place};
 use super::lower::Draft;
 use super::values::{At, closest};
 use crate::model::{Condition, Need, RestartStrategy, ServiceId};
@@ -12,12 +12,11 @@ use std::collections::{HashMap, HashSet};
 pub type Unusable = Vec<Option<String>>;
 
 /// One wait of a service for another one.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Edge {
     to: usize,
-    /// The file that says so (an index into the drafts), and where.
-    by: usize,
-    span: Span,
+    /// Where that is said.
+    place: Place,
     why: Why,
     condition: Condition,
     required: bool,
@@ -46,8 +45,7 @@ impl Why {
 /// Resolves all references of all drafts. `invalid` are the names of services whose files can't be understood:
 /// what refers to them is unusable too, but that is no further error.
 pub fn link(drafts: &mut [Draft], invalid: &HashSet<String>, diagnostics: &mut Vec<Diagnostic>) -> Unusable {
-    let broken = |draft: &Draft| draft.broken.then(|| "its file has errors".to_owned());
-    let mut unusable: Unusable = drafts.iter().map(broken).collect();
+    let mut unusable: Unusable = drafts.iter().map(|draft| draft.broken.clone()).collect();
     let ids = index(drafts, &mut unusable, diagnostics);
     let mut start: Vec<Vec<Edge>> = Vec::with_capacity(drafts.len());
     let mut stop: Vec<Vec<Edge>> = vec![Vec::new(); drafts.len()];
@@ -68,7 +66,7 @@ pub fn link(drafts: &mut [Draft], invalid: &HashSet<String>, diagnostics: &mut V
         for edge in &after {
             // Who starts first stops last.
             if let Some(edges) = stop.get_mut(edge.to) {
-                edges.push(Edge { to: from, why: Why::StartsFirst, ..*edge });
+                edges.push(Edge { to: from, why: Why::StartsFirst, ..edge.clone() });
             }
         }
         if let Some(edges) = stop.get_mut(from) {
@@ -107,9 +105,9 @@ fn index(drafts: &[Draft], unusable: &mut Unusable, diagnostics: &mut Vec<Diagno
             first.source.path.display(),
             draft.source.path.display()
         );
-        let diagnostic = Diagnostic::error(message).at(&draft.source, draft.name_span).label("the second");
-        diagnostics
-            .push(diagnostic.note(&first.source, first.name_span, "the first").help("give one a `name` of its own"));
+        let (one, other) = (&first.name_place, &draft.name_place);
+        let diagnostic = Diagnostic::error(message).at(&other.source, other.span).label("and here again");
+        diagnostics.push(diagnostic.note(one, "first defined here").help("give one a `name` of its own"));
         if let Some(why) = unusable.get_mut(id) {
             *why = Some(format!("its name is taken by `{}`", first.source.path.display()));
         }
@@ -152,23 +150,26 @@ impl Resolver<'_> {
     ) -> Vec<Edge> {
         let mut edges: Vec<Edge> = Vec::new();
         let Some(draft) = self.drafts.get(self.from) else { return edges };
-        for Reference { name: At { value: name, span }, condition, required } in pick(draft) {
+        for Reference { name: at, condition, required } in pick(draft) {
+            let name = &at.value;
             let short = name.strip_suffix(".toml").unwrap_or(name);
             let unfit = match self.ids.get(name).or_else(|| self.ids.get(short)) {
+                // A default for all services that names one of them is not meant for that one.
+                Some(to) if *to == self.from && at.place.is_inherited() => None,
                 Some(to) if *to == self.from => {
                     let message = format!("`{}` names itself in `{}`", draft.spec.name, why.key());
-                    diagnostics.push(Diagnostic::error(message).at(&draft.source, *span));
+                    diagnostics.push(at.error(message).help("leave it out"));
                     Some("it refers to itself".to_owned())
                 }
                 Some(to) => {
-                    let edge = Edge { to: *to, by: self.from, span: *span, why, condition, required };
+                    let edge = Edge { to: *to, place: at.place.clone(), why, condition, required };
                     match edges.iter().find(|edge| edge.to == *to) {
                         None => {
                             edges.push(edge);
                             None
                         }
                         Some(first) if (first.condition, first.required) != (condition, required) => {
-                            diagnostics.push(contradiction(draft, name, first.span, *span));
+                            diagnostics.push(contradiction(draft, at, &first.place));
                             Some(format!("it waits for `{short}` twice, and not for the same"))
                         }
                         Some(_) => None,
@@ -178,11 +179,11 @@ impl Resolver<'_> {
                     && matches!(why, Why::StartAfter))
                 .then(|| format!("it starts after `{short}`, which is left out")),
                 None if !required => {
-                    diagnostics.extend(self.perhaps(short, draft, *span));
+                    diagnostics.extend(self.perhaps(short, draft, at));
                     None
                 }
                 None => {
-                    diagnostics.push(self.stranger(short, draft, *span));
+                    diagnostics.push(self.stranger(short, draft, at));
                     Some(format!("it refers to `{short}`, which does not exist"))
                 }
             };
@@ -193,51 +194,55 @@ impl Resolver<'_> {
         edges
     }
 
-    fn stranger(&self, name: &str, draft: &Draft, span: Span) -> Diagnostic {
-        let diagnostic = Diagnostic::error(format!("there is no service `{name}`")).at(&draft.source, span);
-        match self.closest(name, draft) {
+    fn stranger(&self, name: &str, draft: &Draft, at: &At<String>) -> Diagnostic {
+        let diagnostic = at.error(format!("there is no service `{name}`"));
+        let others = self.others(draft);
+        match closest(name, others.iter().copied()) {
             Some(close) => diagnostic.help(format!("did you mean `{close}`?")),
-            None => diagnostic,
+            None if others.is_empty() => diagnostic.help("there is no other service"),
+            None => {
+                let more = if others.len() > 8 { ", ..." } else { "" };
+                let names: Vec<String> = others.iter().take(8).map(|name| format!("`{name}`")).collect();
+                diagnostic.help(format!("the others are {}{more}", names.join(", ")))
+            }
         }
     }
 
-    /// A service that need not exist, but has a name that looks mistyped.
-    fn perhaps(&self, name: &str, draft: &Draft, span: Span) -> Option<Diagnostic> {
-        let close = self.closest(name, draft)?;
-        let warning = Diagnostic::warning(format!("there is no service `{name}`, so nothing waits for it"));
-        Some(warning.at(&draft.source, span).help(format!("did you mean `{close}`?")))
+    /// All other services. Of two that are as close, always the same one is proposed.
+    fn others(&self, draft: &Draft) -> Vec<&str> {
+        let mut others: Vec<&str> = self.ids.keys().map(String::as_str).filter(|n| *n != draft.spec.name).collect();
+        others.sort_unstable();
+        others
     }
 
-    fn closest(&self, name: &str, draft: &Draft) -> Option<&str> {
-        let mut others: Vec<&str> = self.ids.keys().map(String::as_str).filter(|n| *n != draft.spec.name).collect();
-        // Of two that are as close, always the same one is proposed.
-        others.sort_unstable();
-        closest(name, others.into_iter())
+    /// A service that need not exist, but has a name that looks mistyped.
+    fn perhaps(&self, name: &str, draft: &Draft, at: &At<String>) -> Option<Diagnostic> {
+        let close = closest(name, self.others(draft).into_iter())?;
+        let warning = at.warning(format!("there is no service `{name}`, so nothing waits for it"));
+        Some(warning.help(format!("did you mean `{close}`?")))
     }
 }
 
-fn contradiction(draft: &Draft, name: &str, first: Span, second: Span) -> Diagnostic {
-    let message = format!("`{}` waits for `{name}` twice, and not for the same", draft.spec.name);
-    let error = Diagnostic::error(message).at(&draft.source, second).label("again here");
-    error.note(&draft.source, first, "first here").help("keep one of them")
+fn contradiction(draft: &Draft, second: &At<String>, first: &Place) -> Diagnostic {
+    let message = format!("`{}` waits for `{}` twice, and not for the same", draft.spec.name, second.value);
+    second.error(message).label("again here").note(first, "first here").help("keep one of them")
 }
 
 /// Says where a service waits for what comes by hand only, or never.
 fn doubt(drafts: &[Draft], from: usize, edge: &Edge, unusable: &mut Unusable, diagnostics: &mut Vec<Diagnostic>) {
     let (Some(draft), Some(target)) = (drafts.get(from), drafts.get(edge.to)) else { return };
     let (name, spec) = (&draft.spec.name, &target.spec);
-    if target.broken {
+    if target.broken.is_some() {
         return;
     }
+    let Place { source, span } = &edge.place;
     if edge.required && !spec.autostart && draft.spec.autostart {
-        let warning = Diagnostic::warning(format!("`{}` is not started with Horust", spec.name));
-        let warning = warning.at(&draft.source, edge.span);
+        let warning = Diagnostic::warning(format!("`{}` is not started with Horust", spec.name)).at(source, *span);
         diagnostics.push(warning.label(format!("`{name}` waits until it is started by hand")));
     }
     if edge.condition == Condition::Healthy && spec.health.is_none() {
-        let error = Diagnostic::error(format!("nothing tells whether `{}` is healthy", spec.name));
-        let help = "add a check below [healthiness] of that service, or wait until it is `ready`";
-        diagnostics.push(error.at(&draft.source, edge.span).help(help));
+        let error = Diagnostic::error(format!("nothing tells whether `{}` is healthy", spec.name)).at(source, *span);
+        diagnostics.push(error.help("add a check below [healthiness] of that service, or wait until it is `ready`"));
         if let Some(slot @ None) = unusable.get_mut(from) {
             *slot = Some(format!("it waits for `{}` to be healthy, which nothing tells", spec.name));
         }
@@ -253,7 +258,7 @@ fn doubt(drafts: &[Draft], from: usize, edge: &Edge, unusable: &mut Unusable, di
     };
     if !comes {
         let warning = Diagnostic::warning(format!("`{}` is restarted each time, so it is never over", spec.name));
-        let warning = warning.at(&draft.source, edge.span);
+        let warning = warning.at(source, *span);
         diagnostics.push(warning.label(format!("`{name}` waits for `{}`", edge.condition)));
     }
 }
@@ -315,7 +320,7 @@ fn walk(graph: &[Vec<Edge>], gone: &[bool], from: usize) -> Vec<Edge> {
         }
         let remains = |edge: &&Edge| gone.get(edge.to) == Some(&false);
         match graph.get(at).and_then(|edges| edges.iter().find(remains)) {
-            Some(edge) => path.push(*edge),
+            Some(edge) => path.push(edge.clone()),
             None => return path,
         }
         at = path.last().map_or(at, |edge| edge.to);
@@ -337,13 +342,13 @@ fn report(drafts: &[Draft], cycle: &[Edge], verb: &str) -> Diagnostic {
             Why::StartsFirst => format!("`{one}` stops after `{other}`, because it starts before it"),
             Why::ShutdownAfter | Why::DieIfFailed => format!("`{one}` stops after `{other}`"),
         };
-        let Some(source) = drafts.get(edge.by).map(|draft| &draft.source) else { continue };
         diagnostic = match diagnostic.place {
-            None => diagnostic.at(source, edge.span).label(label),
-            Some(_) => diagnostic.note(source, edge.span, label),
+            None => diagnostic.at(&edge.place.source, edge.place.span).label(label),
+            Some(_) => diagnostic.note(&edge.place, label),
         };
         from = edge.to;
     }
+    diagnostic.help = "leave out one of these".to_owned();
     diagnostic.message = format!("a cycle: these services wait for each other to {verb}: {path}");
     diagnostic
 }

@@ -1,16 +1,15 @@
 //! From the keys of readiness, health and watchdog to what is asked of a service. What contradicts itself is said here.
 
-use super::diagnostic::Span;
+use super::diagnostic::{Diagnostic, Place};
 use super::kinds::ReadyWhen;
+use super::lower::stronger;
 use super::probes::{Address, Endpoint, SocketPath};
 use super::schema;
 use super::values::{At, Cx};
 use crate::model::{Command, Health, Kind, OnUnhealthy, Probe, Readiness, Rounds, Signs};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// The standard streams come before it, and no program has it so high that a low RLIMIT_NOFILE would forbid it.
-const NOTIFY_FDS: std::ops::RangeInclusive<u32> = 3..=255;
 
 /// What a service is asked.
 pub struct Watching {
@@ -43,67 +42,68 @@ pub fn lower(tables: Tables, cx: &mut Cx<'_>) -> Watching {
     let health = tables.healthiness.and_then(|at| health(at, cx)).map(Box::new);
     let start_timeout = tables.readiness.as_ref().and_then(|at| at.value.start_timeout.clone());
     if let Some(at) = start_timeout.as_ref().filter(|at| at.value.is_zero()) {
-        cx.push(cx.error(at.span, "with a `start-timeout` of zero it can never be ready"));
+        cx.push(at.error("with a `start-timeout` of zero it can never be ready"));
     }
-    let span = tables.readiness.as_ref().map(|at| at.span);
-    let signs = tables.readiness.and_then(|at| signs(at.value, cx));
-    if let (Some(_), Some(span), Kind::Oneshot) = (&signs, span, tables.kind) {
-        let error = cx.error(span, "a oneshot is ready once it has exited successfully, and by nothing else");
-        cx.push(error.help("keep nothing but `start-timeout` in [readiness], or remove the `kind`"));
-    }
-    if let (Some(table), Some(when)) = (span.filter(|_| signs.is_some()), &tables.ready_when) {
-        let error = cx.error(when.span, "what makes it ready is said twice");
-        cx.push(error.note(cx.source, table, "by this table").help("keep [readiness]"));
-    }
-    let readiness = match signs {
-        Some(signs) => Readiness::Signs(Box::new(signs)),
-        None => ready_when(tables.ready_when, health.as_deref(), cx),
-    };
+    let signs = tables.readiness.and_then(|at| {
+        let place = at.place.clone();
+        signs(at.value, cx).map(|value| At { value, place })
+    });
+    let readiness = readiness(signs, tables.ready_when, tables.kind, health.as_deref(), cx);
     let watchdog = tables.watchdog.and_then(|at| watchdog(at.value, cx));
     Watching { readiness, start_timeout: start_timeout.map(|at| at.value), health, watchdog }
 }
 
-fn ready_when(when: Option<At<ReadyWhen>>, health: Option<&Health>, cx: &mut Cx<'_>) -> Readiness {
-    match when {
-        Some(At { value: ReadyWhen::Probe(probe), .. }) => {
+fn readiness(
+    mut signs: Option<At<Signs>>,
+    mut when: Option<At<ReadyWhen>>,
+    kind: Kind,
+    health: Option<&Health>,
+    cx: &mut Cx<'_>,
+) -> Readiness {
+    if kind == Kind::Oneshot {
+        // What several services inherit is not meant for the oneshots among them.
+        signs = signs.filter(|at| !at.place.is_inherited());
+        if let Some(at) = &signs {
+            let error = at.error("a oneshot is ready once it has exited successfully, and by nothing else");
+            cx.push(error.help("keep nothing but `start-timeout` in [readiness], or remove the `kind`"));
+        }
+    }
+    stronger(&mut signs, &mut when);
+    if let (Some(table), Some(when)) = (&signs, &when) {
+        let error = when.error("what makes it ready is said twice");
+        cx.push(error.note(&table.place, "by this table").help("keep [readiness]"));
+    }
+    match (signs, when) {
+        (Some(signs), _) => Readiness::Signs(Box::new(signs.value)),
+        (None, Some(At { value: ReadyWhen::Probe(probe), .. })) => {
             let rounds = health.map(|health| health.rounds.clone()).unwrap_or_default();
             let rounds = Some(Rounds { probes: vec![probe], ..rounds });
             Readiness::Signs(Box::new(Signs { rounds, ..Signs::default() }))
         }
-        Some(At { span, .. }) if health.is_none() && !cx.has_errors() => {
-            let warning = cx.warning(span, "there is no health check to be ready by");
+        (None, Some(at)) if health.is_none() && !at.place.is_inherited() && !cx.has_errors() => {
+            let warning = at.warning("there is no health check to be ready by");
             cx.push(warning.help("add one below [healthiness]; until then the service is ready once it was started"));
             Readiness::Exec
         }
-        Some(_) | None if health.is_some() => Readiness::Health,
-        _ => Readiness::Exec,
+        (None, _) if health.is_some() => Readiness::Health,
+        (None, _) => Readiness::Exec,
     }
 }
 
 fn signs(table: schema::Readiness, cx: &mut Cx<'_>) -> Option<Signs> {
-    let notify = table.notify.is_some_and(|at| at.value);
-    let notify_fd = table.notify_fd.and_then(|at| {
-        if !NOTIFY_FDS.contains(&at.value) {
-            let (first, last) = NOTIFY_FDS.into_inner();
-            cx.push(cx.error(at.span, format!("`notify-fd` must be between {first} and {last}")));
-        }
-        i32::try_from(at.value).ok()
-    });
-    let rounds = rounds(
-        Asked {
-            probes: probes(table.http_endpoint, table.tcp, table.unix_socket, table.file_path, table.command),
-            interval: table.interval,
-            timeout: table.timeout,
-            initial_delay: table.initial_delay,
-            success_threshold: table.success_threshold,
-        },
-        cx,
-    );
-    let rounds = match rounds {
+    let asked = Asked {
+        probes: probes(table.http_endpoint, table.tcp, table.unix_socket, table.file_path, table.command),
+        interval: table.interval,
+        timeout: table.timeout,
+        initial_delay: table.initial_delay,
+        success_threshold: table.success_threshold,
+    };
+    let rounds = match rounds(asked, cx) {
         Ok(rounds) => Some(rounds),
         Err(idle) => {
-            if let Some(at) = idle.filter(|_| !cx.has_errors()) {
-                let warning = cx.warning(at, "[readiness] holds no check that this could be about");
+            if let Some(place) = idle.filter(|place| !place.is_inherited() && !cx.has_errors()) {
+                let warning = Diagnostic::warning("[readiness] holds no check that this could be about");
+                let warning = warning.at(&place.source, place.span);
                 cx.push(warning.help("how long it may take to be ready is `start-timeout`"));
             }
             None
@@ -112,13 +112,15 @@ fn signs(table: schema::Readiness, cx: &mut Cx<'_>) -> Option<Signs> {
     if let (Some(rounds), Some(limit)) = (&rounds, &table.start_timeout)
         && rounds.initial_delay >= limit.value
     {
-        cx.push(cx.error(limit.span, "`start-timeout` passes before the first check: `initial-delay` is as long"));
+        cx.push(limit.error("`start-timeout` passes before the first check: `initial-delay` is as long"));
     }
+    let notify = table.notify.is_some_and(|at| at.value);
+    let notify_fd = table.notify_fd.map(|at| at.value.0);
     let signs = Signs { rounds, notify, notify_fd, log_line: None };
     (signs != Signs::default()).then_some(signs)
 }
 
-fn health(At { value: table, span }: At<schema::Healthiness>, cx: &mut Cx<'_>) -> Option<Health> {
+fn health(At { value: table, place }: At<schema::Healthiness>, cx: &mut Cx<'_>) -> Option<Health> {
     let asked = Asked {
         probes: probes(table.http_endpoint, table.tcp, table.unix_socket, table.file_path, table.command),
         interval: table.interval,
@@ -134,8 +136,9 @@ fn health(At { value: table, span }: At<schema::Healthiness>, cx: &mut Cx<'_>) -
         }),
         Err(idle) => {
             let idle = idle.is_some() || table.failure_threshold.is_some() || table.on_unhealthy.is_some();
-            if idle && !cx.has_errors() {
-                let warning = cx.warning(span, "[healthiness] holds no check, so nothing is watched");
+            if idle && !place.is_inherited() && !cx.has_errors() {
+                let warning = Diagnostic::warning("[healthiness] holds no check, so nothing is watched");
+                let warning = warning.at(&place.source, place.span);
                 cx.push(warning.help("add `http-endpoint`, `tcp`, `unix-socket`, `file-path` or `command`"));
             }
             None
@@ -146,7 +149,7 @@ fn health(At { value: table, span }: At<schema::Healthiness>, cx: &mut Cx<'_>) -
 fn watchdog(table: schema::Watchdog, cx: &mut Cx<'_>) -> Option<Duration> {
     let timeout = table.timeout?;
     if timeout.value.is_zero() {
-        cx.push(cx.error(timeout.span, "a watchdog with a `timeout` of zero is always too late"));
+        cx.push(timeout.error("a watchdog with a `timeout` of zero is always too late"));
     }
     Some(timeout.value)
 }
@@ -173,24 +176,21 @@ struct Asked {
     interval: Option<At<Duration>>,
     timeout: Option<At<Duration>>,
     initial_delay: Option<At<Duration>>,
-    success_threshold: Option<At<u32>>,
+    success_threshold: Option<At<NonZeroU32>>,
 }
 
 /// The rounds; if there is nothing to ask, the place of a key that is about nothing.
-fn rounds(asked: Asked, cx: &mut Cx<'_>) -> Result<Rounds, Option<Span>> {
+fn rounds(asked: Asked, cx: &mut Cx<'_>) -> Result<Rounds, Option<Place>> {
     let Asked { probes, interval, timeout, initial_delay, success_threshold } = asked;
-    if let Some(at) = success_threshold.as_ref().filter(|at| at.value == 0) {
-        cx.push(cx.error(at.span, "`success-threshold` must be 1 or more"));
-    }
     if let Some(at) = timeout.as_ref().filter(|at| at.value.is_zero()) {
-        cx.push(cx.error(at.span, "with a `timeout` of zero no check can pass"));
+        cx.push(at.error("with a `timeout` of zero no check can pass"));
     }
     if let Some(at) = interval.as_ref().filter(|at| at.value.is_zero()) {
-        cx.push(cx.error(at.span, "with an `interval` of zero the checks would never rest"));
+        cx.push(at.error("with an `interval` of zero the checks would never rest"));
     }
     if probes.is_empty() {
-        let durations = [&timeout, &interval, &initial_delay].map(|key| key.as_ref().map(|at| at.span));
-        return Err(durations.into_iter().flatten().next().or(success_threshold.map(|at| at.span)));
+        let durations = [timeout, interval, initial_delay].map(|key| key.map(|at| at.place));
+        return Err(durations.into_iter().flatten().next().or(success_threshold.map(|at| at.place)));
     }
     let rounds = Rounds::default();
     Ok(Rounds {
@@ -198,6 +198,6 @@ fn rounds(asked: Asked, cx: &mut Cx<'_>) -> Result<Rounds, Option<Span>> {
         interval: interval.map_or(rounds.interval, |at| at.value),
         timeout: timeout.map_or(rounds.timeout, |at| at.value),
         initial_delay: initial_delay.map_or(rounds.initial_delay, |at| at.value),
-        success_threshold: success_threshold.map_or(rounds.success_threshold, |at| at.value),
+        success_threshold: success_threshold.map_or(rounds.success_threshold, |at| at.value.get()),
     })
 }

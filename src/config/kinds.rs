@@ -2,13 +2,15 @@
 //! sees one value and never another key.
 
 use super::diagnostic::Span;
-use super::values::{Cx, Names, Read, closest};
+use super::shape::Shape;
+use super::values::{Cx, Names, Read, closest, integer};
 use crate::model::{Command, IdOrName, Output, Probe, Signal};
 use std::path::PathBuf;
 use toml::de::DeValue;
 
 impl Read for Command {
     const TYPE: &'static str = "a string or an array of strings";
+    const SHAPE: Shape = Shape::Any(&[Shape::Pattern(r"[\s\S]*\S[\s\S]*"), Shape::List(1, &Shape::Text)]);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let words = match value {
             DeValue::String(text) => split_command(&text),
@@ -24,7 +26,8 @@ impl Read for Command {
                 // Scripts around Horust 0.1 look for these words.
                 let written = cx.source.slice(span);
                 let message = format!("Failed spawning the process: Invalid command: {written}: {why}");
-                cx.push(cx.error(span, message));
+                let help = if why == BLANK && written.contains('$') { "its variables may be empty" } else { "" };
+                cx.push(cx.error(span, message).help(help));
                 None
             }
         }
@@ -44,6 +47,7 @@ pub fn split_command(text: &str) -> Result<Vec<String>, &'static str> {
 
 impl Read for Output {
     const TYPE: &'static str = "\"STDOUT\", \"STDERR\", \"NULL\" or a path";
+    const SHAPE: Shape = Shape::FILLED;
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let path = match value.as_str() {
             Some("STDOUT") => return Some(Output::Stdout),
@@ -61,28 +65,27 @@ impl Read for Output {
 }
 
 impl Read for IdOrName {
-    const TYPE: &'static str = "a user's name or id";
+    const TYPE: &'static str = "a name or an id";
+    const SHAPE: Shape = Shape::Any(&[Shape::Integer(0, u32::MAX as i64 - 1), Shape::FILLED]);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
-        let text = match &value {
-            DeValue::String(text) => text.as_ref(),
-            DeValue::Integer(_) => return u32::read(value, span, cx).map(IdOrName::Id),
+        let id = match &value {
+            DeValue::Integer(_) => integer(&value).and_then(|n| n.try_into().ok()),
+            DeValue::String(text) if text.is_empty() => return cx.invalid(span, "a name can't be empty"),
+            DeValue::String(text) if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok(),
+            DeValue::String(text) => return Some(IdOrName::Name(text.to_string())),
             other => return cx.refuse(other, span),
         };
-        if text.is_empty() {
-            return cx.invalid(span, "a user's name can't be empty");
-        }
-        if !text.bytes().all(|b| b.is_ascii_digit()) {
-            return Some(IdOrName::Name(text.to_owned()));
-        }
-        match text.parse() {
-            Ok(id) => Some(IdOrName::Id(id)),
-            Err(_) => cx.invalid(span, format_args!("an id must be between 0 and {}", u32::MAX)),
+        // The last number means "no change" to setresuid(2): such a service would keep Horust's rights.
+        match id.filter(|id| *id != u32::MAX) {
+            Some(id) => Some(IdOrName::Id(id)),
+            None => cx.invalid(span, format_args!("an id must be between 0 and {}", u32::MAX - 1)),
         }
     }
 }
 
 impl Read for Signal {
     const TYPE: &'static str = "a signal's name or number";
+    const SHAPE: Shape = Shape::Any(&[Shape::Integer(1, 64), Shape::Computed(signal_pattern)]);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         match &value {
             DeValue::String(text) => signal(text, span, cx),
@@ -90,6 +93,32 @@ impl Read for Signal {
             other => cx.refuse(other, span),
         }
     }
+}
+
+/// An expression for one of these words in any case.
+pub fn in_any_case<'n>(words: impl IntoIterator<Item = &'n &'n str>) -> String {
+    let letter = |c: char| match c.is_ascii_alphabetic() {
+        true => format!("[{}{}]", c.to_ascii_uppercase(), c.to_ascii_lowercase()),
+        false => c.to_string(),
+    };
+    let words: Vec<String> = words.into_iter().map(|word| word.chars().map(letter).collect()).collect();
+    words.join("|")
+}
+
+/// A name in any case, with or without `SIG`, or a number.
+fn signal_pattern() -> String {
+    let names = in_any_case(Signal::names().iter().chain(&["IOT", "CLD", "POLL"]));
+    let realtime = r"[Rr][Tt]([Mm][Ii][Nn](\+[0-9]+)?|[Mm][Aa][Xx](-[0-9]+)?)";
+    format!(r"\s*(([Ss][Ii][Gg])?({}|{realtime})|\+?0*([1-9]|[1-5][0-9]|6[0-4]))\s*", names)
+}
+
+fn target_pattern() -> String {
+    format!(r"\s*0\s*|{}", signal_pattern())
+}
+
+fn rewrite_pattern() -> String {
+    let pair = format!("{}:({})", signal_pattern(), target_pattern());
+    format!(r"\s*|[\s,]*{pair}(,[\s,]*{pair})*[\s,]*")
 }
 
 fn signal(text: &str, span: Span, cx: &mut Cx<'_>) -> Option<Signal> {
@@ -108,12 +137,22 @@ fn signal(text: &str, span: Span, cx: &mut Cx<'_>) -> Option<Signal> {
 
 /// Pairs of a signal received and the one sent instead; `None` drops it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rewrite(pub Vec<(Signal, Option<Signal>)>);
+pub struct Rewrite {
+    /// The pairs.
+    pub pairs: Vec<(Signal, Option<Signal>)>,
+    /// Written as a table, so that pairs of a weaker file stay beside these.
+    is_table: bool,
+}
 
 impl Read for Rewrite {
     const TYPE: &'static str = "pairs such as \"15:3,5:10\" or { TERM = \"QUIT\" }";
+    const SHAPE: Shape = Shape::Any(&[
+        Shape::Computed(rewrite_pattern),
+        Shape::Open(&[], "[A-Za-z0-9 +-]+", &Shape::Any(&[Shape::Integer(0, 64), Shape::Computed(target_pattern)])),
+    ]);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let mut pairs: Vec<(String, String, Span)> = Vec::new();
+        let is_table = value.is_table();
         match value {
             DeValue::String(text) => {
                 for pair in text.split(',').filter(|pair| !pair.trim().is_empty()) {
@@ -145,7 +184,24 @@ impl Read for Rewrite {
             }
             rewrite.push((from, to));
         }
-        Some(Rewrite(rewrite))
+        Some(Rewrite { pairs: rewrite, is_table })
+    }
+    fn fill(&mut self, weaker: &Self) {
+        let taken = |from: Signal| self.pairs.iter().any(|own| own.0 == from);
+        let added: Vec<_> = weaker.pairs.iter().copied().filter(|(from, _)| self.is_table && !taken(*from)).collect();
+        self.pairs.extend(added);
+    }
+}
+
+/// A service's name. Whether it is allowed is told in `lower`, where names that come from files are looked at too.
+#[derive(Clone, Debug)]
+pub struct ServiceName(pub String);
+
+impl Read for ServiceName {
+    const TYPE: &'static str = String::TYPE;
+    const SHAPE: Shape = Shape::Pattern("[A-Za-z0-9._@-]+");
+    fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
+        String::read(value, span, cx).map(ServiceName)
     }
 }
 
@@ -160,6 +216,7 @@ pub enum ReadyWhen {
 
 impl Read for ReadyWhen {
     const TYPE: &'static str = "\"health\", a command, or the path of a file";
+    const SHAPE: Shape = Command::SHAPE;
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         match value.as_str() {
             Some("health") => Some(ReadyWhen::Health),
@@ -179,6 +236,7 @@ pub struct WebServer(pub bool);
 
 impl Read for WebServer {
     const TYPE: &'static str = "true, false or an address such as \"127.0.0.1:8080\"";
+    const SHAPE: Shape = Shape::Any(&[Shape::Bool, Shape::Pattern(r"\S+:[0-9]+")]);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         match &value {
             DeValue::Boolean(on) => Some(WebServer(*on)),

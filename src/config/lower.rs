@@ -2,14 +2,15 @@
 //! References to other services stay names here; `graph` resolves them.
 
 use super::after::Waits;
-use super::diagnostic::{Source, Span};
+use super::diagnostic::{Place, Source, Span};
 use super::health::{self, Watching};
-use super::kinds::ReadyWhen;
+use super::kinds::{ReadyWhen, ServiceName};
+use super::process;
 use super::schema::{self, Main};
 use super::values::{At, Codes, Cx, Names};
 use crate::model::{
-    Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Kind, Origin, Output, Process, Restart,
-    RestartStrategy, ServiceSpec, Signal, Termination,
+    Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Kind, Origin, Output, Restart, RestartStrategy,
+    ServiceSpec, Signal, Termination,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,12 +21,14 @@ use std::time::Duration;
 pub struct Draft {
     /// Its file.
     pub source: Arc<Source>,
-    /// There are errors in its file: it takes part in finding further ones, and in nothing else.
-    pub broken: bool,
+    /// Why it can't be used, if there are errors in its files: it takes part in finding further ones, and in nothing else.
+    pub broken: Option<String>,
     /// All but its references.
     pub spec: ServiceSpec,
+    /// Its keys as they were written, if somebody wants to look at them.
+    pub written: Option<Box<Main>>,
     /// Where its name is written; the start of the file if it isn't.
-    pub name_span: Span,
+    pub name_place: Place,
     /// `start-after`.
     pub start_after: Vec<Waits>,
     /// `shutdown-after`.
@@ -41,25 +44,25 @@ pub fn stem(source: &Source) -> String {
 }
 
 /// Lowers one file. What is wrong is in `cx`; without a command, whose absence is an error, the service has none.
-pub fn lower(main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
-    let (name, name_span) = name(main.name, cx);
+pub fn lower(mut main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
+    let process = process::lower(&mut main, cx);
+    let At { value: name, place: name_place } = name(main.name, cx);
     let environment = main.environment.map(|at| environment(at, cx)).unwrap_or_default();
-    let (restart, ready_when) = restart(main.restart.map(|at| at.value).unwrap_or_default(), cx);
+    let (restart, ready_when) = restart(main.restart.map(|at| at.value).unwrap_or_default());
     let tables = health::Tables {
         healthiness: main.healthiness,
         readiness: main.readiness,
         ready_when,
         watchdog: main.watchdog,
-        kind: or(main.kind.clone(), Kind::Daemon),
+        kind: main.kind.as_ref().map_or(Kind::Daemon, |at| at.value),
     };
     let Watching { readiness, start_timeout, health, watchdog } = health::lower(tables, cx);
     let failure = failure(main.failure.map(|at| at.value).unwrap_or_default(), cx);
     let termination = main.termination.map(|at| at.value).unwrap_or_default();
-    let line = main.command.as_ref().map_or(1, |at| cx.source.line(at.span));
-    let process = Process { user: main.user.map(|at| at.value) };
+    let origin = main.command.as_ref().map_or_else(|| cx.place(Span::default()), |at| at.place.clone());
     let spec = ServiceSpec {
         name,
-        origin: Origin { file: cx.source.path.clone(), line },
+        origin: Origin { file: origin.source.path.clone(), line: origin.line() },
         command: or(main.command, crate::model::Command(Vec::new())),
         kind: or(main.kind, Kind::Daemon),
         autostart: or(main.autostart, true),
@@ -69,8 +72,8 @@ pub fn lower(main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
         shutdown_after: Vec::new(),
         stdout: or(main.stdout, Output::Stdout),
         stderr: or(main.stderr, Output::Stderr),
-        process: (process != Process::default()).then(|| Box::new(process)),
-        signal_rewrite: main.signal_rewrite.map(|at| at.value.0).unwrap_or_default(),
+        process,
+        signal_rewrite: main.signal_rewrite.map(|at| at.value.pairs).unwrap_or_default(),
         required: or(main.required, false),
         restart,
         readiness,
@@ -86,10 +89,11 @@ pub fn lower(main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
         },
     };
     Draft {
-        broken: false,
+        broken: None,
+        written: None,
         source: cx.source.clone(),
         spec,
-        name_span,
+        name_place,
         start_after: main.start_after.map(|at| at.value.0).unwrap_or_default(),
         shutdown_after: names(main.shutdown_after),
         die_if_failed: names(termination.die_if_failed),
@@ -104,12 +108,27 @@ fn names(field: Option<At<Names>>) -> Vec<At<String>> {
     field.map(|at| at.value.0).unwrap_or_default()
 }
 
-fn name(field: Option<At<String>>, cx: &mut Cx<'_>) -> (String, Span) {
+/// Of two keys that exclude each other, the one in the file that overrides the other one's. What remains of both is a
+/// mistake within one file.
+pub(super) fn stronger<A, B>(one: &mut Option<At<A>>, other: &mut Option<At<B>>) {
+    let layer = |place: &Place| place.source.layer;
+    match (&one, &other) {
+        (Some(a), Some(b)) if layer(&a.place) < layer(&b.place) => *one = None,
+        (Some(a), Some(b)) if layer(&a.place) > layer(&b.place) => *other = None,
+        _ => {}
+    }
+}
+
+fn name(field: Option<At<ServiceName>>, cx: &mut Cx<'_>) -> At<String> {
     let written = field.is_some();
-    let At { value: name, span } = field.unwrap_or_else(|| At { value: stem(cx.source), span: Span::default() });
+    let at = match field {
+        Some(At { value: ServiceName(value), place }) => At { value, place },
+        None => cx.at(stem(cx.source), Span::default()),
+    };
+    let name = &at.value;
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._@-".contains(&b);
     if name.is_empty() || !name.bytes().all(allowed) {
-        let error = cx.error(span, format!("`{name}` can't be the name of a service"));
+        let error = at.error(format!("`{name}` can't be the name of a service"));
         let help = "a name is made of letters, digits, `.`, `_`, `@` and `-`";
         cx.push(error.help(if written {
             help
@@ -117,13 +136,10 @@ fn name(field: Option<At<String>>, cx: &mut Cx<'_>) -> (String, Span) {
             "the name comes from the file; give another with `name = \"...\"`"
         }));
     }
-    (name, span)
+    at
 }
 
-fn restart(table: schema::Restart, cx: &mut Cx<'_>) -> (Restart, Option<At<ReadyWhen>>) {
-    if let Some(jitter) = table.jitter.as_ref().filter(|j| !(0.0..=1.0).contains(&j.value.0)) {
-        cx.push(cx.error(jitter.span, "`jitter` must be between 0 and 1"));
-    }
+fn restart(table: schema::Restart) -> (Restart, Option<At<ReadyWhen>>) {
     let restart = Restart {
         strategy: or(table.strategy, RestartStrategy::Never),
         backoff: or(table.backoff, Duration::ZERO),
@@ -137,11 +153,12 @@ fn restart(table: schema::Restart, cx: &mut Cx<'_>) -> (Restart, Option<At<Ready
     (restart, table.readiness)
 }
 
-fn failure(table: schema::Failure, cx: &mut Cx<'_>) -> FailurePolicy {
+fn failure(mut table: schema::Failure, cx: &mut Cx<'_>) -> FailurePolicy {
+    stronger(&mut table.successful_exit_code, &mut table.exit_code);
     let codes = match (table.successful_exit_code, table.exit_code) {
         (Some(successful), Some(failing)) => {
-            let error = cx.error(failing.span, "`exit-code` and `successful-exit-code` exclude each other");
-            let error = error.label("the only failures").note(cx.source, successful.span, "the successes");
+            let error = failing.error("`exit-code` and `successful-exit-code` exclude each other");
+            let error = error.label("the only failures").note(&successful.place, "the successes");
             cx.push(error.help("keep one of them"));
             ExitCodes::Failing(Vec::new())
         }
@@ -158,12 +175,13 @@ fn failure(table: schema::Failure, cx: &mut Cx<'_>) -> FailurePolicy {
 }
 
 fn environment(At { value: table, .. }: At<schema::EnvironmentTable>, cx: &mut Cx<'_>) -> Environment {
-    let keys = table.keys;
+    let mut keys = table.keys;
+    stronger(&mut keys.keep_env, &mut keys.clear);
     if let (Some(keep), Some(clear)) = (&keys.keep_env, &keys.clear)
         && keep.value == clear.value
     {
-        let error = cx.error(clear.span, "`clear` and `keep-env` contradict each other");
-        cx.push(error.note(cx.source, keep.span, "`keep-env` is its opposite").help("keep one of them"));
+        let error = clear.error("`clear` and `keep-env` contradict each other");
+        cx.push(error.note(&keep.place, "`keep-env` is its opposite").help("keep one of them"));
     }
     let load = names(keys.load).into_iter().map(|At { value, .. }| match value.strip_prefix('-') {
         Some(optional) => (PathBuf::from(optional), true),
@@ -175,6 +193,7 @@ fn environment(At { value: table, .. }: At<schema::EnvironmentTable>, cx: &mut C
         keep: keys.keep_env.map(|at| at.value).or(keys.clear.map(|at| !at.value)).unwrap_or(false),
         re_export: names(keys.re_export).into_iter().map(|name| name.value).collect(),
         load: load.collect(),
+        secrets: keys.secrets.map(|at| at.value.0).unwrap_or_default(),
         additional,
     }
 }

@@ -2,33 +2,50 @@
 //! silently. It reads files, but never the environment (that comes through a closure), and it starts nothing.
 
 mod after;
+mod compose;
 mod diagnostic;
+mod effective;
+mod files;
 mod graph;
 mod health;
+mod json_schema;
 mod kinds;
+mod lint;
 mod lower;
 mod probes;
+mod process;
 mod read;
+mod reference;
+mod render;
+mod resources;
 mod sample;
 mod schema;
 mod settings;
+mod shape;
+mod synonyms;
+mod syntax;
 mod table;
 mod template;
 mod values;
 
-pub use diagnostic::{Diagnostic, Place, Severity, Source, Span, render};
+pub use diagnostic::{Diagnostic, Place, Severity, Source, Span};
+pub use effective::{effective, is_secret};
+pub use json_schema::{FileKind, json_schema};
 pub use kinds::split_command;
+pub use lint::{Lint, Machine};
+pub use read::{reason, regular_file};
+pub use reference::reference;
+pub use render::{json, render};
 pub use sample::sample_service;
 pub use template::Env;
+pub use values::parse_duration;
 
-use crate::limits;
 use crate::model::{Need, Plan, ServiceId, ServiceSpec, Settings};
 use lower::Draft;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use values::{At, Cx};
 
 /// Where the services are when nothing else is said.
 pub const DEFAULT_SERVICES: &str = "/etc/horust/services";
@@ -58,25 +75,38 @@ pub struct Loaded {
 
 /// Loads everything.
 pub fn load(options: &Options<'_>) -> Loaded {
+    load_and(options, None)
+}
+
+/// Loads everything, and looks for what is likely to go wrong with it on this machine.
+pub fn check(options: &Options<'_>, lint: &Lint<'_>) -> Loaded {
+    load_and(options, Some(lint))
+}
+
+fn load_and(options: &Options<'_>, lint: Option<&Lint<'_>>) -> Loaded {
     let mut diagnostics = Vec::new();
     let settings = settings::load(options.config, options.env, &mut diagnostics);
-    let files = discover(options.services, &mut diagnostics);
+    let files = files::discover(options.services, &mut diagnostics);
     let mut refused = errors(&diagnostics) > 0;
-    let wait = settings.timeout_before_sigkill.map_or(Duration::from_secs(5), |at| at.value);
+    let wait = settings.timeout_before_sigkill.as_ref().map_or(Duration::from_secs(5), |at| at.value);
+    let everywhere = settings.defaults.map(|at| at.value).unwrap_or_default();
+    let mut composer = compose::Composer::new(everywhere, wait, options.env, lint.is_some());
     let mut drafts = Vec::with_capacity(files.len());
     let mut invalid = HashSet::new();
     for file in files {
-        let from = diagnostics.len();
-        match service(&file, wait, options.env, &mut diagnostics) {
+        match composer.service(&file, &mut diagnostics) {
             Ok(draft) => drafts.push(draft),
             Err(name) => {
                 invalid.insert(name);
             }
         }
-        let place = |d: &Diagnostic| d.place.as_ref().map_or(0, |place| place.span.start);
-        diagnostics.get_mut(from..).into_iter().for_each(|new| new.sort_by_key(place));
     }
     let unusable = graph::link(&mut drafts, &invalid, &mut diagnostics);
+    if let Some(lint) = lint {
+        lint::settings(settings.timeout_before_sigkill.as_ref(), lint, &mut diagnostics);
+        lint::all(&drafts, lint, &mut diagnostics);
+    }
+    say_once(&mut diagnostics);
     let plan_settings = Settings {
         unsuccessful_exit_finished_failed: settings.unsuccessful_exit_finished_failed.is_some_and(|at| at.value),
     };
@@ -98,96 +128,13 @@ fn errors(diagnostics: &[Diagnostic]) -> usize {
     diagnostics.iter().filter(|d| d.severity == Severity::Error).count()
 }
 
-/// The files to load, each once.
-fn discover(paths: &[PathBuf], diagnostics: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
-    let default = [PathBuf::from(DEFAULT_SERVICES)];
-    let paths = if paths.is_empty() { &default } else { paths };
-    let shown: Vec<_> = paths.iter().map(|path| format!("`{}`", path.display())).collect();
-    let first = paths.first().map(|path| path.display().to_string()).unwrap_or_default();
-    let help = format!("create one with `horust --sample-service > {}/my-service.toml`", first.trim_end_matches('/'));
-    let mut files = Vec::new();
-    let before = diagnostics.len();
-    for path in paths {
-        match path.metadata() {
-            Ok(metadata) if metadata.is_dir() => directory(path, &mut files, diagnostics),
-            Ok(_) => files.push(path.clone()),
-            Err(error) => {
-                let message = format!("cannot read `{}`: {}", path.display(), read::reason(&error));
-                diagnostics.push(Diagnostic::error(message).help(help.as_str()));
-            }
-        }
-    }
-    if paths.len() > 1 {
-        let mut seen = HashSet::new();
-        files.retain(|file| seen.insert(file.clone()));
-    }
-    if files.is_empty() && errors(diagnostics.get(before..).unwrap_or_default()) == 0 {
-        let message = format!("no service files (*.toml) in {}", shown.join(", "));
-        diagnostics.push(Diagnostic::error(message).help(help));
-    }
-    if files.len() > limits::SERVICES {
-        let message = format!("{} service files are more than {} can be", files.len(), limits::SERVICES);
-        diagnostics.push(Diagnostic::error(message));
-        files.clear();
-    }
-    files
-}
-
-/// The service files of a directory, sorted.
-fn directory(path: &Path, files: &mut Vec<PathBuf>, diagnostics: &mut Vec<Diagnostic>) {
-    let cannot = |error: std::io::Error| {
-        Diagnostic::error(format!("cannot read `{}`: {}", path.display(), read::reason(&error)))
-    };
-    let from = files.len();
-    let entries = match path.read_dir() {
-        Ok(entries) => entries,
-        Err(error) => return diagnostics.push(cannot(error)),
-    };
-    for entry in entries {
-        let file = match entry {
-            Ok(entry) => entry.file_name(),
-            Err(error) => return diagnostics.push(cannot(error)),
-        };
-        let name = file.as_encoded_bytes();
-        if name == b"_defaults.toml" {
-            let message = format!("`{}` is not supported yet: it has no effect", path.join(&file).display());
-            diagnostics.push(Diagnostic::warning(message));
-        } else if name.ends_with(b".toml") && !name.starts_with(b".") {
-            files.push(path.join(file));
-        }
-    }
-    files.get_mut(from..).into_iter().for_each(<[PathBuf]>::sort);
-}
-
-/// Loads one file. If it can't be understood at all: the name that its service would have.
-fn service(path: &Path, wait: Duration, env: Env<'_>, diagnostics: &mut Vec<Diagnostic>) -> Result<Draft, String> {
-    let before = errors(diagnostics);
-    let mut name = None;
-    let draft = match read::source(path) {
-        Ok(source) => read::table(source, env, diagnostics, |entries, source, diagnostics| {
-            let mut cx = Cx { source, diagnostics, key: "" };
-            let written = entries.contains_key("command") || entries.contains_key("path");
-            let in_service = || {
-                entries
-                    .get("service")
-                    .is_some_and(|service| service.get_ref().get("command").or(service.get_ref().get("path")).is_some())
-            };
-            if !written && !in_service() {
-                let error = cx.error(Span::default(), "there is no `command`, so nothing to run");
-                cx.push(error.help("add `command = \"...\"` above the first [table]"));
-            }
-            let main = schema::Main::read(entries, &mut cx);
-            name = main.name.as_ref().map(|At { value, .. }| value.clone());
-            Some(lower::lower(main, wait, &mut cx))
-        }),
-        Err(diagnostic) => {
-            diagnostics.push(diagnostic);
-            None
-        }
-    };
-    let stem = || lower::stem(&Source { path: path.to_owned(), text: String::new() });
-    let broken = errors(diagnostics) > before;
-    draft.map(|draft| Draft { broken, ..draft }).ok_or_else(|| name.unwrap_or_else(stem))
+/// An error in what several services inherit is found with each of them, but said once.
+fn say_once(diagnostics: &mut Vec<Diagnostic>) {
+    let mut said = HashSet::new();
+    diagnostics.retain(|d| {
+        let place = d.place.as_ref().filter(|place| place.is_inherited());
+        place.is_none_or(|place| said.insert((Arc::as_ptr(&place.source), place.span, d.message.clone())))
+    });
 }
 
 /// `--skip-invalid`: the services that can be used, and a loud word about each of the others. Who starts after one that

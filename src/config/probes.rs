@@ -1,7 +1,8 @@
 //! The kinds of value that are about probes: addresses and patterns. Each reader sees one value and never another key.
 
 use super::diagnostic::Span;
-use super::values::{Cx, Read};
+use super::shape::Shape;
+use super::values::{Cx, Read, integer};
 use crate::model::Probe;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -13,6 +14,11 @@ pub struct Endpoint(pub Probe);
 
 impl Read for Endpoint {
     const TYPE: &'static str = "a URL such as \"http://localhost:8080/health\"";
+    const SHAPE: Shape = Shape::Any(&[
+        Shape::Pattern(r"[hH][tT][tT][pP]:[\s\S]+"),
+        // A socket and a path.
+        Shape::Pattern(r"unix:/[^:]*:/[!-~]*"),
+    ]);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let DeValue::String(text) = value else { return cx.refuse(&value, span) };
         let text = text.into_owned();
@@ -54,6 +60,7 @@ pub struct SocketPath(pub PathBuf);
 
 impl Read for SocketPath {
     const TYPE: &'static str = "the path of a socket";
+    const SHAPE: Shape = Shape::Pattern(r"/[\s\S]*");
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let text = String::read(value, span, cx)?;
         socket_path(&text, span, cx).map(SocketPath)
@@ -79,6 +86,7 @@ pub struct Address(pub String);
 
 impl Read for Address {
     const TYPE: &'static str = "a host and port such as \"127.0.0.1:5432\"";
+    const SHAPE: Shape = Shape::Pattern(r"\S+:[0-9]+");
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let text = match &value {
             DeValue::String(text) => text.as_ref(),
@@ -120,6 +128,7 @@ pub struct Pattern(pub String);
 
 impl Read for Pattern {
     const TYPE: &'static str = "a regular expression";
+    const SHAPE: Shape = Shape::FILLED;
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let text = String::read(value, span, cx)?;
         if text.is_empty() {
@@ -129,5 +138,24 @@ impl Read for Pattern {
             Ok(_) => Some(Pattern(text)),
             Err(error) => cx.invalid(span, format_args!("\"{text}\" is no regular expression: {error}")),
         }
+    }
+}
+
+/// The number of a descriptor for a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotifyFd(pub i32);
+
+/// The standard streams come before it, and no program has it so high that a low RLIMIT_NOFILE would forbid it.
+const NOTIFY_FDS: std::ops::RangeInclusive<i64> = 3..=255;
+
+impl Read for NotifyFd {
+    const TYPE: &'static str = "the number of a descriptor, 3 to 255";
+    const SHAPE: Shape = Shape::Integer(*NOTIFY_FDS.start(), *NOTIFY_FDS.end());
+    fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
+        if !value.is_integer() {
+            return cx.refuse(&value, span);
+        }
+        let number = integer(&value).filter(|number| NOTIFY_FDS.contains(number)).and_then(|n| i32::try_from(n).ok());
+        number.map(NotifyFd).or_else(|| cx.out_of_range(span, "between 3 and 255"))
     }
 }

@@ -11,19 +11,20 @@ const HEAD: &str = "\
 #
 # Durations are written like \"500ms\", \"10s\" or \"1m 30s\". Sizes are written like \"500KB\" or \"10MiB\".
 # Strings may hold variables of Horust's environment: \"$HOME\", \"${PORT:-8080}\", \"${TOKEN:?set it}\". $$ is a dollar sign.
+# Keys for all services of a directory go into a file `_defaults.toml` there. Files web.toml.d/*.toml adjust web.toml.
 ";
 
 /// The page.
 pub fn sample_service() -> String {
     let mut page = HEAD.to_owned();
-    for key in Main::KEYS.iter().filter(|key| key.keys.is_empty()) {
+    for key in Main::KEYS.iter().filter(|key| key.keys().is_empty()) {
         write_key(&mut page, key);
     }
-    for table in Main::KEYS.iter().filter(|key| !key.keys.is_empty()) {
+    for table in Main::KEYS.iter().filter(|key| !key.keys().is_empty()) {
         page.push('\n');
         write_doc(&mut page, table.doc);
         let _ = writeln!(page, "[{}]", table.name);
-        table.keys.iter().for_each(|key| write_key(&mut page, key));
+        table.keys().iter().for_each(|key| write_key(&mut page, key));
     }
     page
 }
@@ -43,7 +44,7 @@ fn write_doc(page: &mut String, doc: &str) {
     }
 }
 
-fn capitalised(words: &str) -> String {
+pub(super) fn capitalised(words: &str) -> String {
     let mut chars = words.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
@@ -57,17 +58,17 @@ mod tests {
         let page = sample_service();
         let mut sections = page.split("\n[");
         let names = |section: &str, keys: &[Key]| {
-            for key in keys.iter().filter(|key| key.keys.is_empty()) {
+            for key in keys.iter().filter(|key| key.keys().is_empty()) {
                 let line = format!("{} = {}", key.name, key.sample);
                 assert!(section.lines().any(|l| l.trim_start_matches('#') == line), "{line}");
             }
         };
         names(sections.next().unwrap(), Main::KEYS);
-        let mut tables = Main::KEYS.iter().filter(|key| !key.keys.is_empty());
+        let mut tables = Main::KEYS.iter().filter(|key| !key.keys().is_empty());
         for section in sections {
             let table = tables.next().unwrap();
             assert!(section.starts_with(&format!("{}]", table.name)));
-            names(section, table.keys);
+            names(section, table.keys());
         }
         assert!(tables.next().is_none());
     }

@@ -3,13 +3,18 @@
 
 use super::after::Afters;
 use super::diagnostic::Span;
-use super::kinds::{ReadyWhen, Rewrite, WebServer};
-use super::probes::{Address, Endpoint, Pattern, SocketPath};
-use super::table::{Key, Table, entries, normal, put, read_tables, store, table, unknown};
-use super::values::{At, Codes, Cx, Names, Number, Read, Size, Variables, closest, variable};
+use super::kinds::{ReadyWhen, Rewrite, ServiceName, WebServer};
+use super::probes::{Address, Endpoint, NotifyFd, Pattern, SocketPath};
+use super::process::{Accounts, Bytes, CapabilitySets, Count, LimitIn, Microseconds, Nice, OomScore, Seconds, Umask};
+use super::resources::Processors;
+use super::shape::Shape;
+use super::table::{Key, Table, entries, fill, normal, put, read_tables, store, table, unknown};
+use super::values::{At, Codes, Cx, Fraction, Names, Read, Secrets, Size, Variables, closest, variable};
 use crate::model::{
-    Command, Condition, FailureStrategy, Growth, IdOrName, Kind, OnUnhealthy, Output, RestartStrategy, Signal,
+    CapSet, Command, Condition, FailureStrategy, Growth, IdOrName, Kind, OnUnhealthy, Output, RestartStrategy, Signal,
 };
+use std::collections::HashSet;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 use toml::Spanned;
@@ -23,7 +28,7 @@ table! {
         command: Command = "command" | "path",
             default "required", sample r#""/bin/sleep infinity""#;
         /// The service's name. Others refer to it by this, with or without `.toml`.
-        name: String = "name", default "the file's name without .toml", sample r#""sample""#;
+        name: ServiceName = "name", default "the file's name without .toml", sample r#""sample""#;
         /// A daemon keeps running and is ready once its checks pass. A oneshot is ready once it has exited successfully.
         kind: Kind = "kind", default "daemon", sample r#""daemon""#;
         /// Start it together with Horust. If false, it starts only when asked to.
@@ -52,6 +57,23 @@ table! {
             default "false", sample "false", without_effect;
         /// Whom it runs as: a name or a number. Its group and groups follow.
         user: IdOrName = "user", default "Horust's own user", sample r#""nobody""#;
+        /// Its group, instead of the one that belongs to `user`.
+        group: IdOrName = "group", default "the user's group", sample r#""users""#;
+        /// More groups on top of the user's. Without `user`, instead of Horust's own.
+        supplementary_groups: Accounts = "supplementary-groups", default "the user's groups", sample r#"["audio", 44]"#;
+        /// The permissions that its new files don't get, in octal.
+        umask: Umask = "umask", default "Horust's own", sample r#""0027""#;
+        /// Its place when the processors are busy; with a higher number it stands back. Below Horust's own it takes
+        /// CAP_SYS_NICE.
+        nice: Nice = "nice", default "Horust's own", sample "10";
+        /// How soon the kernel ends it when memory runs out. Below Horust's own it takes CAP_SYS_RESOURCE.
+        oom_score_adj: OomScore = "oom-score-adj", default "what Horust was started with", sample "500";
+        /// Programs with a set-user-ID bit or file capabilities give it no rights.
+        no_new_privileges: bool = "no-new-privileges", default "false", sample "false";
+        /// All capabilities that it ever has, also as an ordinary user. Names with or without `CAP_`, `all`, `none`, and
+        /// `-NAME` to take one away again. `bounding` (what it can have) and `ambient` (what it has) can be given apart.
+        capabilities: CapabilitySets = "capabilities",
+            default "as its user has them", sample r#"["NET_BIND_SERVICE"]"#;
         /// What it gets instead of a signal that Horust receives. 0 drops the signal.
         signal_rewrite: Rewrite = "signal-rewrite", default "none", sample r#""15:3,USR1:0""#;
         /// Bring the whole system down once this service has failed for good.
@@ -69,9 +91,13 @@ table! {
         failure: Failure = "failure", default "", sample "";
         /// Its environment. USER, HOME, HOSTNAME, PATH and TERM are always set.
         /// Further keys are variables: `DATABASE_NAME = "my_db"`.
+        /// If several set the same variable, the last one of these does: `keep-env`, what is always set, `re-export`,
+        /// `load` in its order, `secrets`, `additional`, further keys.
         environment: EnvironmentTable = "environment", default "", sample "";
         /// How it is stopped.
         termination: Termination = "termination", default "", sample "";
+        /// Resource limits as prlimit(1) names them, of each process. A number is both limits, `"soft:hard"` sets each.
+        limits: Limits = "limits", default "", sample "";
         /// What it may use at most.
         resource_limit: ResourceLimit = "resource-limit" old "resource", default "", sample "";
     }
@@ -104,7 +130,7 @@ table! {
         /// The delay grows no longer than this.
         backoff_max: Duration = "backoff-max", default "5m", sample r#""5m""#;
         /// Varies the delay at random by up to this part of it, 0 to 1.
-        jitter: Number = "jitter", default "0", sample "0.1";
+        jitter: Fraction = "jitter", default "0", sample "0.1";
         /// A run that was ready for this long makes the count of attempts start afresh.
         reset_after: Duration = "reset-after" old "healthy-after", default "10s", sample r#""10s""#;
         /// Hold back a service that ends successfully at once, again and again.
@@ -137,7 +163,7 @@ table! {
         /// The pause before the first check of a run.
         initial_delay: Duration = "initial-delay", default "0s", sample r#""0s""#;
         /// How many rounds in a row must pass before the service counts as healthy.
-        success_threshold: u32 = "success-threshold", default "1", sample "1";
+        success_threshold: NonZeroU32 = "success-threshold", default "1", sample "1";
         /// With more failed rounds in a row than this, the service is stopped and counts as failed.
         failure_threshold: u32 = "failure-threshold" | "max-failed", default "3", sample "3";
         /// What happens then: `restart` stops it, and the restart policy decides; `report` only says so.
@@ -162,7 +188,7 @@ table! {
         /// It says READY=1 by itself (sd_notify). It gets a NOTIFY_SOCKET for that.
         notify: bool = "notify", default "false", sample "true";
         /// It writes a newline to this descriptor, as programs made for s6 do.
-        notify_fd: u32 = "notify-fd", default "none", sample "3";
+        notify_fd: NotifyFd = "notify-fd", default "none", sample "3";
         /// It prints a line that this regular expression matches.
         log_line: Pattern = "log-line", default "none", sample r#"'listening on port \d+'"#, without_effect;
         /// How long it may take from its start until it is ready (a oneshot: until it has finished). A service that
@@ -175,7 +201,7 @@ table! {
         /// The pause before the first check of a run.
         initial_delay: Duration = "initial-delay", default "0s", sample r#""0s""#;
         /// How many rounds in a row must pass.
-        success_threshold: u32 = "success-threshold", default "1", sample "1";
+        success_threshold: NonZeroU32 = "success-threshold", default "1", sample "1";
     }
 }
 
@@ -208,8 +234,11 @@ table! {
         clear: bool = "clear", default "true", sample "true";
         /// Pass on these of Horust's variables.
         re_export: Names = "re-export", default "none", sample r#"["TZ", "LANG"]"#;
-        /// Files with lines NAME=value, read at each start. With a leading `-` a file may be missing.
+        /// Files with lines NAME=value, read at each start. With a leading `-` a file may be missing. A relative path
+        /// starts at Horust's own directory. A `$` in them is a dollar sign.
         load: Names = "load" | "env-file", default "none", sample r#"["-/etc/default/sample"]"#;
+        /// Variables whose values stand in files, read by Horust at each start, without the line end. It never shows them.
+        secrets: Secrets = "secrets", default "none", sample r#"{ DB_PASSWORD = "/run/secrets/db" }"#;
         /// More variables.
         additional: Variables = "additional", default "none", sample r#"{ RUST_LOG = "info" }"#;
     }
@@ -228,18 +257,81 @@ table! {
 }
 
 table! {
-    /// `[resource-limit]`
-    ResourceLimit {
-        /// How many processors.
-        cpu: Number = "cpu", default "no limit", sample "0.5", without_effect;
-        /// How much memory.
-        memory: Size = "memory", default "no limit", sample r#""100MiB""#, without_effect;
-        /// How many processes and threads.
-        pids_max: u32 = "pids-max", default "no limit", sample "100", without_effect;
+    /// `{ bounding = [...], ambient = [...] }`
+    CapabilityTable {
+        /// What it can have at all, whatever it executes.
+        bounding: CapSet = "bounding", default "all", sample r#"["all", "-NET_RAW"]"#;
+        /// What it has from the start.
+        ambient: CapSet = "ambient", default "none", sample r#"["NET_BIND_SERVICE"]"#;
     }
 }
 
-read_tables!(After, Restart, Readiness, Healthiness, Watchdog, Failure, Termination, ResourceLimit);
+table! {
+    /// `[limits]`
+    Limits {
+        /// Open files. Unlimited is the most that the kernel allows.
+        nofile: LimitIn<Count> = "nofile", default "Horust's own", sample r#""1024:65536""#;
+        /// Processes and threads of its user.
+        nproc: LimitIn<Count> = "nproc", default "Horust's own", sample "4096";
+        /// The size of a core dump. 0: none is written.
+        core: LimitIn<Bytes> = "core", default "Horust's own", sample "0";
+        /// Processor time.
+        cpu: LimitIn<Seconds> = "cpu", default "Horust's own", sample r#""1h""#;
+        /// Data segment and heap.
+        data: LimitIn<Bytes> = "data", default "Horust's own", sample r#""1GiB""#;
+        /// The size of a file that it writes.
+        fsize: LimitIn<Bytes> = "fsize", default "Horust's own", sample r#""unlimited""#;
+        /// Memory that is kept from being swapped.
+        memlock: LimitIn<Bytes> = "memlock", default "Horust's own", sample r#""64KiB""#;
+        /// Address space.
+        address_space: LimitIn<Bytes> = "as", default "Horust's own", sample r#""4GiB""#;
+        /// Resident memory. Linux ignores it; see [resource-limit].
+        rss: LimitIn<Bytes> = "rss", default "Horust's own", sample r#""1GiB""#;
+        /// The main thread's stack.
+        stack: LimitIn<Bytes> = "stack", default "Horust's own", sample r#""8MiB:64MiB""#;
+        /// File locks.
+        locks: LimitIn<Count> = "locks", default "Horust's own", sample r#""unlimited""#;
+        /// Queued signals of its user.
+        sigpending: LimitIn<Count> = "sigpending", default "Horust's own", sample "4096";
+        /// POSIX message queues of its user.
+        msgqueue: LimitIn<Bytes> = "msgqueue", default "Horust's own", sample r#""800KiB""#;
+        /// How far it may raise its priority by itself: 20 minus the least nice value.
+        nice: LimitIn<Count> = "nice", default "Horust's own", sample "0";
+        /// The highest real-time priority that it may take.
+        rtprio: LimitIn<Count> = "rtprio", default "Horust's own", sample "0";
+        /// Real-time processor time without a pause.
+        rttime: LimitIn<Microseconds> = "rttime", default "Horust's own", sample r#""200ms""#;
+    }
+}
+
+table! {
+    /// `[resource-limit]`: for the service and all that it starts, together.
+    ResourceLimit {
+        /// How much processor time it gets, in processors: 0.5 is half of one, 2 is two.
+        cpu: Processors = "cpu", default "no limit", sample "0.5";
+        /// How much memory it may use. If it needs more, all of it is killed, and reported as out of memory. Swap is
+        /// not given to it.
+        memory: Size = "memory", default "no limit", sample r#""100MiB""#;
+        /// How many processes and threads it may have at once.
+        pids_max: NonZeroU32 = "pids-max", default "no limit", sample "100";
+        /// Where there is no cgroup v2 that Horust may write to, do not start it. Otherwise Horust looks at its memory
+        /// every second, does not enforce the other two, and says so when it starts.
+        strict: bool = "strict", default "false", sample "false";
+    }
+}
+
+read_tables!(
+    After,
+    Restart,
+    Readiness,
+    Healthiness,
+    Watchdog,
+    Failure,
+    Termination,
+    CapabilityTable,
+    Limits,
+    ResourceLimit
+);
 
 table! {
     /// `horust.toml`
@@ -250,13 +342,28 @@ table! {
         timeout_before_sigkill: Duration = "timeout-before-sigkill", default "5s", sample r#""5s""#;
         /// Exit with 101 if any service failed for good by itself.
         unsuccessful_exit_finished_failed: bool = "unsuccessful-exit-finished-failed", default "false", sample "false";
+        /// What holds for every service: any key or table of a service file, but for `name` and `command`. A file
+        /// `_defaults.toml` beside the services overrides it, a service's own file overrides both.
+        defaults: Defaults = "defaults", default "", sample "";
     }
 }
 
 read_tables!(HorustToml);
 
+/// `[defaults]`: the keys of a service file, but for those that make no sense for several services.
+#[derive(Clone, Debug, Default)]
+pub struct Defaults(pub Main);
+
+impl Read for Defaults {
+    const TYPE: &'static str = "a table";
+    const SHAPE: Shape = Shape::Table(Main::KEYS);
+    fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
+        entries::<Self>(value, span, cx).map(|entries| Main::defaults(entries, cx))
+    }
+}
+
 /// `[environment]`: its declared keys, and every other key as a variable.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct EnvironmentTable {
     /// The declared keys.
     pub keys: Environment,
@@ -266,7 +373,7 @@ pub struct EnvironmentTable {
 
 impl Read for EnvironmentTable {
     const TYPE: &'static str = "a table";
-    const KEYS: &'static [Key] = <Environment as Table>::KEYS;
+    const SHAPE: Shape = Shape::Open(Environment::KEYS, "[A-Za-z0-9_]+", &Shape::Text);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let mut table = EnvironmentTable::default();
         for (key, value) in entries::<Self>(value, span, cx)? {
@@ -277,7 +384,39 @@ impl Read for EnvironmentTable {
                 unknown(&key, Environment::KEYS, cx);
             }
         }
+        table.warn_of_masked(cx);
         Some(table)
+    }
+    /// A variable replaces the one of its name, however each of them is written.
+    fn fill(&mut self, weaker: &Self) {
+        let names: HashSet<&str> = self.plain().chain(self.secrets()).collect();
+        let mut weaker = weaker.clone();
+        let lists = [weaker.keys.additional.as_mut().map(|at| &mut at.value.0), Some(&mut weaker.direct)];
+        lists.into_iter().flatten().for_each(|list| list.retain(|(name, _)| !names.contains(name.as_str())));
+        let secrets = weaker.keys.secrets.as_mut().map(|at| &mut at.value.0);
+        secrets.into_iter().for_each(|list| list.retain(|(name, _)| !names.contains(name.as_str())));
+        self.keys.inherit(&weaker.keys);
+        self.direct.append(&mut weaker.direct);
+    }
+}
+
+impl EnvironmentTable {
+    fn plain(&self) -> impl Iterator<Item = &str> {
+        let additional = self.keys.additional.iter().flat_map(|at| &at.value.0);
+        additional.chain(&self.direct).map(|(name, _)| name.as_str())
+    }
+
+    fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.keys.secrets.iter().flat_map(|at| &at.value.0).map(|(name, _)| name.as_str())
+    }
+
+    fn warn_of_masked(&self, cx: &mut Cx<'_>) {
+        let Some(secrets) = &self.keys.secrets else { return };
+        let plain: HashSet<&str> = self.plain().collect();
+        for name in self.secrets().filter(|name| plain.contains(name)) {
+            let warning = secrets.warning(format!("`{name}` is also a plain variable, which replaces the secret"));
+            cx.push(warning.help("keep one of them"));
+        }
     }
 }
 
@@ -289,7 +428,7 @@ fn is_variable(key: &str) -> bool {
 }
 
 /// Keys of the first Horust that have moved into a table: (old key, table, key).
-const MOVED: &[(&str, &str, &str)] = &[("restart-strategy", "restart", "strategy")];
+pub const MOVED: &[(&str, &str, &str)] = &[("restart-strategy", "restart", "strategy")];
 
 impl Main {
     /// Reads a whole service file. The keys of a table `[service]` are main keys too.
@@ -307,6 +446,20 @@ impl Main {
         main
     }
 
+    /// Reads keys that several services inherit.
+    pub fn defaults(entries: DeTable<'_>, cx: &mut Cx<'_>) -> Defaults {
+        let mut main = Main::read(entries, cx);
+        let refused = [
+            ("name", main.name.take().map(|at| at.place.span)),
+            ("command", main.command.take().map(|at| at.place.span)),
+        ];
+        for (key, span) in refused.into_iter().filter_map(|(key, span)| Some((key, span?))) {
+            let error = cx.error(span, format!("`{key}` can't be a default: each service has its own"));
+            cx.push(error.help(format!("move `{key}` into the file of the service that it is meant for")));
+        }
+        Defaults(main)
+    }
+
     fn entry(&mut self, key: Spanned<DeString<'_>>, value: Spanned<DeValue<'_>>, cx: &mut Cx<'_>) {
         let Err((key, value)) = put(self, key, value, cx) else { return };
         let span = Span::from(key.span());
@@ -315,7 +468,7 @@ impl Main {
         };
         let message = format!("`{old}` is an old spelling of `{name}` in the table [{table}]");
         cx.push(cx.warning(span, message).label(format!("write `{name}` below [{table}]")));
-        let restart = self.restart.get_or_insert_with(|| At { value: Restart::default(), span });
+        let restart = self.restart.get_or_insert_with(|| cx.at(Restart::default(), span));
         let _ = put(&mut restart.value, Spanned::new(key.span(), DeString::from(*name)), value, cx);
     }
 }

@@ -2,7 +2,9 @@
 //! reported. The keys themselves are in `schema`.
 
 use super::diagnostic::Span;
-use super::schema::Main;
+use super::schema::{HorustToml, Main};
+use super::shape::Shape;
+use super::synonyms;
 use super::values::{At, Cx, Read, closest};
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
@@ -18,6 +20,8 @@ pub struct Key {
     pub old: &'static [&'static str],
     /// What kind of value it takes, in words.
     pub kind: &'static str,
+    /// The same for machines.
+    pub shape: Shape,
     /// What holds without it, in words.
     pub default: &'static str,
     /// What it means. The lines of a doc comment.
@@ -26,11 +30,14 @@ pub struct Key {
     pub sample: &'static str,
     /// Horust reads and checks it, but does not act on it yet.
     pub without_effect: bool,
-    /// The keys below it, if it is a table.
-    pub keys: &'static [Key],
 }
 
 impl Key {
+    /// The keys below it, if it is a table.
+    pub fn keys(&self) -> &'static [Key] {
+        self.shape.keys()
+    }
+
     /// All its spellings.
     pub fn spellings(&self) -> impl Iterator<Item = &'static str> + '_ {
         std::iter::once(self.name).chain(self.aliases.iter().copied()).chain(self.old.iter().copied())
@@ -43,6 +50,8 @@ pub trait Table: Default {
     const KEYS: &'static [Key];
     /// Reads the value of the key of this canonical name; the span of an earlier value if there is one.
     fn put(&mut self, name: &'static str, value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Span>;
+    /// Takes over the keys that it lacks from a `weaker` file's table.
+    fn inherit(&mut self, weaker: &Self);
 }
 
 /// Declares a table: the struct of what was read and the list of what can be.
@@ -53,7 +62,7 @@ macro_rules! table {
         default $default:literal, sample $sample:literal $(, $without_effect:ident)?;
     )+ }) => {
         $(#[doc = $about])+
-        #[derive(Debug, Default)]
+        #[derive(Clone, Debug, Default)]
         pub struct $table { $( $(#[doc = $doc])+ pub $field: Option<At<$type>>, )+ }
 
         impl Table for $table {
@@ -62,11 +71,11 @@ macro_rules! table {
                 aliases: &[$($alias),*],
                 old: &[$($old),*],
                 kind: <$type as Read>::TYPE,
+                shape: <$type as Read>::SHAPE,
                 default: $default,
                 doc: concat!($($doc, "\n"),+),
                 sample: $sample,
                 without_effect: false $(|| stringify!($without_effect).len() > 0)?,
-                keys: <$type as Read>::KEYS,
             } ),+ ];
 
             fn put(&mut self, name: &'static str, value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Span> {
@@ -74,6 +83,10 @@ macro_rules! table {
                     $( $name => store(&mut self.$field, value, span, cx), )+
                     _ => None,
                 }
+            }
+
+            fn inherit(&mut self, weaker: &Self) {
+                $( fill(&mut self.$field, &weaker.$field); )+
             }
         }
     };
@@ -84,7 +97,7 @@ macro_rules! read_tables {
     ($($table:ty),+) => { $(
         impl Read for $table {
             const TYPE: &'static str = "a table";
-            const KEYS: &'static [Key] = <$table as Table>::KEYS;
+            const SHAPE: Shape = Shape::Table(<$table as Table>::KEYS);
             fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
                 let entries = entries::<Self>(value, span, cx)?;
                 let mut table = Self::default();
@@ -94,6 +107,9 @@ macro_rules! read_tables {
                     }
                 }
                 Some(table)
+            }
+            fn fill(&mut self, weaker: &Self) {
+                self.inherit(weaker);
             }
         }
     )+ };
@@ -106,10 +122,18 @@ pub(super) fn store<T: Read>(
     cx: &mut Cx<'_>,
 ) -> Option<Span> {
     if let Some(earlier) = field {
-        return Some(earlier.span);
+        return Some(earlier.place.span);
     }
-    *field = T::read(value, span, cx).map(|value| At { value, span });
+    *field = T::read(value, span, cx).map(|value| cx.at(value, span));
     None
+}
+
+pub(super) fn fill<T: Read>(field: &mut Option<At<T>>, weaker: &Option<At<T>>) {
+    match (field, weaker) {
+        (Some(own), Some(weaker)) => own.value.fill(&weaker.value),
+        (missing, Some(weaker)) => *missing = Some(weaker.clone()),
+        (_, None) => {}
+    }
 }
 
 /// The entries of a value that should be a table.
@@ -144,7 +168,7 @@ pub fn put<'v, T: Table>(
     if let Some(earlier) = table.put(name, value.into_inner(), span, cx) {
         let (first, second) = if earlier < at { (earlier, at) } else { (at, earlier) };
         let error = cx.error(second, format!("`{name}` is given twice")).label("again here");
-        cx.push(error.note(cx.source, first, "first here"));
+        cx.push(error.note(&cx.place(first), "first here").help("keep one of them"));
     }
     Ok(())
 }
@@ -160,22 +184,55 @@ fn find(key: &str, keys: &'static [Key]) -> Option<&'static Key> {
     keys.iter().find(|k| k.name == key || k.aliases.contains(&key) || k.old.contains(&key))
 }
 
+/// Whether these are the keys of the same table. The addresses of constants don't tell.
+pub fn is(one: &[Key], other: &[Key]) -> bool {
+    one.iter().map(|key| key.name).eq(other.iter().map(|key| key.name))
+}
+
 /// Reports a key that no table `keys` has, with the likeliest intention.
 pub fn unknown(key: &Spanned<DeString<'_>>, keys: &'static [Key], cx: &mut Cx<'_>) {
     let written = key.get_ref();
     let word = normal(written).to_ascii_lowercase();
     let elsewhere = || {
-        if find(&word, Main::KEYS).is_some() && !std::ptr::eq(keys, Main::KEYS) {
+        if is(keys, <HorustToml as Table>::KEYS) && find(&word, Main::KEYS).is_some() {
+            return Some(format!(
+                "`{written}` belongs to services: write it below [defaults] to give it to all of them"
+            ));
+        }
+        if find(&word, Main::KEYS).is_some() && !is(keys, Main::KEYS) {
             return Some(format!("`{written}` belongs to the service itself: move it above the first [table]"));
         }
-        let table = Main::KEYS.iter().find(|table| find(&word, table.keys).is_some())?;
-        (!std::ptr::eq(table.keys, keys)).then(|| format!("`{written}` belongs in the table [{}]", table.name))
+        if find(&word, HorustToml::KEYS).is_some() && !is(keys, HorustToml::KEYS) {
+            return Some(format!(
+                "`{written}` is a setting of Horust itself: `horust.toml`, given with `--config-path`"
+            ));
+        }
+        let table = Main::KEYS.iter().find(|table| find(&word, table.keys()).is_some())?;
+        (!is(table.keys(), keys)).then(|| format!("`{written}` belongs in the table [{}]", table.name))
     };
-    let help = match closest(&word, keys.iter().flat_map(Key::spellings)) {
-        Some(close) => format!("did you mean `{close}`?"),
-        None => elsewhere().unwrap_or_default(),
+    let here = |name: &str| keys.iter().any(|key| key.name == name);
+    let meaning = synonyms::meaning(&word).map(|key| key.split_once('.').unwrap_or(("", key)));
+    let synonym = || match meaning? {
+        (_, name) if here(name) => Some(format!("did you mean `{name}`?")),
+        (table, name) if here(table) => Some(format!("did you mean `{name}` in the table [{table}]?")),
+        _ => None,
     };
+    let synonym_elsewhere = || match meaning? {
+        ("", name) => Some(format!("did you mean `{name}`, above the first [table]?")),
+        (table, name) => Some(format!("did you mean `{name}` in the table [{table}]?")),
+    };
+    let close = || closest(&word, keys.iter().flat_map(Key::spellings)).map(|close| format!("did you mean `{close}`?"));
+    let help = synonym().or_else(close).or_else(elsewhere).or_else(synonym_elsewhere).unwrap_or_else(|| known(keys));
     cx.push(cx.error(key.span().into(), format!("unknown key `{written}`")).help(help));
+}
+
+/// What there is to choose from.
+fn known(keys: &'static [Key]) -> String {
+    if is(keys, Main::KEYS) {
+        return "`horust --sample-service` shows all keys".to_owned();
+    }
+    let names: Vec<String> = keys.iter().map(|key| format!("`{}`", key.name)).collect();
+    format!("the keys of this table are {}", names.join(", "))
 }
 
 pub(super) use {read_tables, table};

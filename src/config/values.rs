@@ -1,12 +1,11 @@
 //! The kinds of value a key may have, each read from one TOML value. A reader reports what is wrong at the value's own
 //! span and goes on, so that all errors of all files are seen at once. It never looks at another key.
 
-use super::diagnostic::{Diagnostic, Severity, Source, Span};
-use super::table::Key;
+use super::diagnostic::{Diagnostic, Place, Severity, Source, Span};
+use super::shape::Shape;
 use crate::model::{Condition, FailureStrategy, Growth, Kind, OnUnhealthy, RestartStrategy};
 use humantime_serde::re::humantime;
-use serde::Deserialize;
-use serde::de::IntoDeserializer;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +17,27 @@ use toml::de::DeValue;
 pub struct At<T> {
     /// The value.
     pub value: T,
-    /// Where it stands.
-    pub span: Span,
+    /// Where it stands: in one of the files that make up the service.
+    pub place: Place,
+}
+
+impl<T> At<T> {
+    /// An error at this place, to be completed and pushed.
+    pub fn error(&self, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::error(message).at(&self.place.source, self.place.span)
+    }
+
+    /// A warning at this place, to be completed and pushed.
+    pub fn warning(&self, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::warning(message).at(&self.place.source, self.place.span)
+    }
+}
+
+impl<T> At<T> {
+    /// Its place alone.
+    pub fn unit(&self) -> At<()> {
+        At { value: (), place: self.place.clone() }
+    }
 }
 
 /// What a reader needs: the file it is in, and where findings go.
@@ -33,6 +51,16 @@ pub struct Cx<'a> {
 }
 
 impl Cx<'_> {
+    /// A place in this file.
+    pub fn place(&self, span: Span) -> Place {
+        Place { source: self.source.clone(), span }
+    }
+
+    /// A value with its place in this file.
+    pub fn at<T>(&self, value: T, span: Span) -> At<T> {
+        At { value, place: self.place(span) }
+    }
+
     /// An error in this file, to be completed and pushed.
     pub fn error(&self, span: Span, message: impl Into<String>) -> Diagnostic {
         Diagnostic::error(message).at(self.source, span)
@@ -48,17 +76,32 @@ impl Cx<'_> {
         self.diagnostics.push(diagnostic);
     }
 
-    /// Whether this file has errors so far.
+    /// Whether there are errors so far.
     pub fn has_errors(&self) -> bool {
-        let here = |d: &&Diagnostic| d.place.as_ref().is_some_and(|place| Arc::ptr_eq(&place.source, self.source));
-        self.diagnostics.iter().rev().take_while(here).any(|d| d.severity == Severity::Error)
+        self.diagnostics.iter().any(|d| d.severity == Severity::Error)
     }
 
     /// Reports a value that is not what its key wants.
     pub fn refuse<T: Read>(&mut self, value: &DeValue<'_>, span: Span) -> Option<T> {
         let found = value.type_str();
         let message = format!("`{}` must be {}, not {} {found}", self.key, T::TYPE, article(found));
-        self.push(self.error(span, message).label(format!("this is {} {found}", article(found))));
+        let help = T::SHAPE.mend(value, self.source.slice(span), self.key);
+        self.push(self.error(span, message).label(format!("this is {} {found}", article(found))).help(help));
+        None
+    }
+
+    /// Reports a string that is none of the words its key knows.
+    pub fn no_such_word<T: Read>(&mut self, text: &str, span: Span) -> Option<T> {
+        let error = self.error(span, format!("`{}` must be {}, not \"{text}\"", self.key, T::TYPE));
+        let words = if let Shape::Words(words) = T::SHAPE { words } else { &[] };
+        let close = closest(&text.to_ascii_lowercase(), words.iter().copied());
+        self.push(error.help(close.map_or_else(String::new, |close| format!("did you mean `{close}`?"))));
+        None
+    }
+
+    /// Reports a number that is too small or too large.
+    pub fn out_of_range<T>(&mut self, span: Span, range: &str) -> Option<T> {
+        self.push(self.error(span, format!("`{}` must be {range}", self.key)));
         None
     }
 
@@ -75,17 +118,21 @@ fn article(word: &str) -> &'static str {
 }
 
 /// A kind of value.
-pub trait Read: Sized {
+pub trait Read: Clone {
     /// What it is, with its article, for messages and the documentation.
     const TYPE: &'static str;
-    /// The keys it has, if it is a table.
-    const KEYS: &'static [Key] = &[];
+    /// The same for machines: editors check files against the JSON Schema that is made of the shapes. It must allow all
+    /// that `read` does, and should refuse what `read` refuses for its type or its form.
+    const SHAPE: Shape;
     /// Reads it, or reports why not.
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self>;
+    /// Takes over what it lacks from a `weaker` file's value of the same key. Only tables lack anything.
+    fn fill(&mut self, _weaker: &Self) {}
 }
 
 impl Read for bool {
     const TYPE: &'static str = "true or false";
+    const SHAPE: Shape = Shape::Bool;
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         value.as_bool().or_else(|| cx.refuse(&value, span))
     }
@@ -93,6 +140,7 @@ impl Read for bool {
 
 impl Read for String {
     const TYPE: &'static str = "a string";
+    const SHAPE: Shape = Shape::Text;
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         match value {
             DeValue::String(text) => Some(text.into_owned()),
@@ -102,38 +150,70 @@ impl Read for String {
 }
 
 /// An integer as `i64`; `None` if it is none or does not fit.
-fn integer(value: &DeValue<'_>) -> Option<i64> {
+pub fn integer(value: &DeValue<'_>) -> Option<i64> {
     value.as_integer().and_then(|n| i64::from_str_radix(n.as_str(), n.radix()).ok())
 }
 
 impl Read for u32 {
     const TYPE: &'static str = "a whole number, 0 or more";
+    const SHAPE: Shape = Shape::Integer(0, u32::MAX as i64);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         if value.is_integer() {
             let fits = integer(&value).and_then(|n| u32::try_from(n).ok());
-            if fits.is_none() {
-                cx.push(cx.error(span, format!("`{}` must be between 0 and {}", cx.key, u32::MAX)));
-            }
-            return fits;
+            return fits.or_else(|| cx.out_of_range(span, &format!("between 0 and {}", u32::MAX)));
         }
         cx.refuse(&value, span)
     }
 }
 
-/// A number with or without a fraction.
+/// A number with or without a fraction, 0 or more.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Number(pub f32);
 
 impl Read for Number {
     const TYPE: &'static str = "a number";
+    const SHAPE: Shape = Shape::Number(0.0, f64::INFINITY);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let text = value.as_float().map(|f| f.as_str()).or_else(|| value.as_integer().map(|n| n.as_str()));
-        text.and_then(|t| t.parse().ok()).map(Number).or_else(|| cx.refuse(&value, span))
+        match text.and_then(|text| text.parse::<f32>().ok()) {
+            Some(number) if number >= 0.0 && number.is_finite() => Some(Number(number)),
+            Some(_) => cx.out_of_range(span, "0 or more"),
+            None => cx.refuse(&value, span),
+        }
+    }
+}
+
+/// A part of something, 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fraction(pub f32);
+
+impl Read for Fraction {
+    const TYPE: &'static str = "a number from 0 to 1";
+    const SHAPE: Shape = Shape::Number(0.0, 1.0);
+    fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
+        if !(value.is_float() || value.is_integer()) {
+            return cx.refuse(&value, span);
+        }
+        let text = value.as_float().map(|f| f.as_str()).or_else(|| value.as_integer().map(|n| n.as_str()));
+        let number = text.and_then(|text| text.parse().ok()).filter(|number| (0.0..=1.0).contains(number));
+        number.map(Fraction).or_else(|| cx.out_of_range(span, "between 0 and 1"))
+    }
+}
+
+impl Read for NonZeroU32 {
+    const TYPE: &'static str = "a whole number, 1 or more";
+    const SHAPE: Shape = Shape::Integer(1, u32::MAX as i64);
+    fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
+        if !value.is_integer() {
+            return cx.refuse(&value, span);
+        }
+        NonZeroU32::new(u32::read(value, span, cx)?).or_else(|| cx.out_of_range(span, "1 or more"))
     }
 }
 
 impl Read for Duration {
     const TYPE: &'static str = "a duration such as \"10s\"";
+    const SHAPE: Shape = Shape::Computed(duration_pattern);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let help = match value {
             DeValue::String(text) => match humantime::parse_duration(&text) {
@@ -153,8 +233,21 @@ impl Read for Duration {
     }
 }
 
+/// A duration as service files have it.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| error.to_string())
+}
+
+/// As humantime reads it.
+pub fn duration_pattern() -> String {
+    let units = "ns|nsec|nanos|us|µs|usec|ms|msec|millis|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|\
+                 w|wks?|weeks?|M|months?|y|yrs?|years?";
+    format!(r"\s*(([0-9]\s*)+(\.\s*([0-9]\s*)+)?({units})\s*)+")
+}
+
 impl Read for PathBuf {
     const TYPE: &'static str = "a path";
+    const SHAPE: Shape = Shape::FILLED;
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         match value {
             DeValue::String(text) if text.is_empty() => cx.invalid(span, "a path can't be empty"),
@@ -170,14 +263,15 @@ pub struct Names(pub Vec<At<String>>);
 
 impl Read for Names {
     const TYPE: &'static str = "a string or a list of strings";
+    const SHAPE: Shape = Shape::TEXTS;
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         match value {
-            DeValue::String(text) => Some(Names(vec![At { value: text.into_owned(), span }])),
+            DeValue::String(text) => Some(Names(vec![cx.at(text.into_owned(), span)])),
             DeValue::Array(items) => {
                 let items = items.into_iter().filter_map(|item| {
                     let span = Span::from(item.span());
                     match item.into_inner() {
-                        DeValue::String(text) => Some(At { value: text.into_owned(), span }),
+                        DeValue::String(text) => Some(cx.at(text.into_owned(), span)),
                         other => cx.refuse::<Names>(&other, span).and(None),
                     }
                 });
@@ -204,6 +298,11 @@ pub struct Codes(pub Vec<u8>);
 
 impl Read for Codes {
     const TYPE: &'static str = "a list of exit codes";
+    const SHAPE: Shape = Shape::Any(&[
+        Shape::Integer(0, 255),
+        Shape::Pattern(r"\s*[0-9]+\s*(,\s*[0-9]+\s*)*"),
+        Shape::List(0, &Shape::Integer(0, 255)),
+    ]);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let numbers: Vec<(Option<i64>, Span)> = match &value {
             DeValue::Integer(_) => vec![(integer(&value), span)],
@@ -215,7 +314,12 @@ impl Read for Codes {
         for (number, span) in numbers {
             match number.and_then(|n| u8::try_from(n).ok()) {
                 Some(code) => codes.push(code),
-                None => return cx.invalid(span, "an exit code is a number between 0 and 255"),
+                None => {
+                    let message = format!("`{}`: an exit code is a number between 0 and 255", cx.key);
+                    let text = cx.source.slice(span).starts_with(['"', '\'']) && value.is_array();
+                    cx.push(cx.error(span, message).help(if text { "write it without quotes" } else { "" }));
+                    return None;
+                }
             }
         }
         Some(Codes(codes))
@@ -228,19 +332,27 @@ pub struct Size(pub u64);
 
 impl Read for Size {
     const TYPE: &'static str = "a size such as \"10MiB\"";
+    const SHAPE: Shape = Shape::Any(&[Shape::Integer(0, i64::MAX), Shape::Pattern(SIZE_PATTERN)]);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let text = match &value {
             DeValue::String(text) => text.to_string(),
             DeValue::Integer(n) => n.to_string(),
             other => return cx.refuse(other, span),
         };
-        size(&text)
-            .map(Size)
-            .or_else(|| cx.invalid(span, format_args!("\"{text}\" is no size; write \"500KB\" or \"10 MiB\", say")))
+        size(&text).map(Size).or_else(|| {
+            cx.invalid(
+                span,
+                format_args!("\"{text}\" is no size that Horust knows; write \"500KB\" or \"10 MiB\", say"),
+            )
+        })
     }
 }
 
-fn size(text: &str) -> Option<u64> {
+/// As `size` reads it.
+pub const SIZE_PATTERN: &str = r"\s*[0-9]+\s*([kKmMgG][iI]?)?[bB]?\s*";
+
+/// A size in bytes, with its unit.
+pub fn size(text: &str) -> Option<u64> {
     let text = text.trim();
     let digits = text.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(digits)?;
@@ -263,9 +375,37 @@ pub struct Variables(pub Vec<(String, String)>);
 
 impl Read for Variables {
     const TYPE: &'static str = "a table of NAME = \"value\"";
+    const SHAPE: Shape = Shape::Open(&[], "[^=]+", &Shape::Text);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let DeValue::Table(table) = value else { return cx.refuse(&value, span) };
         Some(Variables(table.into_iter().filter_map(|(name, value)| variable(name, value, cx)).collect()))
+    }
+    fn fill(&mut self, weaker: &Self) {
+        self.0.extend_from_slice(&weaker.0);
+    }
+}
+
+/// Variables and the files that hold their values.
+#[derive(Clone, Debug, Default)]
+pub struct Secrets(pub Vec<(String, PathBuf)>);
+
+impl Read for Secrets {
+    const TYPE: &'static str = "a table of NAME = \"/path/of/a/file\"";
+    const SHAPE: Shape = Shape::Open(&[], "[^=]+", &Shape::FILLED);
+    fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
+        let DeValue::Table(table) = value else { return cx.refuse(&value, span) };
+        let secrets = table.into_iter().filter_map(|(name, value)| {
+            let span = value.span().into();
+            let (name, path) = variable(name, value, cx)?;
+            match path.is_empty() {
+                true => cx.invalid(span, format_args!("the path of `{name}` can't be empty")),
+                false => Some((name, path.into())),
+            }
+        });
+        Some(Secrets(secrets.collect()))
+    }
+    fn fill(&mut self, weaker: &Self) {
+        self.0.extend_from_slice(&weaker.0);
     }
 }
 
@@ -292,33 +432,35 @@ pub fn variable(
     None
 }
 
-/// Enums read by serde, so that an unknown word lists the known ones.
+/// Enums whose values are words: each word stands here once, with the value it means. Further spellings load silently.
 macro_rules! words {
-    ($($type:ty, $def:ident { $($(#[$attribute:meta])* $variant:ident),+ }, $words:literal, $path:literal;)*) => { $(
-        #[derive(Deserialize)]
-        #[serde(remote = $path, rename_all = "kebab-case")]
-        enum $def { $($(#[$attribute])* $variant),+ }
-
+    (@list $last:literal) => { concat!(" or `", $last, "`") };
+    (@list $next:literal $($rest:literal)+) => { concat!(", `", $next, "`", words!(@list $($rest)+)) };
+    ($($type:ident { $first:literal $(| $also:literal)* => $value:ident
+        $(, $word:literal $(| $alias:literal)* => $variant:ident)+ })*) => { $(
         impl Read for $type {
-            const TYPE: &'static str = $words;
+            const TYPE: &'static str = concat!("`", $first, "`", words!(@list $($word)+));
+            const SHAPE: Shape = Shape::Words(&[$first, $($also,)* $($word, $($alias,)*)+]);
             fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
-                let Some(text) = value.as_str() else { return cx.refuse(&value, span) };
-                let word: Result<_, serde::de::value::Error> = $def::deserialize(text.into_deserializer());
-                word.or_else(|error| cx.invalid(span, error).ok_or(())).ok()
+                match value.as_str() {
+                    Some($first $(| $also)*) => Some($type::$value),
+                    $(Some($word $(| $alias)*) => Some($type::$variant),)+
+                    Some(text) => cx.no_such_word(text, span),
+                    None => cx.refuse(&value, span),
+                }
             }
         }
     )* };
 }
 
 words! {
-    RestartStrategy, RestartStrategyDef { Never, OnFailure, Always },
-        "`never`, `on-failure` or `always`", "RestartStrategy";
-    Growth, GrowthDef { Linear, Constant, Exponential },
-        "`linear`, `constant` or `exponential`", "Growth";
-    FailureStrategy, FailureStrategyDef { Ignore, #[serde(alias = "kill-all")] Shutdown, KillDependents },
-        "`ignore`, `shutdown` or `kill-dependents`", "FailureStrategy";
-    Condition, ConditionDef { Started, Ready, Healthy, Completed, CompletedSuccessfully, Failed },
-        "`started`, `ready`, `healthy`, `completed`, `completed-successfully` or `failed`", "Condition";
-    OnUnhealthy, OnUnhealthyDef { Restart, Report }, "`restart` or `report`", "OnUnhealthy";
-    Kind, KindDef { Daemon, Oneshot }, "`daemon` or `oneshot`", "Kind";
+    RestartStrategy { "never" => Never, "on-failure" => OnFailure, "always" => Always }
+    Growth { "linear" => Linear, "constant" => Constant, "exponential" => Exponential }
+    FailureStrategy { "ignore" => Ignore, "shutdown" | "kill-all" => Shutdown, "kill-dependents" => KillDependents }
+    Kind { "daemon" => Daemon, "oneshot" => Oneshot }
+    Condition {
+        "started" => Started, "ready" => Ready, "healthy" => Healthy, "completed" => Completed,
+        "completed-successfully" => CompletedSuccessfully, "failed" => Failed
+    }
+    OnUnhealthy { "restart" => Restart, "report" => Report }
 }

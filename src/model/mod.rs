@@ -4,17 +4,21 @@ mod depend;
 mod exit;
 mod health;
 mod id;
+mod process;
+mod resource;
 mod signal;
 mod spec;
 mod time;
 
 pub use depend::{Condition, Need};
-pub use exit::Exit;
+pub use exit::{Exit, Oom};
 pub use health::{Health, OnUnhealthy, Probe, Readiness, Rounds, Sign, Signs};
 pub use id::{ProbeId, RunId, ServiceId};
+pub use process::{CapSet, Capabilities, IdOrName, Limit, Process};
+pub use resource::ResourceLimit;
 pub use signal::Signal;
 pub use spec::{
-    Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, IdOrName, Kind, Origin, Output, Plan,
-    Process, Restart, RestartStrategy, ServiceSpec, Settings, Termination,
+    Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Kind, Origin, Output, Plan, Restart,
+    RestartStrategy, ServiceSpec, Settings, Termination,
 };
 pub use time::Mono;

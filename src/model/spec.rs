@@ -1,6 +1,6 @@
 //! What the user wants, resolved: names are ids, durations are durations, defaults are filled in.
 
-use super::{Health, Need, Probe, Readiness, Rounds, ServiceId, Signal};
+use super::{Health, IdOrName, Need, Probe, Process, Readiness, ResourceLimit, Rounds, ServiceId, Signal};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,22 +119,6 @@ pub enum Output {
     File(PathBuf),
 }
 
-/// What a process becomes between its creation and its exec.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Process {
-    /// Whose rights it runs with; Horust's own if none.
-    pub user: Option<IdOrName>,
-}
-
-/// A user: by number (which need not be in the user database) or by name (looked up at each start).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum IdOrName {
-    /// A numeric id.
-    Id(u32),
-    /// A name.
-    Name(String),
-}
-
 /// The restart policy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Restart {
@@ -231,6 +215,8 @@ pub struct Environment {
     pub re_export: Vec<String>,
     /// dotenv files read at each start, in order; `true` marks one that may be missing.
     pub load: Vec<(PathBuf, bool)>,
+    /// Variables and the files that hold their values, read at each start. Only the paths are ever known here.
+    pub secrets: Vec<(String, PathBuf)>,
     /// Set last.
     pub additional: Vec<(String, String)>,
 }
@@ -260,6 +246,11 @@ impl ServiceSpec {
     /// Whose rights it runs with; Horust's own if none.
     pub fn user(&self) -> Option<&IdOrName> {
         self.process.as_ref().and_then(|process| process.user.as_ref())
+    }
+
+    /// What it may use of the machine.
+    pub fn resources(&self) -> Option<&ResourceLimit> {
+        self.process.as_ref().and_then(|process| process.resources.as_ref())
     }
 
     /// The rounds that matter to it: for staying healthy once it is ready, or for becoming so.

@@ -1,17 +1,18 @@
-//! The environment of a service, made anew at each start. It reads files, and changes nothing.
+//! The environment of a service, made anew at each start. It reads files, changes nothing, and never names a value.
 
+use super::dotenv;
+use crate::config::{reason, regular_file};
+use crate::limits;
 use crate::model::{Environment, IdOrName};
 use crate::sys::users;
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
-use std::io::Read;
+use std::io::ErrorKind;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 /// What `PATH` is if Horust itself has none: as in Debian's and Docker's images.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// An environment file larger than this is a mistake.
-const FILE_BYTES: u64 = 1 << 20;
 
 /// Horust's own environment and the facts that don't change, read once.
 pub struct Base {
@@ -41,7 +42,8 @@ impl Base {
         Base { own, hostname: users::hostname(), user }
     }
 
-    /// The environment of a service that runs as `user`, or as Horust.
+    /// The environment of a service that runs as `user`, or as Horust. From the weakest: Horust's own, what is always
+    /// set, `re-export`, files, secrets, and what the service file says itself.
     pub fn build(&self, wanted: &Environment, user: Option<&IdOrName>) -> Result<Env, String> {
         let mut env = Env { variables: BTreeMap::new(), user_given: false, home_given: false };
         if wanted.keep {
@@ -61,6 +63,9 @@ impl Base {
             for (name, value) in read_file(path, *optional)? {
                 env.give(name.into(), value.into());
             }
+        }
+        for (name, path) in &wanted.secrets {
+            env.give(name.into(), secret(name, path)?);
         }
         for (name, value) in &wanted.additional {
             env.give(name.into(), value.into());
@@ -122,22 +127,28 @@ fn look_up_user() -> Option<(String, OsString)> {
     users::lookup(&users::UserRef::Id(users::current_uid())).map(|user| (user.name, user.home.into_os_string()))
 }
 
-/// Reads a dotenv file. A pipe or a device in its place could block PID 1, so only regular files are read.
+/// Reads a file of variables. With `optional` it may be missing, but not wrong.
 fn read_file(path: &Path, optional: bool) -> Result<Vec<(String, String)>, String> {
-    let cannot =
-        |cause: &dyn std::fmt::Display| format!("cannot read the environment file {}: {cause}", path.display());
-    let meta = match std::fs::metadata(path) {
-        Err(e) if optional && e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(cannot(&e)),
-        Ok(meta) => meta,
-    };
-    if !meta.is_file() {
-        return Err(cannot(&"it is not a regular file"));
+    let cannot = |why: &str| format!("cannot read the environment file {}: {why}", path.display());
+    match regular_file(path, limits::ENVIRONMENT_FILE_BYTES) {
+        Ok(bytes) => dotenv::parse(&bytes).map_err(|why| cannot(&why)),
+        Err(error) if optional && error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(cannot(&reason(&error))),
     }
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(|e| cannot(&e))?;
-    file.take(FILE_BYTES).read_to_end(&mut bytes).map_err(|e| cannot(&e))?;
-    dotenvy::from_read_iter(bytes.as_slice()).collect::<Result<_, _>>().map_err(|e| cannot(&e))
+}
+
+/// Reads the value of a secret: the file's bytes, without the line end that editors and `echo` leave.
+fn secret(name: &str, path: &Path) -> Result<OsString, String> {
+    let cannot = |why: &str| format!("cannot read the secret {name} from {}: {why}", path.display());
+    let mut bytes = regular_file(path, limits::SECRET_BYTES).map_err(|error| cannot(&reason(&error)))?;
+    if bytes.contains(&0) {
+        return Err(cannot("it holds a NUL byte, which no variable can hold"));
+    }
+    if bytes.last() == Some(&b'\n') {
+        bytes.pop();
+        bytes.pop_if(|byte| *byte == b'\r');
+    }
+    Ok(OsString::from_vec(bytes))
 }
 
 /// A word of a command as execve(2) wants it.

@@ -1,11 +1,13 @@
 //! Turns a service spec into a start that `sys` can carry out: words, environment, files. Nothing here waits.
 
-use super::environment::{Base, c_word};
-use crate::model::{Command, IdOrName, Output, Probe, ServiceSpec};
+use super::environment::{Base, Env, c_word};
+use crate::model::{CapSet, Command, IdOrName, Output, Probe, Process, ServiceSpec};
 use crate::supervisor::SpawnError;
+use crate::sys::limits::Limit;
+use crate::sys::oom::Score;
 use crate::sys::spawn::{Program, Request, Session, Setup, Spawner, StatusPipe, Stdio, explain, find_program};
 use crate::sys::users::UserRef;
-use crate::sys::{SysError, spawn};
+use crate::sys::{SysError, capabilities, spawn};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::stat::Mode;
@@ -32,6 +34,7 @@ pub struct Started {
 pub struct Launcher {
     spawner: Spawner,
     base: Base,
+    score: Score,
     /// Where services say what they are doing.
     notify: Option<String>,
 }
@@ -41,6 +44,7 @@ struct Job<'a> {
     spec: &'a ServiceSpec,
     command: &'a Command,
     stdio: [Stdio<'a>; 3],
+    cgroup: Option<&'a Path>,
     /// One more descriptor, and its number there.
     more: Option<(BorrowedFd<'a>, RawFd)>,
     /// Variables that only the service itself gets.
@@ -50,7 +54,7 @@ struct Job<'a> {
 impl Launcher {
     /// Reads Horust's environment and prepares what every start has in common.
     pub fn new(image: CString) -> Result<Launcher, SysError> {
-        Ok(Launcher { spawner: Spawner::new(image)?, base: Base::read(), notify: None })
+        Ok(Launcher { spawner: Spawner::new(image)?, base: Base::read(), score: Score::read(), notify: None })
     }
 
     /// Sets what services find in `NOTIFY_SOCKET`.
@@ -58,8 +62,8 @@ impl Launcher {
         self.notify = address.map(str::to_owned);
     }
 
-    /// Starts the service.
-    pub fn service(&self, spec: &ServiceSpec) -> Result<Started, SpawnError> {
+    /// Starts the service, in this cgroup.
+    pub fn service(&self, spec: &ServiceSpec, cgroup: Option<&Path>) -> Result<Started, SpawnError> {
         for path in probe_files(spec) {
             // A file left from the last run must not make this one look ready. If it can't be removed, probes say so.
             let _ = std::fs::remove_file(path);
@@ -75,7 +79,8 @@ impl Launcher {
         let newline = newline.map(|number| pipe().map(|(reader, writer)| (reader, writer, number))).transpose()?;
         let more = newline.as_ref().map(|(_, writer, number)| (writer.as_fd(), *number));
         let stdio = [Stdio::Null, out?, err?];
-        let started = self.start(&Job { spec, command: &spec.command, stdio, more, own: self.own_variables(spec) })?;
+        let started =
+            self.start(&Job { spec, command: &spec.command, stdio, cgroup, more, own: self.own_variables(spec) })?;
         Ok(Started { newline: newline.map(|(reader, ..)| reader), ..started })
     }
 
@@ -91,7 +96,7 @@ impl Launcher {
 
     /// Starts a command probe of the service: its user, directory and environment, but no output.
     pub fn probe(&self, spec: &ServiceSpec, command: &Command) -> Result<Started, SpawnError> {
-        self.start(&Job { spec, command, stdio: [Stdio::Null; 3], more: None, own: Vec::new() })
+        self.start(&Job { spec, command, stdio: [Stdio::Null; 3], cgroup: None, more: None, own: Vec::new() })
     }
 
     fn start(&self, job: &Job<'_>) -> Result<Started, SpawnError> {
@@ -107,33 +112,66 @@ impl Launcher {
         let cwd_c = cwd_c.as_deref();
         let request =
             |program| Request { program, stdio: job.stdio, more: job.more, cwd: cwd_c, session: Session::New };
-        match spec.user() {
-            Some(user) => {
-                let user = match user {
-                    IdOrName::Id(id) => UserRef::Id(*id),
-                    IdOrName::Name(name) => UserRef::Name(name.clone()),
-                };
-                let setup = Setup {
-                    user: Some(user),
-                    set_user: !env.user_given,
-                    set_home: !env.home_given,
-                    ..Setup::default()
-                };
-                match self.spawner.spawn_staged(&request(&program), &setup) {
-                    Ok((pid, stage)) => Ok(Started { pid, stage: Some(stage), newline: None }),
-                    Err(error) => Err(cannot(error.to_string())),
-                }
+        let started = match &spec.process {
+            Some(process) => {
+                let setup = setup(process, &env, job.cgroup)?;
+                let started = self.spawner.spawn_staged(&request(&program), &setup);
+                let (pid, stage) = started.map_err(|error| cannot(error.to_string()))?;
+                Started { pid, stage: Some(stage), newline: None }
             }
             None => {
                 program.path = find_program(name, env.path(), cwd)
                     .map_err(|e| failed(if e.denied.is_some() { CANNOT_RUN } else { NOT_FOUND }, e.to_string()))?;
-                match self.spawner.spawn(&request(&program)) {
-                    Ok(pid) => Ok(Started { pid, stage: None, newline: None }),
-                    Err(e) => Err(failed(code(e.errno), explain(spawn::as_path(&program.path), cwd, e.errno))),
-                }
+                let started = self.spawner.spawn(&request(&program));
+                let pid =
+                    started.map_err(|e| failed(code(e.errno), explain(spawn::as_path(&program.path), cwd, e.errno)))?;
+                Started { pid, stage: None, newline: None }
             }
+        };
+        if spec.process.as_ref().is_none_or(|process| process.oom_score_adj.is_none()) {
+            self.score.pass_on(started.pid);
+        }
+        Ok(started)
+    }
+}
+
+/// What the exec stage has to do for this service.
+fn setup(process: &Process, env: &Env, cgroup: Option<&Path>) -> Result<Setup, SpawnError> {
+    let account = |one: &IdOrName| match one {
+        IdOrName::Id(id) => UserRef::Id(*id),
+        IdOrName::Name(name) => UserRef::Name(name.clone()),
+    };
+    if let Some(wanted) = process.capabilities {
+        let missing = wanted.ambient.beyond(CapSet(capabilities::own()));
+        if !missing.is_empty() {
+            return Err(cannot(format!(
+                "cannot give capabilities that Horust itself does not have: {}",
+                missing.join(", ")
+            )));
         }
     }
+    let limits = process.limits.iter();
+    let not_text = || cannot("the path of its cgroup is not text".to_owned());
+    Ok(Setup {
+        cgroup: cgroup.map(|path| path.to_str().map(str::to_owned).ok_or_else(not_text)).transpose()?,
+        user: process.user.as_ref().map(account),
+        set_user: process.user.is_some() && !env.user_given,
+        set_home: process.user.is_some() && !env.home_given,
+        group: process.group.as_ref().map(account),
+        groups: process.supplementary_groups.iter().flatten().map(account).collect(),
+        only_groups: process.user.is_none() && process.supplementary_groups.is_some(),
+        foreground_tty: false,
+        limits: limits
+            .map(|(name, limit)| Limit { name: (*name).into(), soft: limit.soft, hard: limit.hard })
+            .collect(),
+        nice: process.nice,
+        oom_score_adj: process.oom_score_adj,
+        umask: process.umask,
+        capabilities: process
+            .capabilities
+            .map(|wanted| capabilities::Capabilities { bounding: wanted.bounding.0, ambient: wanted.ambient.0 }),
+        no_new_privs: process.no_new_privileges,
+    })
 }
 
 /// A pipe for a newline: what is read here, and what is written there.
@@ -157,7 +195,8 @@ pub fn code(errno: Errno) -> u8 {
     if errno == Errno::ENOENT { NOT_FOUND } else { CANNOT_RUN }
 }
 
-fn cannot(why: String) -> SpawnError {
+/// A start that failed before there was a process.
+pub fn cannot(why: String) -> SpawnError {
     failed(CANNOT_RUN, why)
 }
 

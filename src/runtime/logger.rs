@@ -83,5 +83,5 @@ fn start() -> Option<Sender<Line>> {
             }
         }
     };
-    std::thread::Builder::new().name("log".into()).stack_size(128 << 10).spawn(write).ok().map(|_| sender)
+    std::thread::Builder::new().name("log".into()).stack_size(limits::SMALL_STACK).spawn(write).ok().map(|_| sender)
 }

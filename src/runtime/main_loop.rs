@@ -2,11 +2,12 @@
 //! has happened in one order: signals, exits, execs, and only then the supervisor's actions, so that nothing is done to
 //! a process that is known to be gone.
 
+use super::cgroups::{Cgroups, Leaf};
 use super::core::probe;
-use super::launch::{Launcher, stage_failed};
+use super::launch::{Launcher, cannot, stage_failed};
 use super::notify::{self, Notices};
 use super::sweep;
-use super::table::{Child, Orphans, Table};
+use super::table::{Child, Orphans, Run, Table};
 use crate::limits;
 use crate::model::{Exit, Plan, Probe, ProbeId, RunId, Sign, Signal};
 use crate::supervisor::{Action, Event, SpawnError, Target};
@@ -33,6 +34,7 @@ pub struct MainLoop<'a> {
     events: Sender<Vec<Event>>,
     actions: Receiver<Vec<Action>>,
     table: Table,
+    cgroups: Cgroups,
     /// Events that are not sent yet.
     outbox: Vec<Event>,
     /// Actions that are not carried out yet.
@@ -51,9 +53,9 @@ impl<'a> MainLoop<'a> {
         launcher: &'a Launcher,
         signals: &'a SignalFd,
         wake: &'a EventFd,
+        (events, actions): (Sender<Vec<Event>>, Receiver<Vec<Action>>),
         notices: Option<Notices>,
-        events: Sender<Vec<Event>>,
-        actions: Receiver<Vec<Action>>,
+        cgroups: Cgroups,
     ) -> MainLoop<'a> {
         MainLoop {
             plan,
@@ -64,6 +66,7 @@ impl<'a> MainLoop<'a> {
             events,
             actions,
             table: Table::default(),
+            cgroups,
             outbox: Vec::new(),
             pending: VecDeque::new(),
             processes: None,
@@ -81,28 +84,36 @@ impl<'a> MainLoop<'a> {
             self.read_stages();
             self.listen();
             self.send();
+            self.wake.drain();
             self.receive();
+            self.kill_oversized();
             self.act();
             self.send();
         }
         sweep::all(self.signals);
+        self.cgroups.release();
         self.exit.unwrap_or(super::INTERNAL)
     }
 
-    fn wait(&self) {
+    fn wait(&mut self) {
         let mut fds: Vec<BorrowedFd<'_>> = vec![self.signals.as_fd(), self.wake.as_fd()];
         fds.extend(self.table.stages().map(AsFd::as_fd));
         fds.extend(self.table.newlines().map(AsFd::as_fd));
         fds.extend(self.notices.as_ref().and_then(Notices::to_wait_for));
         let busy = self.more_dead || (!self.pending.is_empty() && !self.is_held_up());
+        let emptying: Vec<BorrowedFd<'_>> = self.table.emptying().chain(self.cgroups.retired()).collect();
         let woken = match (busy, self.outbox.is_empty()) {
             (true, _) => return,
-            (false, false) => poll::wait_timeout(&fds, RETRY),
-            (false, true) => poll::wait(&fds),
+            (false, false) => poll::wait_changes(&fds, &emptying, Some(RETRY)),
+            (false, true) => poll::wait_changes(&fds, &emptying, None),
         };
-        if let Err(error) = woken {
-            log::error!("{error}");
-            std::thread::sleep(RETRY);
+        match woken {
+            // Whoever was the last in a cgroup need not be a child of ours: nobody else tells of its end.
+            Ok(woken) => self.more_dead |= woken.get(fds.len()..).is_some_and(|changed| changed.contains(&true)),
+            Err(error) => {
+                log::error!("{error}");
+                std::thread::sleep(RETRY);
+            }
         }
     }
 
@@ -139,6 +150,7 @@ impl<'a> MainLoop<'a> {
             }
         }
         self.look_for_survivors(&dead, alone);
+        self.cgroups.tidy();
     }
 
     fn bury(&mut self, pid: u32, dead: &mut Vec<RunId>) {
@@ -162,7 +174,7 @@ impl<'a> MainLoop<'a> {
                 let _ = process::kill_group(pid, libc::SIGKILL);
                 let answer = match exit {
                     Exit::Code(0) => Ok(()),
-                    Exit::Code(_) | Exit::Signal(_) => Err(format!("the health command {exit}")),
+                    Exit::Code(_) | Exit::Signal(_) | Exit::OutOfMemory(_) => Err(format!("the health command {exit}")),
                 };
                 self.outbox.push(Event::Probed(id, answer));
             }
@@ -176,13 +188,17 @@ impl<'a> MainLoop<'a> {
         if bereft.is_empty() {
             return;
         }
-        let orphans = if alone { Orphans::default() } else { Orphans::look(&self.table) };
+        // Most leave nothing, as their numbers tell; then the list of all our children need not be read.
+        let wake = self.wake;
+        let may_be_left = |run: &mut Run| !run.strays.is_empty() || process::number_in_use(wake, run.pid);
+        let doubtful = !alone && bereft.iter().any(|id| self.table.run(*id).is_some_and(may_be_left));
+        let orphans = if doubtful { Orphans::look(&self.table) } else { Orphans::default() };
         for id in bereft {
             let Some(run) = self.table.run(id) else { continue };
             let Some(exit) = run.exit else { continue };
             let left = orphans.any_of(run);
             if left && run.killing {
-                orphans.signal(run, libc::SIGKILL);
+                orphans.kill(run);
             }
             match (dead.contains(&id), left) {
                 (true, _) => self.outbox.push(Event::Exited { run: id, exit, left }),
@@ -190,7 +206,23 @@ impl<'a> MainLoop<'a> {
                 (false, false) => self.outbox.push(Event::TreeEmpty(id)),
             }
             if !left {
-                self.table.end_run(id);
+                self.end_run(id);
+            }
+        }
+    }
+
+    fn end_run(&mut self, id: RunId) {
+        let leaf = self.table.end_run(id);
+        self.cgroups.retire(id, leaf);
+    }
+
+    /// Kills those whose memory is beyond a limit that the kernel does not enforce.
+    fn kill_oversized(&mut self) {
+        for id in self.cgroups.over() {
+            // A main process that has not been waited for: what was measured was this run.
+            if let Some(run) = self.table.run(id).filter(|run| run.exit.is_none()) {
+                run.oversized = true;
+                self.signal(id, Signal::KILL, Target::Tree);
             }
         }
     }
@@ -235,7 +267,7 @@ impl<'a> MainLoop<'a> {
                 }
                 Some(StageStatus::Failed { message, errno, .. }) => {
                     // The stage itself still has to be waited for; it is nobody's run any more.
-                    self.table.end_run(id);
+                    self.end_run(id);
                     Event::SpawnFailed(id, stage_failed(&message, errno))
                 }
             };
@@ -254,7 +286,6 @@ impl<'a> MainLoop<'a> {
     }
 
     fn receive(&mut self) {
-        self.wake.drain();
         loop {
             match self.actions.try_recv() {
                 Ok(actions) => self.pending.extend(actions),
@@ -302,14 +333,22 @@ impl<'a> MainLoop<'a> {
 
     fn spawn(&mut self, run: RunId) {
         let Some(spec) = self.plan.services.get(run.service.index()) else { return };
-        match self.launcher.service(spec) {
+        let leaf = match self.cgroups.leaf(self.plan, spec) {
+            Ok(leaf) => leaf,
+            Err(why) => return self.outbox.push(Event::SpawnFailed(run, cannot(why))),
+        };
+        match self.launcher.service(spec, leaf.as_deref().map(Leaf::path)) {
             Ok(started) => {
                 if started.stage.is_none() {
                     self.outbox.push(Event::Spawned(run));
                 }
-                self.table.add_run(run, started, spec.notifies());
+                self.cgroups.watch(run, started.pid, spec, leaf.as_deref());
+                self.table.add_run(run, started, leaf, spec.notifies());
             }
-            Err(error) => self.outbox.push(Event::SpawnFailed(run, error)),
+            Err(error) => {
+                self.cgroups.retire(run, leaf);
+                self.outbox.push(Event::SpawnFailed(run, error));
+            }
         }
     }
 
@@ -324,6 +363,9 @@ impl<'a> MainLoop<'a> {
 
     fn signal(&mut self, id: RunId, signal: Signal, to: Target) {
         let number = i32::from(signal.number());
+        if let Some(run) = self.table.run(id).filter(|run| run.leaf.is_some()) {
+            return run.signal_in_cgroup(number, to);
+        }
         if matches!(to, Target::Group | Target::Tree) {
             self.note_strays(id);
         }

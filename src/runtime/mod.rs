@@ -1,13 +1,17 @@
 //! The shell around the supervisor: it turns the world into events and actions into the world. The main thread
 //! ([`main_loop`]) alone spawns, signals and waits; the runtime thread ([`core`]) owns the supervisor.
 
+mod cgroups;
 pub mod command;
 mod core;
+mod dotenv;
 mod environment;
 mod launch;
 mod logger;
 mod main_loop;
+mod memory;
 mod notify;
+pub mod preflight;
 mod report;
 mod sweep;
 mod table;
@@ -45,13 +49,14 @@ fn start(plan: Plan) -> Result<u8, SysError> {
         false => None,
     };
     launcher.notify_at(notices.as_ref().map(notify::Notices::address));
+    let cgroups = cgroups::Cgroups::new(Arc::clone(&wake));
     let (event_sender, events) = bounded(crate::limits::QUEUE);
     let (action_sender, actions) = bounded(crate::limits::QUEUE);
     let outward = core::Outward { actions: action_sender, wake: Arc::clone(&wake), events: event_sender.clone() };
     core::start(Arc::clone(&plan), events, outward).map_err(|e| {
         SysError::new("start", "the runtime thread", e.raw_os_error().map_or(nix::Error::EAGAIN, nix::Error::from_raw))
     })?;
-    Ok(main_loop::MainLoop::new(&plan, &launcher, &signals, &wake, notices, event_sender, actions).run())
+    Ok(main_loop::MainLoop::new(&plan, &launcher, &signals, &wake, (event_sender, actions), notices, cgroups).run())
 }
 
 /// What has to be done before the first thread and the first child, in any mode: standard streams that are there,

@@ -1,6 +1,6 @@
 //! The supervisor's reports as lines for people. Wording only.
 
-use crate::model::{Plan, RunId, ServiceId};
+use crate::model::{Exit, Oom, Plan, RunId, ServiceId};
 use crate::supervisor::{Cause, Reason, Report, StopCause};
 use humantime::format_duration;
 use log::{debug, error, info, warn};
@@ -13,10 +13,10 @@ pub fn log(plan: &Plan, report: &Report) {
     match report {
         Report::Started(run) => debug!("{}: started", of(run)),
         Report::Ready(run, after) => info!("{}: ready after {:.1} ms", of(run), after.as_secs_f64() * 1e3),
-        Report::Ended(run, exit) => info!("{}: {exit}", of(run)),
+        Report::Ended(run, exit) => info!("{}: {}", of(run), ended(plan, run.service, *exit)),
         Report::Restarting(id, delay, None) => debug!("{}: starts again in {}", name(*id), format_duration(*delay)),
         Report::Restarting(id, delay, Some((reason, count))) => {
-            let (why, delay) = (explain(plan, reason), format_duration(*delay));
+            let (why, delay) = (explain(plan, *id, reason), format_duration(*delay));
             warn!("{}: {why}; restart {count} in {delay}", name(*id));
         }
         Report::Throttled(id) => warn!("{}: ends at once again and again; held to ten starts a second", name(*id)),
@@ -26,7 +26,7 @@ pub fn log(plan: &Plan, report: &Report) {
             let place = plan.services.get(id.index()).map(|spec| &spec.origin);
             let place = place.filter(|at| at.file != Path::new(""));
             let place = place.map_or(String::new(), |at| format!(" ({}:{})", at.file.display(), at.line));
-            error!("{}: failed for good: {}{place}", name(*id), explain(plan, reason));
+            error!("{}: failed for good: {}{place}", name(*id), explain(plan, *id, reason));
         }
         Report::Recovered(run) => warn!("{}: healthy again", of(run)),
         Report::NotReadyYet(run, after) => warn!("{}: not ready after {}", of(run), format_duration(*after)),
@@ -61,11 +61,30 @@ pub fn log(plan: &Plan, report: &Report) {
     }
 }
 
+/// The end of a run, with the limit that it came up against.
+fn ended(plan: &Plan, id: ServiceId, exit: Exit) -> String {
+    let memory = || plan.services.get(id.index())?.resources()?.memory;
+    let limit = match exit {
+        Exit::OutOfMemory(Oom::Limit | Oom::Watched) => memory(),
+        Exit::OutOfMemory(Oom::Shared) | Exit::Code(_) | Exit::Signal(_) => None,
+    };
+    limit.map_or_else(|| exit.to_string(), |bytes| format!("{exit} (limit {})", size(bytes)))
+}
+
+/// A number of bytes as a person would write it.
+fn size(bytes: u64) -> String {
+    let units = [(1 << 30, "GiB"), (1_000_000_000, "GB"), (1 << 20, "MiB"), (1_000_000, "MB"), (1 << 10, "KiB")];
+    match units.into_iter().find(|(unit, _)| bytes > 0 && bytes.is_multiple_of(*unit)) {
+        Some((unit, name)) => format!("{} {name}", bytes / unit),
+        None => format!("{bytes} bytes"),
+    }
+}
+
 /// A reason in words.
-fn explain(plan: &Plan, reason: &Reason) -> String {
+fn explain(plan: &Plan, id: ServiceId, reason: &Reason) -> String {
     let name = |id: &ServiceId| plan.services.get(id.index()).map_or("?", |spec| spec.name.as_str());
     match reason {
-        Reason::Exit(exit) => exit.to_string(),
+        Reason::Exit(exit) => ended(plan, id, *exit),
         Reason::Spawn(error) => error.message.clone(),
         Reason::Unhealthy(why, _) => format!("was unhealthy: {why}"),
         Reason::TooLate(why, _) => why.clone(),
@@ -73,5 +92,25 @@ fn explain(plan: &Plan, reason: &Reason) -> String {
         Reason::DependencyOver(other) => format!("waits for {} to be healthy, which has finished", name(other)),
         Reason::DiedWith(other) => format!("depends on {}, which has failed", name(other)),
         Reason::Unkillable => "has processes that even SIGKILL does not end".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_told_as_they_are_written() {
+        for (bytes, text) in [
+            (64 << 20, "64 MiB"),
+            (1 << 30, "1 GiB"),
+            (3 << 29, "1536 MiB"),
+            (500_000_000, "500 MB"),
+            (100_000, "100000 bytes"),
+            (100 << 10, "100 KiB"),
+            (0, "0 bytes"),
+        ] {
+            assert_eq!(size(bytes), text);
+        }
     }
 }

@@ -2,14 +2,16 @@
 //! outlive its main process. Only the main thread has it. A pid in this table has not been waited for, so the kernel
 //! can't have given its number to anybody else: signals by pid are safe (wait(2)).
 
+use super::cgroups::Leaf;
 use super::launch::Started;
 use crate::limits;
-use crate::model::{Exit, ProbeId, RunId, ServiceId};
+use crate::model::{Exit, Oom, ProbeId, RunId, Signal};
+use crate::supervisor::Target;
 use crate::sys::process;
 use crate::sys::spawn::StatusPipe;
 use crate::sys::tree::{self, ProcId, Stat};
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// What a child of ours is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,13 +44,18 @@ pub struct Run {
     pub strays: Vec<ProcId>,
     /// Whatever is found of it gets SIGKILL.
     pub killing: bool,
+    /// Its cgroup, if it has one: then that tells what belongs to it.
+    pub leaf: Option<Box<Leaf>>,
+    /// It was killed because it had too much memory.
+    pub oversized: bool,
 }
 
 /// All of them.
 #[derive(Default)]
 pub struct Table {
     children: HashMap<u32, Child>,
-    runs: HashMap<ServiceId, Run>,
+    /// By service.
+    runs: Vec<Option<Box<Run>>>,
     probes: HashMap<ProbeId, u32>,
     /// Runs whose exec is still open. Few, and looked at in every turn.
     staged: Vec<RunId>,
@@ -60,7 +67,8 @@ pub struct Table {
 
 impl Table {
     /// A run has begun.
-    pub fn add_run(&mut self, id: RunId, Started { pid, stage, newline }: Started, notifies: bool) {
+    pub fn add_run(&mut self, id: RunId, started: Started, leaf: Option<Box<Leaf>>, notifies: bool) {
+        let Started { pid, stage, newline } = started;
         self.children.insert(pid, Child::Leader(id));
         if stage.is_some() {
             self.staged.push(id);
@@ -68,19 +76,27 @@ impl Table {
         if newline.is_some() {
             self.silent.push(id);
         }
-        let run = Run {
-            id,
-            pid,
-            leader: pid,
-            next_leader: None,
-            notifies,
-            newline,
-            stage,
-            exit: None,
-            strays: Vec::new(),
-            killing: false,
-        };
-        self.runs.insert(id.service, run);
+        let index = id.service.index();
+        if self.runs.len() <= index {
+            self.runs.resize_with(index.saturating_add(1), || None);
+        }
+        if let Some(slot) = self.runs.get_mut(index) {
+            let run = Run {
+                id,
+                pid,
+                leader: pid,
+                next_leader: None,
+                notifies,
+                newline,
+                stage,
+                exit: None,
+                strays: Vec::new(),
+                killing: false,
+                leaf,
+                oversized: false,
+            };
+            *slot = Some(Box::new(run));
+        }
     }
 
     /// A command probe has begun.
@@ -105,17 +121,20 @@ impl Table {
 
     /// The run, if it is the service's current one.
     pub fn run(&mut self, id: RunId) -> Option<&mut Run> {
-        self.runs.get_mut(&id.service).filter(|run| run.id == id)
+        self.runs.get_mut(id.service.index())?.as_deref_mut().filter(|run| run.id == id)
     }
 
-    /// The run is over.
-    pub fn end_run(&mut self, id: RunId) {
+    fn peek(&self, id: RunId) -> Option<&Run> {
+        self.runs.get(id.service.index())?.as_deref().filter(|run| run.id == id)
+    }
+
+    /// The run is over. Its cgroup is handed back.
+    pub fn end_run(&mut self, id: RunId) -> Option<Box<Leaf>> {
         self.unstage(id);
         self.silent.retain(|other| *other != id);
         self.bereft.retain(|other| *other != id);
-        if self.run(id).is_some() {
-            self.runs.remove(&id.service);
-        }
+        let slot = self.runs.get_mut(id.service.index()).filter(|run| run.as_ref().is_some_and(|r| r.id == id));
+        slot?.take()?.leaf
     }
 
     /// Its exec has taken place.
@@ -129,7 +148,7 @@ impl Table {
     /// Its main process has ended.
     pub fn lose_leader(&mut self, id: RunId, exit: Exit) -> bool {
         let Some(run) = self.run(id) else { return false };
-        run.exit = Some(exit);
+        run.exit = Some(run.explain(exit));
         self.bereft.push(id);
         true
     }
@@ -153,9 +172,7 @@ impl Table {
 
     fn notifying(&self, child: Child) -> Option<RunId> {
         match child {
-            Child::Leader(id) => {
-                self.runs.get(&id.service).filter(|run| run.id == id && run.notifies).map(|run| run.id)
-            }
+            Child::Leader(id) => self.peek(id).filter(|run| run.notifies).map(|run| run.id),
             Child::Probe(_) => None,
         }
     }
@@ -187,7 +204,7 @@ impl Table {
 
     /// The pipes of these.
     pub fn newlines(&self) -> impl Iterator<Item = &OwnedFd> {
-        self.silent.iter().filter_map(|id| self.runs.get(&id.service)?.newline.as_ref())
+        self.silent.iter().filter_map(|id| self.peek(*id)?.newline.as_ref())
     }
 
     /// The newline of this run has come, or never will.
@@ -210,12 +227,50 @@ impl Table {
 
     /// What tells whether their execs have taken place.
     pub fn stages(&self) -> impl Iterator<Item = &StatusPipe> {
-        self.staged.iter().filter_map(|id| self.runs.get(&id.service)?.stage.as_ref())
+        self.staged.iter().filter_map(|id| self.runs.get(id.service.index())?.as_ref()?.stage.as_ref())
+    }
+
+    /// What tells that nobody is left of such a run.
+    pub fn emptying(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.bereft.iter().filter_map(|id| self.runs.get(id.service.index())?.as_ref()?.leaf.as_ref()?.emptiness())
     }
 
     /// Runs whose main process has ended while others may be left.
     pub fn bereft(&self) -> &[RunId] {
         &self.bereft
+    }
+}
+
+impl Run {
+    /// Sends a signal to processes of a run that has a cgroup.
+    pub fn signal_in_cgroup(&mut self, signal: i32, to: Target) {
+        let Some(leaf) = &self.leaf else { return };
+        if to == Target::Leader && self.exit.is_none() {
+            let _ = process::kill_pid(self.leader, signal);
+        }
+        if matches!(to, Target::Group | Target::Tree) {
+            // Also the exec stage that has not joined the cgroup yet.
+            let _ = process::kill_group(self.pid, signal);
+        }
+        if to == Target::Tree && signal == libc::SIGKILL {
+            self.killing = true;
+            return leaf.kill();
+        }
+        if matches!(to, Target::Strays | Target::Tree) {
+            for id in leaf.outside(self.pid) {
+                let _ = tree::signal(id, signal);
+            }
+        }
+    }
+
+    /// Tells a kill for want of memory from others.
+    fn explain(&self, exit: Exit) -> Exit {
+        let oom = match exit {
+            Exit::Signal(Signal::KILL) if self.oversized => Some(Oom::Watched),
+            Exit::Signal(Signal::KILL) if !self.killing => self.leaf.as_ref().and_then(|leaf| leaf.oom()),
+            Exit::Signal(_) | Exit::Code(_) | Exit::OutOfMemory(_) => None,
+        };
+        oom.map_or(exit, Exit::OutOfMemory)
     }
 }
 
@@ -242,12 +297,18 @@ impl Orphans {
     }
 
     /// Whether anything of this run is left.
-    pub fn any_of(&self, run: &Run) -> bool {
-        self.of(run).next().is_some() || (self.blind && process::group_exists(run.pid))
+    pub fn any_of(&self, run: &mut Run) -> bool {
+        run.leaf.as_mut().is_some_and(|leaf| leaf.is_alive())
+            || self.of(run).next().is_some()
+            || (self.blind && process::group_exists(run.pid))
     }
 
-    /// Sends a signal to all that is left of this run.
-    pub fn signal(&self, run: &Run, signal: i32) {
+    /// Kills all that is left of this run.
+    pub fn kill(&self, run: &Run) {
+        let signal = libc::SIGKILL;
+        if let Some(leaf) = &run.leaf {
+            leaf.kill();
+        }
         let _ = process::kill_group(run.pid, signal);
         self.signal_strays(run, signal);
     }

@@ -26,7 +26,7 @@ pub struct Streak {
 pub fn is_success(exit: Exit, codes: &ExitCodes) -> bool {
     match exit {
         Exit::Code(code) => codes.is_success(code),
-        Exit::Signal(_) => false,
+        Exit::Signal(_) | Exit::OutOfMemory(_) => false,
     }
 }
 

@@ -1,9 +1,16 @@
 //! Linux, and nothing of ours: this folder knows processes, signals, file descriptors and users, never services. It
 //! imports nothing from the crate, so bounds come in as arguments, and the only `unsafe` of the program is in `raw`.
 
+pub mod capabilities;
+pub mod cgroup;
 pub mod exe;
 pub mod fds;
+mod identity;
+pub mod limits;
+pub mod memory;
 pub mod notify;
+pub mod oom;
+mod order;
 pub mod poll;
 pub mod process;
 pub mod program;
@@ -13,6 +20,7 @@ pub mod signals;
 pub mod spawn;
 pub mod stage;
 pub mod status;
+pub mod subtree;
 pub mod tree;
 pub mod users;
 pub mod wake;

@@ -34,7 +34,7 @@ pub struct Message {
     pub pid: u32,
     /// What it says; empty if it was too long.
     pub text: Vec<u8>,
-    /// What came with it. Closing one can block (close(2) of a socket with SO_LINGER).
+    /// What came with it. Closing one can block, even now that no socket of them lingers: close(2) of a file of FUSE does.
     pub descriptors: Vec<OwnedFd>,
 }
 
@@ -83,6 +83,11 @@ impl NotifySocket {
                 ControlMessageOwned::ScmRights(fds) => message.descriptors.extend(fds.into_iter().map(raw::own_fd)),
                 _ => {}
             }
+        }
+        // The last close of a lingering socket waits, and may happen in a child of ours on the way to its exec.
+        let off = libc::linger { l_onoff: 0, l_linger: 0 };
+        for fd in &message.descriptors {
+            let _mostly_no_socket = setsockopt(fd, sockopt::Linger, &off);
         }
         let whole = !received.flags.contains(MsgFlags::MSG_TRUNC);
         let length = if whole { received.bytes } else { 0 };

@@ -10,16 +10,28 @@ use super::SysError;
 
 /// Waits until at least one descriptor is readable, closed by its peer or broken; says which, in the order given.
 pub fn wait(fds: &[BorrowedFd<'_>]) -> Result<Vec<bool>, SysError> {
-    poll(fds, None)
+    poll(fds, &[], None)
 }
 
 /// As `wait`, but gives up after `timeout`, when all answers are false.
 pub fn wait_timeout(fds: &[BorrowedFd<'_>], timeout: Duration) -> Result<Vec<bool>, SysError> {
-    poll(fds, Some(timeout))
+    poll(fds, &[], Some(timeout))
 }
 
-fn poll(fds: &[BorrowedFd<'_>], timeout: Option<Duration>) -> Result<Vec<bool>, SysError> {
-    let mut polled: Vec<PollFd<'_>> = fds.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
+/// As `wait`, and also until the contents of one of the files `changing` are no longer what they were when read last
+/// (POLLPRI: files of the kernel's that say so). They come after the others in the answer.
+pub fn wait_changes(
+    fds: &[BorrowedFd<'_>],
+    changing: &[BorrowedFd<'_>],
+    timeout: Option<Duration>,
+) -> Result<Vec<bool>, SysError> {
+    poll(fds, changing, timeout)
+}
+
+fn poll(fds: &[BorrowedFd<'_>], changing: &[BorrowedFd<'_>], timeout: Option<Duration>) -> Result<Vec<bool>, SysError> {
+    let readable = fds.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN));
+    let changing = changing.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLPRI));
+    let mut polled: Vec<PollFd<'_>> = readable.chain(changing).collect();
     let start = Instant::now();
     loop {
         let left = timeout.map(|timeout| timeout.saturating_sub(start.elapsed()));

@@ -79,6 +79,13 @@ pub fn group_exists(pgid: u32) -> bool {
     }
 }
 
+/// Whether the number of a process that has been reaped is still taken: by its process group, its session, or, once
+/// reused, by anybody. F_SETOWN of fcntl(2) looks a number up whatever it means, as no other call does; on Linux before
+/// 4.14 it finds all. `fd` is any of ours without O_ASYNC: who owns such a one has no meaning.
+pub fn number_in_use(fd: impl AsFd, pid: u32) -> bool {
+    positive(pid).and_then(|pid| raw::set_owner(fd.as_fd(), pid.saturating_neg())) != Err(Errno::ESRCH)
+}
+
 fn positive(pid: u32) -> Result<i32, Errno> {
     i32::try_from(pid).ok().filter(|&pid| pid > 0).ok_or(Errno::ESRCH)
 }

@@ -69,6 +69,21 @@ pub fn find_program(name: &OsStr, path_var: &OsStr, cwd: Option<&Path>) -> Resul
     Err(not_found(denied))
 }
 
+/// Why `program` could not be run in `cwd`, as far as that can be seen without running it.
+pub fn problem(program: &Path, cwd: Option<&Path>) -> Option<String> {
+    let path = cwd.map_or_else(|| program.to_path_buf(), |cwd| cwd.join(program));
+    match access(&path, AccessFlags::X_OK) {
+        Ok(()) if path.is_file() => {
+            let head = head(&path);
+            let needed = interpreter(&head).or_else(|| loader(&head))?;
+            let missing = needed.starts_with('/') && !Path::new(&needed).exists();
+            if missing { explain_interpreter(&program.display().to_string(), &head) } else { None }
+        }
+        Ok(()) => Some(explain(program, cwd, Errno::EACCES)),
+        Err(errno) => Some(explain(program, cwd, errno)),
+    }
+}
+
 /// Why `program` could not be run in `cwd`, given exec's or chdir's error: in plain words and without the program's
 /// arguments, which may be secrets.
 pub fn explain(program: &Path, cwd: Option<&Path>, errno: Errno) -> String {

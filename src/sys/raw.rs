@@ -78,6 +78,12 @@ pub fn close_range_cloexec(first: u32) -> Result<(), Errno> {
     Errno::result(result).map(drop)
 }
 
+/// fcntl(2) F_SETOWN: a pid, or a negative process group.
+pub fn set_owner(fd: BorrowedFd<'_>, owner: i32) -> Result<(), Errno> {
+    // SAFETY: F_SETOWN takes a plain integer; the descriptor is open while it is borrowed.
+    Errno::result(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETOWN, owner) }).map(drop)
+}
+
 /// fcntl(2) F_GETFD by number, for descriptors that somebody else handed to us.
 pub fn is_open(fd: RawFd) -> bool {
     // SAFETY: F_GETFD takes no pointer and changes nothing; any number is allowed.
@@ -127,6 +133,78 @@ pub fn set_disposition(signo: i32, to: Disposition) -> Result<(), Errno> {
         libc::sigaction(signo, action.as_ptr(), ptr::null_mut())
     };
     Errno::result(result).map(drop)
+}
+
+/// setpriority(2) for this process: its nice value.
+pub fn set_nice(value: i8) -> Result<(), Errno> {
+    // SAFETY: three plain numbers; 0 is the calling process.
+    Errno::result(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, value.into()) }).map(drop)
+}
+
+/// prctl(2) with an operation on capabilities, which all take plain numbers and touch no memory.
+fn capability_prctl(operation: libc::c_int, first: libc::c_int, second: u8) -> Result<libc::c_int, Errno> {
+    let [first, second, none] = [libc::c_long::from(first), second.into(), 0];
+    // SAFETY: this function is private, and its callers pass PR_CAPBSET_READ, PR_CAPBSET_DROP and PR_CAP_AMBIENT only;
+    // none of them takes a pointer. Every argument has the register's width, as a variadic function needs.
+    Errno::result(unsafe { libc::prctl(operation, first, second, none, none) })
+}
+
+/// Whether the bounding set has this capability; EINVAL if the kernel knows none of this number.
+pub fn bounding_has(number: u8) -> Result<bool, Errno> {
+    capability_prctl(libc::PR_CAPBSET_READ, number.into(), 0).map(|has| has == 1)
+}
+
+/// Takes a capability out of the bounding set.
+pub fn bounding_drop(number: u8) -> Result<(), Errno> {
+    capability_prctl(libc::PR_CAPBSET_DROP, number.into(), 0).map(drop)
+}
+
+/// Empties the ambient set (Linux 4.3).
+pub fn ambient_clear() -> Result<(), Errno> {
+    capability_prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0).map(drop)
+}
+
+/// Adds a capability, which must be permitted and inheritable, to the ambient set.
+pub fn ambient_raise(number: u8) -> Result<(), Errno> {
+    capability_prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE, number).map(drop)
+}
+
+/// The capability sets of a thread, as bits by number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CapData {
+    pub effective: u64,
+    pub permitted: u64,
+    pub inheritable: u64,
+}
+
+/// _LINUX_CAPABILITY_VERSION_3 and "this thread": what capget(2) and capset(2) begin with.
+const CAP_HEADER: [u32; 2] = [0x2008_0522, 0];
+
+/// capget(2) of this thread.
+pub fn capget() -> Result<CapData, Errno> {
+    let mut header = CAP_HEADER;
+    // Two structs of effective, permitted and inheritable: the lower and the upper 32 bits.
+    let mut data = [[0_u32; 3]; 2];
+    // SAFETY: both are arrays of the size and alignment that version 3 asks for, and outlive the call.
+    Errno::result(unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), data.as_mut_ptr()) })?;
+    let [low, high] = data;
+    let whole = |low: u32, high: u32| u64::from(high) << 32 | u64::from(low);
+    Ok(CapData {
+        effective: whole(low[0], high[0]),
+        permitted: whole(low[1], high[1]),
+        inheritable: whole(low[2], high[2]),
+    })
+}
+
+/// capset(2) of this thread.
+pub fn capset(sets: CapData) -> Result<(), Errno> {
+    let mut header = CAP_HEADER;
+    let half = |set: u64, shift: u32| u32::try_from(set >> shift & u64::from(u32::MAX)).unwrap_or(0);
+    let halves = |shift| [sets.effective, sets.permitted, sets.inheritable].map(|set| half(set, shift));
+    let data = [halves(0), halves(32)];
+    // SAFETY: both are arrays of the size and alignment that version 3 asks for, and outlive the call, which writes at
+    // most the header's version.
+    Errno::result(unsafe { libc::syscall(libc::SYS_capset, header.as_mut_ptr(), data.as_ptr()) }).map(drop)
 }
 
 /// posix_spawn* functions return a positive error number and leave errno alone (posix_spawn(3)).

@@ -10,11 +10,11 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::stat::Mode;
 
+pub use super::order::Setup;
 pub use super::program::{NotFound, as_path, explain, find_program};
 use super::raw::{self, FileActions, SpawnAttr};
 pub use super::status::{StageStatus, StatusPipe};
-use super::users::UserRef;
-use super::{SysError, program, stage, status};
+use super::{SysError, order, program, status};
 
 /// Where the stage finds its status pipe, unless the program gets a descriptor of this number: then at the next one.
 const STATUS_FD: RawFd = 3;
@@ -69,21 +69,6 @@ pub struct Request<'a> {
     pub cwd: Option<&'a CStr>,
     /// Its session.
     pub session: Session,
-}
-
-/// What a child has to become before its exec. Nothing by default.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Setup {
-    /// Change to this user, its primary group and its supplementary groups.
-    pub user: Option<UserRef>,
-    /// Set USER to that user's name, whatever it was.
-    pub set_user: bool,
-    /// Set HOME to that user's home directory, whatever it was.
-    pub set_home: bool,
-    /// Make its process group the foreground one of the controlling terminal, if there is one.
-    pub foreground_tty: bool,
-    /// Its soft RLIMIT_NOFILE, where we have raised ours.
-    pub nofile_soft: Option<u64>,
 }
 
 /// Starts programs. Holds what is the same for each.
@@ -152,7 +137,7 @@ impl Spawner {
             actions.dup2(fd.as_fd(), number).map_err(failed)?;
         }
         actions.dup2(writer.as_fd(), status).map_err(failed)?;
-        let argv = stage::encode(request, setup, status);
+        let argv = order::encode(request, setup, status);
         let pid = raw::posix_spawn(&self.image, &actions, self.attr(request.session), &argv, &request.program.env)
             .map_err(failed)?;
         Ok((pid, reader))

@@ -38,6 +38,26 @@ pub struct StatusPipe {
     report: Vec<u8>,
 }
 
+/// Why a stage ends without its exec.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// What was being done.
+    pub stage: &'static str,
+    /// The kernel's reason.
+    pub errno: Errno,
+    /// The whole problem, in plain words.
+    pub message: String,
+}
+
+impl Failure {
+    /// A refusal by the kernel; `needs` is the capability that was missing if it was a lack of rights.
+    pub fn of(stage: &'static str, what: &str, errno: Errno, needs: &str) -> Self {
+        let denied = matches!(errno, Errno::EPERM | Errno::EACCES) && !needs.is_empty();
+        let needs = if denied { format!(" (needs {needs})") } else { String::new() };
+        Self { stage, errno, message: format!("{what}: {}{needs}", errno.desc()) }
+    }
+}
+
 /// A new pipe: what the parent keeps, and what the stage gets.
 pub(super) fn pipe() -> Result<(StatusPipe, OwnedFd), SysError> {
     let (fd, writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(SysError::on("open", "a status pipe"))?;
@@ -69,8 +89,9 @@ impl AsFd for StatusPipe {
 }
 
 /// Tells the parent. Best effort: if nobody listens, the exit code has to do.
-pub(super) fn report(to: &OwnedFd, stage: &str, errno: i32, message: &str) {
-    let mut text = format!("{stage}\0{errno}\0{message}").into_bytes();
+pub(super) fn report(to: &OwnedFd, failure: &Failure) {
+    let Failure { stage, errno, message } = failure;
+    let mut text = format!("{stage}\0{}\0{message}", *errno as i32).into_bytes();
     text.truncate(REPORT);
     let _nobody_listens = write(to, &text);
 }
@@ -94,7 +115,7 @@ mod tests {
     fn a_report_arrives_whole_after_the_writer_is_gone() {
         let (mut reader, writer) = pipe().unwrap();
         assert_eq!(reader.read(), StageStatus::Pending);
-        report(&writer, "user", libc::EPERM, "no such user");
+        report(&writer, &Failure { stage: "user", errno: Errno::EPERM, message: "no such user".into() });
         assert_eq!(reader.read(), StageStatus::Pending);
         drop(writer);
         let failed = StageStatus::Failed { stage: "user".into(), message: "no such user".into(), errno: libc::EPERM };
@@ -108,7 +129,7 @@ mod tests {
         drop(writer);
         assert_eq!(reader.read(), StageStatus::Executed);
         let (mut reader, writer) = pipe().unwrap();
-        report(&writer, "exec", 0, &"é".repeat(9000));
+        report(&writer, &Failure { stage: "exec", errno: Errno::UnknownErrno, message: "é".repeat(9000) });
         drop(writer);
         assert!(matches!(reader.read(), StageStatus::Failed { stage, message, errno: 0 }
             if stage == "exec" && message.len() > 3000 && message.len() <= REPORT));

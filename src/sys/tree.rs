@@ -55,7 +55,7 @@ pub fn stat(pid: u32) -> Option<Stat> {
 
 /// /proc, if it is there and of our own pid namespace. A foreign one (`unshare --pid` without a mount of its own, as
 /// careless containers have it) speaks of other processes by the same numbers, and we would signal strangers.
-fn proc() -> Option<&'static Path> {
+pub(super) fn proc() -> Option<&'static Path> {
     static OURS: AtomicBool = AtomicBool::new(false);
     let proc = Path::new("/proc");
     // A no is asked again, for it may be mounted later.

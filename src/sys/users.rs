@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Once;
 
 use nix::errno::Errno;
-use nix::unistd::{Uid, User};
+use nix::unistd::{Group, Uid, User};
 
 use super::{SysError, raw};
 
@@ -17,12 +17,24 @@ pub enum UserRef {
     Name(String),
 }
 
+/// A group as somebody names one.
+pub type GroupRef = UserRef;
+
 impl std::fmt::Display for UserRef {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Id(id) => write!(out, "{id}"),
-            Self::Name(name) => write!(out, "{name:?}"),
+            Self::Name(name) => write!(out, "{name}"),
         }
+    }
+}
+
+impl std::str::FromStr for UserRef {
+    type Err = std::convert::Infallible;
+
+    /// A number is an id.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(text.parse().map_or_else(|_| Self::Name(text.to_owned()), Self::Id))
     }
 }
 
@@ -61,17 +73,28 @@ pub fn find(user: &UserRef) -> Result<Option<UserInfo>, SysError> {
         UserRef::Id(id) => User::from_uid(Uid::from_raw(*id)),
         UserRef::Name(name) => User::from_name(name),
     };
-    match found {
-        Ok(entry) => Ok(entry.map(|entry| UserInfo {
-            name: entry.name,
-            uid: entry.uid.as_raw(),
-            gid: entry.gid.as_raw(),
-            home: entry.dir,
-            shell: entry.shell,
-        })),
-        // How various C libraries say "not found" (getpwnam(3)); ENOENT is also what an image without the file gives.
+    let found = found_or_not(found, || format!("user {user}"))?;
+    Ok(found.map(|entry| UserInfo {
+        name: entry.name,
+        uid: entry.uid.as_raw(),
+        gid: entry.gid.as_raw(),
+        home: entry.dir,
+        shell: entry.shell,
+    }))
+}
+
+/// A group's number; none if there is no group of this name.
+pub fn find_group(name: &str) -> Result<Option<u32>, SysError> {
+    static_nss();
+    let found = found_or_not(Group::from_name(name), || format!("group {name}"))?;
+    Ok(found.map(|entry| entry.gid.as_raw()))
+}
+
+/// How various C libraries say "not found" (getpwnam(3)); ENOENT is also what an image without the file gives.
+fn found_or_not<T>(answer: Result<Option<T>, Errno>, what: impl FnOnce() -> String) -> Result<Option<T>, SysError> {
+    match answer {
         Err(Errno::ENOENT | Errno::ESRCH | Errno::EBADF | Errno::EPERM) => Ok(None),
-        Err(errno) => Err(SysError::new("look up user", user.to_string(), errno)),
+        answer => answer.map_err(|errno| SysError::new("look up", what(), errno)),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Files and directories as they should not be, sets with errors that are to start anyway, and bounds.
 
-use super::support::Set;
+use super::support::{Set, environment};
+use super::{effective, schemas};
+use horust::config::FileKind;
 use nix::sys::stat::Mode;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -19,7 +21,7 @@ fn what_is_no_readable_service_file_is_named_with_the_reason() {
     std::os::unix::net::UnixListener::bind(set.path("socket.toml")).unwrap();
     let loaded = set.load();
     let wanted = "\
-error: cannot read `big.toml`: it is larger than 1048576 bytes, so it is no service file
+error: cannot read `big.toml`: it is larger than 1048576 bytes
 
 error: cannot read `directory.toml`: it is a directory
 
@@ -171,6 +173,7 @@ fn damaged_files_never_panic() {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(state >> 33).unwrap() % below
     };
+    let schema = schemas::validator(FileKind::Service);
     let mut refused = 0;
     for _ in 0..2000 {
         let uncomment = |line: &str| line.trim_start_matches('#').to_owned() + "\n";
@@ -185,6 +188,12 @@ fn damaged_files_never_panic() {
         std::fs::write(set.path("a.toml"), &text).unwrap();
         let loaded = set.load();
         assert_eq!(loaded.refused, set.shown(&loaded).contains("error"), "{text}");
+        let _: Vec<serde_json::Value> = serde_json::from_str(&horust::config::json(&loaded.diagnostics)).unwrap();
+        if !loaded.refused {
+            // What loads is accepted by the schema, and printed so that it loads to the same again.
+            schemas::assert_accepted(&schema, &text);
+            effective::assert_loads_again(&loaded, &environment);
+        }
         refused += u32::from(loaded.refused);
     }
     assert!(refused > 100 && refused < 2000, "{refused}");

@@ -5,6 +5,24 @@ use horust::model::ServiceSpec;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+/// The root of the repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Whether a committed page is what the program makes of its declarations. `UPDATE_DOCS=1` writes it anew.
+#[track_caller]
+pub fn assert_page(path: &str, page: &str) {
+    let path = root().join(path);
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    if committed != page && std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, page).unwrap();
+    }
+    let different = committed.lines().zip(page.lines()).find(|(old, new)| old != new);
+    let lengths = (committed.len(), page.len());
+    assert!(committed == page, "{} is out of date: {different:?} {lengths:?}; UPDATE_DOCS=1 writes it", path.display());
+}
+
 /// Files in a temporary directory.
 pub struct Set {
     /// The directory.
@@ -16,7 +34,9 @@ impl Set {
     pub fn new(files: &[(&str, &str)]) -> Set {
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in files {
-            std::fs::write(dir.path().join(name), text).unwrap();
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
         }
         Set { dir }
     }
@@ -29,6 +49,11 @@ impl Set {
     /// Loads its services.
     pub fn load(&self) -> Loaded {
         self.load_with(&[self.dir.path().to_owned()], None, false)
+    }
+
+    /// Loads its services with a `horust.toml` that is one of its files.
+    pub fn load_by(&self, config: &str) -> Loaded {
+        self.load_with(&[self.dir.path().to_owned()], Some(&self.path(config)), false)
     }
 
     /// Loads some of it.
@@ -76,4 +101,18 @@ pub fn environment(name: &str) -> Option<OsString> {
         "TWO_LINES" => Some("1\nrequired = true".into()),
         _ => None,
     }
+}
+
+/// Service files of real projects, each with what is wanted of it; they are not part of this repository.
+pub fn corpus() -> Option<Vec<(PathBuf, String)>> {
+    let shared = std::env::var_os("HORUST_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
+    let Ok(index) = std::fs::read_to_string(shared.join("corpus/INDEX.md")) else {
+        println!("skipped: there is no corpus in {}", shared.display());
+        return None;
+    };
+    let files = index.lines().filter(|line| line.contains(".toml |")).map(|line| {
+        let cells: Vec<_> = line.split(" | ").map(|cell| cell.trim_matches(['|', ' '])).collect();
+        (shared.join("corpus").join(cells[0]), cells[2].to_owned())
+    });
+    Some(files.collect())
 }

@@ -1,14 +1,14 @@
 //! What loads, and what it means: every key, its spellings, defaults, variables, the corpus and the sample.
 
-use super::support::{Set, one, warnings};
+use super::support::{Set, assert_page, corpus, one, warnings};
 use horust::config::{Options, load, render, sample_service};
 use horust::model::{
     Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, IdOrName, Kind, Need, OnUnhealthy,
-    Origin, Output, Plan, Probe, Process, Readiness, Restart, RestartStrategy, Rounds, ServiceId, ServiceSpec, Signal,
-    Signs, Termination,
+    Origin, Output, Plan, Probe, Process, Readiness, ResourceLimit, Restart, RestartStrategy, Rounds, ServiceId,
+    ServiceSpec, Signal, Signs, Termination,
 };
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -115,12 +115,18 @@ strategy = "kill-dependents"
 keep-env = true
 re-export = ["TZ"]
 load = ["/etc/env", "-/etc/maybe"]
+secrets = { DB_PASS = "/run/secrets/db" }
 additional = { A = "1" }
 DATABASE_NAME = "db"
 http_proxy = "x"
 [termination]
 signal = "SIGINT"
 wait = "0s"
+[resource-limit]
+cpu = 1.5
+memory = "100MiB"
+pids-max = 7
+strict = true
 "#;
     let wanted = ServiceSpec {
         origin: Origin { file: PathBuf::new(), line: 3 },
@@ -131,7 +137,16 @@ wait = "0s"
         start_delay: 90 * SECOND,
         stdout: Output::File("logs/a.log".into()),
         stderr: Output::Null,
-        process: Some(Box::new(Process { user: Some(IdOrName::Id(1000)) })),
+        process: Some(Box::new(Process {
+            user: Some(IdOrName::Id(1000)),
+            resources: Some(ResourceLimit {
+                cpu: Some(1500),
+                memory: Some(100 << 20),
+                pids_max: Some(7),
+                strict: true,
+            }),
+            ..Process::default()
+        })),
         signal_rewrite: vec![(Signal::HUP, None), (Signal::TERM, Some(Signal::QUIT))],
         required: true,
         restart: Restart {
@@ -168,6 +183,7 @@ wait = "0s"
             keep: true,
             re_export: vec!["TZ".into()],
             load: vec![("/etc/env".into(), false), ("/etc/maybe".into(), true)],
+            secrets: vec![("DB_PASS".into(), "/run/secrets/db".into())],
             additional: [("A", "1"), ("DATABASE_NAME", "db"), ("http_proxy", "x")]
                 .map(|(k, v)| (k.into(), v.into()))
                 .into(),
@@ -348,8 +364,7 @@ fn variables_expand_in_values_only_and_change_no_structure() {
 #[test]
 fn the_sample_is_the_committed_page_loads_and_names_every_key() {
     let page = sample_service();
-    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("example_services/sample_service.toml");
-    assert_eq!(std::fs::read_to_string(committed).unwrap(), page, "write it anew with `horust --sample-service`");
+    assert_page("example_services/sample_service.toml", &page);
     let mut wanted = defaults();
     let seen = one(&page);
     (wanted.command, wanted.origin.line) = (words(&["/bin/sleep", "infinity"]), seen.origin.line);
@@ -370,16 +385,10 @@ fn the_sample_is_the_committed_page_loads_and_names_every_key() {
 /// Service files of real projects. They are not part of this repository.
 #[test]
 fn the_corpus_loads_or_is_refused_for_the_known_reason() {
-    let shared = std::env::var_os("HORUST_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
-    let Ok(index) = std::fs::read_to_string(shared.join("corpus/INDEX.md")) else {
-        println!("skipped: there is no corpus in {}", shared.display());
-        return;
-    };
+    let Some(corpus) = corpus() else { return };
     let set = |_: &str| -> Option<OsString> { Some("1".into()) };
     let mut seen = 0;
-    for line in index.lines().filter(|line| line.contains(".toml |")) {
-        let cells: Vec<_> = line.split(" | ").map(|cell| cell.trim_matches(['|', ' '])).collect();
-        let (file, wanted) = (shared.join("corpus").join(cells[0]), cells[2]);
+    for (file, wanted) in corpus {
         // Dependencies on files of the same project: empty stand-ins.
         let text = std::fs::read_to_string(&file).unwrap();
         let directory = tempfile::tempdir().unwrap();
@@ -391,12 +400,52 @@ fn the_corpus_loads_or_is_refused_for_the_known_reason() {
         let paths = if directory.path().read_dir().unwrap().next().is_some() { &paths[..] } else { &paths[..1] };
         let loaded = load(&Options { services: paths, config: None, skip_invalid: false, env: &set });
         let said = render(&loaded.diagnostics, false);
-        match wanted {
+        match wanted.as_str() {
             "load" => assert!(!loaded.refused, "{said}"),
-            _ if wanted.starts_with("refuse: no command") => assert!(said.contains("there is no `command`"), "{said}"),
-            _ => assert!(said.contains(wanted.strip_prefix("refuse: ").unwrap()), "{wanted}: {said}"),
+            wanted if wanted.starts_with("refuse: no command") => {
+                assert!(said.contains("there is no `command`"), "{said}");
+                let set = Set::new(&[("_defaults.toml", &text), ("a.toml", "command = \"x\"")]);
+                let service = &set.services()[0];
+                assert_eq!(service.restart.backoff, Duration::from_secs(5));
+            }
+            wanted => {
+                let word =
+                    wanted.strip_prefix("refuse: unknown variant `").and_then(|rest| rest.strip_suffix('`')).unwrap();
+                assert!(said.contains("must be") && said.contains(&format!("not \"{word}\"")), "{wanted}: {said}");
+            }
         }
         seen += 1;
     }
     assert_eq!(seen, 88);
+}
+
+/// The documents say what holds without a key. Writing just that must change nothing.
+#[test]
+fn the_documented_defaults_are_those_that_hold() {
+    // There has to be a check, or the keys about checks say nothing.
+    let service = |table: &str, line: &str| {
+        let check = "file-path = \"/x\"";
+        let below = if table == "[healthiness]" { check.to_owned() } else { format!("[healthiness]\n{check}") };
+        let set = Set::new(&[("one.toml", &format!("command = \"/bin/a\"\n{table}\n{line}\n{below}\n"))]);
+        ServiceSpec { origin: Origin::default(), ..set.services().remove(0) }
+    };
+    let plain = service("", "");
+    let page = sample_service();
+    let (mut table, mut default, mut tested) = ("", "", 0);
+    for line in page.lines() {
+        if line.starts_with('[') {
+            table = line;
+        } else if let Some((_, said)) = line.split_once(" Default: ").filter(|_| line.starts_with("# ")) {
+            default = said.trim_end_matches(" No effect yet.").trim_end_matches('.');
+        } else if let Some((key, sample)) = line.strip_prefix('#').and_then(|line| line.split_once(" = "))
+            && !line.starts_with("# ")
+            && !default.contains(' ')
+            && !["none", "never", "all"].contains(&default)
+        {
+            let value = if sample.starts_with('"') { format!("\"{default}\"") } else { default.to_owned() };
+            assert_eq!(service(table, &format!("{key} = {value}")), plain, "{table} {key} = {value}");
+            tested += 1;
+        }
+    }
+    assert!(tested >= 20, "{tested}");
 }

@@ -8,13 +8,17 @@
 mod support;
 
 mod bad_input;
+mod cgroup;
+mod check;
 mod client;
 mod command_mode;
 mod dependencies;
+mod environment;
 mod field_bugs;
 mod health;
 mod lifecycle;
 mod pid1;
+mod process_settings;
 mod readiness;
 mod restart;
 mod stop;

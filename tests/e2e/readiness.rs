@@ -68,11 +68,21 @@ fn garbage_and_giants_do_nothing() {
 /// What comes with a message is closed, and never by the thread that must not wait.
 #[test]
 fn descriptors_that_come_with_messages_are_neither_kept_nor_waited_for() {
-    let steps = "barrier; touch @DIR@/start; await @DIR@/counted; give-fds 100; barrier; give-lingering; say READY=1";
+    let steps = "barrier; touch @DIR@/start; await @DIR@/counted; give-fds 100; barrier; \
+                 touch @DIR@/given; await @DIR@/stopped; give-lingering; touch @DIR@/lingers; say READY=1";
     let horust = horust().service("db", &speaks(steps, NOTIFY)).bash("after", "echo after", &after("db")).start();
     horust.wait_until("it has begun", |h| h.dir().join("start").exists());
     let before = files_of(&horust);
     fs::write(horust.dir().join("counted"), "").unwrap();
+    horust.wait_until("it has given many", |h| h.dir().join("given").exists());
+    // While Horust can't read, the service closes its own copy: the last one is the one in the message.
+    horust.signal(Signal::SIGSTOP);
+    horust.wait_until("it stands still", |h| {
+        fs::read_to_string(format!("/proc/{}/status", h.pid())).unwrap().contains("T (stopped)")
+    });
+    fs::write(horust.dir().join("stopped"), "").unwrap();
+    horust.wait_until("the message is on its way", |h| h.dir().join("lingers").exists());
+    horust.signal(Signal::SIGCONT);
     horust.wait_for("after");
     assert!(files_of(&horust) <= before + 3, "{} descriptors, {before} before", files_of(&horust));
     let (done, took) = horust.stop(Signal::SIGTERM);

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use horust::sys::limits::Limit;
 use horust::sys::reap::Ended;
 use horust::sys::spawn::{Setup, StageStatus};
 use horust::sys::users::{UserRef, current_uid, lookup};
@@ -137,12 +138,12 @@ fn oneself_needs_no_privilege_and_others_do() {
         run_staged(&spawner, &program(&words), None, &user(UserRef::Id(id)))
     };
     // Without the status pipe that its order names, a stage does nothing.
-    assert_eq!(run_as(&format!("uid={id}")).0, Ended::Code(126));
+    assert_eq!(run_as(&format!("user={id}")).0, Ended::Code(126));
     let run_as = |inner: &str| {
         let script = format!("exec {} __exec-stage 9 {inner} -- id id -u 9>/dev/null", copy.display());
         run_staged(&spawner, &sh(&script), None, &user(UserRef::Id(id)))
     };
-    let (ended, text, _) = run_as(&format!("uid={id}"));
+    let (ended, text, _) = run_as(&format!("user={id}"));
     assert_eq!((ended, text), (Ended::Code(0), format!("{id}\n")));
     assert_eq!(run_as("user=root").0, Ended::Code(126));
 }
@@ -170,8 +171,43 @@ fn a_failing_exec_is_said_with_its_reason() {
 #[test]
 fn the_limit_of_open_files_and_odd_arguments_pass_through() {
     let spawner = spawner();
-    let setup = Setup { nofile_soft: Some(77), foreground_tty: true, ..Setup::default() };
-    let words = ["sh", "-c", "ulimit -Sn; printf '<%s>' \"$@\"", "--", "uid=1", "", "--", "a\nb", "\u{fe}=x"];
+    let limits = vec![Limit { name: "nofile".into(), soft: 77, hard: 78 }];
+    let setup = Setup { limits, foreground_tty: true, ..Setup::default() };
+    let words =
+        ["sh", "-c", "ulimit -Sn; ulimit -Hn; printf '<%s>' \"$@\"", "--", "uid=1", "", "--", "a\nb", "\u{fe}=x"];
     let (ended, text, _) = run_staged(&spawner, &program(&words), None, &setup);
-    assert_eq!((ended, text.as_str()), (Ended::Code(0), "77\n<uid=1><><--><a\nb><\u{fe}=x>"));
+    assert_eq!((ended, text.as_str()), (Ended::Code(0), "77\n78\n<uid=1><><--><a\nb><\u{fe}=x>"));
+}
+
+#[test]
+fn an_order_that_can_not_be_carried_out_is_said() {
+    let spawner = spawner();
+    let problem = |setup: &Setup| {
+        let (ended, _, stage) = run_staged(&spawner, &program(&["/bin/true"]), None, setup);
+        assert_eq!(ended, Ended::Code(126));
+        let (stage, message, _) = failure(stage);
+        format!("{stage}: {message}")
+    };
+    let limits = vec![Limit { name: "files".into(), soft: 1, hard: 1 }];
+    let text = "limits: cannot set the limit files to 1: there is no such limit";
+    assert_eq!(problem(&Setup { limits, ..Setup::default() }), text);
+    assert_eq!(problem(&name("a\0b")), "order: the exec stage does not understand its order");
+    let group = Some(UserRef::Name("no such one".into()));
+    assert_eq!(problem(&Setup { group, ..Setup::default() }), "groups: there is no group \"no such one\"");
+}
+
+/// setresuid(2) takes it, succeeds, and changes nothing: the service would run with our rights.
+#[test]
+fn the_number_that_means_no_change_is_refused() {
+    if !is_root() {
+        return;
+    }
+    let spawner = spawner();
+    let wanted = program(&["/bin/true"]);
+    let (own_group, last) = (Some(UserRef::Id(0)), UserRef::Id(u32::MAX));
+    let setup = Setup { group: own_group, ..user(last.clone()) };
+    let (_, _, stage) = run_staged(&spawner, &wanted, None, &setup);
+    assert_eq!(failure(stage).1, "cannot change to user 4294967295: Invalid argument");
+    let (_, _, stage) = run_staged(&spawner, &wanted, None, &Setup { group: Some(last), ..Setup::default() });
+    assert_eq!(failure(stage).1, "cannot change to group 4294967295: Invalid argument");
 }

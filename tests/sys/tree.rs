@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use horust::sys::process::kill_pid;
+use horust::sys::process::{kill_pid, number_in_use};
 use horust::sys::reap::Ended;
 use horust::sys::tree::{self, ProcId, Table};
 
@@ -75,4 +75,19 @@ fn a_pid_with_another_start_time_is_a_stranger() {
     assert!(tree::signal(id, libc::SIGTERM).unwrap());
     assert_eq!(wait(pid), Ended::Signal(15));
     assert!(!tree::signal(id, libc::SIGTERM).unwrap());
+}
+
+/// Guards the short cut that asks whether a run left anything: it must see a session without the leader's process group.
+#[test]
+fn a_reaped_leaders_number_stays_in_use_while_its_session_has_members() {
+    let spawner = spawner();
+    let (_, said) = run(&spawner, &program(&["/bin/bash", "-c", "set -m; sleep 60 >/dev/null & echo $$ $!"]));
+    let numbers: Vec<u32> = said.split_whitespace().map(|word| word.parse().unwrap()).collect();
+    let (leader, left) = (numbers[0], numbers[1]);
+    let _guard = Guard(left);
+    let fd = std::fs::File::open("/dev/null").unwrap();
+    assert_ne!(tree::stat(left).unwrap().pgrp, leader, "it has a group of its own");
+    assert!(number_in_use(&fd, leader));
+    kill_pid(left, libc::SIGKILL).unwrap();
+    until("the session's end", || (!number_in_use(&fd, leader)).then_some(()));
 }

@@ -129,7 +129,7 @@ fn mirror() -> Result<String> {
 }
 
 /// What is kept from one run to the next.
-fn cache() -> Result<PathBuf> {
+pub fn cache() -> Result<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME").map_or_else(|| PathBuf::from("/var/cache"), PathBuf::from);
     let dir = base.join("horust-test");
     fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;

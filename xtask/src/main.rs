@@ -7,8 +7,10 @@
 
 mod docker;
 mod images;
+mod layout;
 mod parts;
 mod tools;
+mod vm;
 
 use parts::{Outcome, PARTS};
 use std::process::ExitCode;
@@ -16,7 +18,8 @@ use std::time::Instant;
 
 const USAGE: &str = "\
 usage: cargo xtask test [PART…]   run all parts that need no outside database, or only these
-       cargo xtask ci-list        list the parts";
+       cargo xtask ci-list        list the parts
+       cargo xtask layout         order the code in the binary by what runs (see .cargo/layout.ld)";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -29,6 +32,13 @@ fn main() -> ExitCode {
             }
             ExitCode::SUCCESS
         }
+        ["layout"] => match layout::write() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error:#}");
+                ExitCode::FAILURE
+            }
+        },
         _ => {
             eprintln!("{USAGE}");
             ExitCode::from(64)

@@ -1,7 +1,7 @@
 //! The parts of `cargo xtask test`, in the order in which they run: the quick ones first.
 
 use crate::tools::{self, root};
-use crate::{docker, tools::run};
+use crate::{docker, tools::run, vm};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::process::Command;
@@ -27,6 +27,7 @@ pub const PARTS: &[Part] = &[
     // The database of advisories is outside of the package registry, and may be out of reach where the rest is not.
     Part { name: "advisories", about: "no dependency has a known hole", run: advisories, always: false },
     Part { name: "test", about: "unit and end-to-end tests", run: test, always: true },
+    Part { name: "vm", about: "Horust as the init of a booted kernel", run: vm::part, always: true },
     Part { name: "docker", about: "the built image in a real Docker daemon", run: docker::part, always: true },
 ];
 
