@@ -301,7 +301,10 @@ fn defaults_that_only_say_how_often_to_check_are_no_mistake() {
         ("web.toml", "command = \"x\"\nhealthiness = { file-path = \"/up\", timeout = \"3s\" }"),
     ]);
     let health = spec.health.unwrap();
-    assert_eq!((health.rounds.interval.as_secs(), health.rounds.timeout.as_secs(), health.rounds.probes.len()), (5, 3, 1));
+    assert_eq!(
+        (health.rounds.interval.as_secs(), health.rounds.timeout.as_secs(), health.rounds.probes.len()),
+        (5, 3, 1)
+    );
 }
 
 #[test]
