@@ -57,15 +57,15 @@ fn five_hundred_services_with_two_probes_each_take_no_more_in_the_end_than_at_fi
     let (own, children) = ((after.own - cpu.own) / count as f64, (after.children - cpu.children) / count as f64);
     report(&samples, window, per_second, own, children);
 
-    assert!(commands >= 0.5 * seconds as f64, "the command of one service was run {commands} times");
-    assert!(per_second >= 0.5 * SERVICES as f64, "{per_second} rounds a second");
+    assert!(commands >= 0.1 * seconds as f64, "the command of one service was run {commands} times");
+    assert!(per_second >= 0.1 * SERVICES as f64, "{per_second} rounds a second");
     // Files: sockets and pipes of the probes under way come and go. Threads never do.
     let growth = |of: fn(&Sample) -> f64| {
         mean(&samples, of, seconds as f64 - window, f64::MAX) - mean(&samples, of, 0.0, window)
     };
     assert!(growth(|s| s.files) < 16.0, "files: {}", growth(|s| s.files));
     assert!(growth(|s| s.threads) < 2.0, "threads: {}", growth(|s| s.threads));
-    assert!(growth(|s| s.memory) < 512.0, "memory: {} KiB", growth(|s| s.memory));
+    assert!(growth(|s| s.memory) < 128.0, "memory: {} KiB", growth(|s| s.memory));
 
     let (done, took) = horust.stop(Signal::SIGTERM);
     done.assert_code(0);

@@ -156,9 +156,16 @@ fn each_part_is_killed_in_turn_and_heals_and_the_others_go_on() {
     let data = Data::new();
     let stack = data.start();
     let mut visits = stack.visit();
+    // A worker is its master's business: nothing is restarted.
+    let mains = stack.mains();
+    let worker = processes().into_iter().find(|p| p.parent == mains["app"]).unwrap().pid;
+    kill(Pid::from_raw(worker), Signal::SIGKILL).unwrap();
+    stack.horust.wait_until("the worker is gone", |_| processes().iter().all(|p| p.pid != worker));
+    assert!(stack.visit() > visits);
     for (victim, _) in DAEMONS {
         let before = stack.mains();
         assert_eq!(before.len(), DAEMONS.len(), "{before:?}");
+        assert!(victim != DAEMONS[0].0 || before == mains);
         kill(Pid::from_raw(before[victim]), Signal::SIGKILL).unwrap();
         stack.horust.wait_until(&format!("{victim} is there again"), |_| {
             stack.mains().get(victim).is_some_and(|pid| *pid != before[victim])
