@@ -148,6 +148,18 @@ fn counted(answer: &Answer) -> Option<u64> {
     visit.parse().ok().filter(|_| answer.status == 200)
 }
 
+/// Whoever copies it begins without a warning, if the container runtime waits for it.
+#[test]
+fn check_has_nothing_to_complain_of() {
+    if lacks(NEEDS) {
+        return;
+    }
+    let bin = postgres_bin().unwrap().display().to_string();
+    let check =
+        horust().no_services_path().env("PG_BIN", &bin).arg("check").arg("--strict").arg("--stop-timeout").arg("1m");
+    check.arg(&example().display().to_string()).run().assert_code(0);
+}
+
 #[test]
 fn each_part_is_killed_in_turn_and_heals_and_the_others_go_on() {
     if lacks(NEEDS) {
