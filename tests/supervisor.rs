@@ -14,6 +14,8 @@ mod docs;
 mod hand;
 #[path = "supervisor/health.rs"]
 mod health;
+#[path = "supervisor/hooks.rs"]
+mod hooks;
 #[path = "supervisor/random.rs"]
 mod random;
 #[path = "supervisor/ready.rs"]
@@ -28,5 +30,7 @@ mod shutdown;
 mod states;
 #[path = "supervisor/stop.rs"]
 mod stop;
+#[path = "supervisor/strategies.rs"]
+mod strategies;
 #[path = "supervisor/world.rs"]
 mod world;

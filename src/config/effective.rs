@@ -5,9 +5,9 @@
 use super::schema::Main;
 use super::table::{Key, Table};
 use crate::model::{
-    CapSet, Capabilities, Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, IdOrName,
-    Kind, Limit, Need, OnUnhealthy, Output, Plan, Probe, Process, Readiness, ResourceLimit, Restart, RestartStrategy,
-    Rounds, ServiceId, ServiceSpec, Signal, Signs, Termination,
+    CapSet, Capabilities, Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, Hooks,
+    IdOrName, Kind, Limit, Need, OnUnhealthy, Output, Plan, Probe, Process, Readiness, ResourceLimit, Restart,
+    RestartStrategy, Rounds, Scope, ServiceId, ServiceSpec, Signal, Signs, Termination,
 };
 use humantime_serde::re::humantime;
 use std::fmt::{Display, Write as _};
@@ -71,6 +71,7 @@ impl Page<'_> {
             failure,
             environment,
             termination,
+            hooks,
         } = spec;
         let _ = writeln!(self.text, "# From {}", origin.file.display());
         self.key("command", self.command(command));
@@ -114,6 +115,9 @@ impl Page<'_> {
         self.failure(failure);
         self.environment(environment);
         self.termination(termination);
+        if let Some(hooks) = hooks {
+            self.hooks(hooks);
+        }
         self.limits(process.as_ref().map_or(&[], |process| &process.limits));
         if let Some(limits) = spec.resources() {
             self.resources(limits);
@@ -247,7 +251,7 @@ impl Page<'_> {
     }
 
     fn failure(&mut self, failure: &FailurePolicy) {
-        let FailurePolicy { codes, strategy } = failure;
+        let FailurePolicy { codes, strategy, every_failure } = failure;
         self.header("failure");
         match codes {
             ExitCodes::Successful(codes) => self.key("successful-exit-code", list(codes)),
@@ -259,8 +263,10 @@ impl Page<'_> {
                 FailureStrategy::Ignore => "ignore",
                 FailureStrategy::Shutdown => "shutdown",
                 FailureStrategy::KillDependents => "kill-dependents",
+                FailureStrategy::RestartDependents => "restart-dependents",
             }),
         );
+        self.key("on", quoted(if *every_failure { "every-failure" } else { "given-up" }));
     }
 
     fn environment(&mut self, environment: &Environment) {
@@ -291,11 +297,29 @@ impl Page<'_> {
     }
 
     fn termination(&mut self, termination: &Termination) {
-        let Termination { signal, wait, die_if_failed } = termination;
+        let Termination { command, signal, scope, wait, die_if_failed } = termination;
         self.header("termination");
+        self.some("command", command.as_ref().map(|command| self.command(command)));
         self.key("signal", quoted(&signal_name(*signal)));
         self.key("wait", duration(*wait));
         self.key("die-if-failed", self.services(die_if_failed));
+        self.key(
+            "scope",
+            quoted(match scope {
+                Scope::Group => "group",
+                Scope::Main => "main",
+                Scope::Tree => "tree",
+            }),
+        );
+    }
+
+    fn hooks(&mut self, hooks: &Hooks) {
+        let Hooks { commands, timeout } = hooks;
+        self.header("hooks");
+        for (hook, command) in commands {
+            self.key(&hook.to_string(), self.command(command));
+        }
+        self.key("timeout", duration(*timeout));
     }
 
     fn header(&mut self, table: &'static str) {

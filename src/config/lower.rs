@@ -7,10 +7,10 @@ use super::health::{self, Watching};
 use super::kinds::{ReadyWhen, ServiceName};
 use super::process;
 use super::schema::{self, Main};
-use super::values::{At, Codes, Cx, Names};
+use super::values::{At, Codes, Cx, Names, Occasion};
 use crate::model::{
-    Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Kind, Origin, Output, Restart, RestartStrategy,
-    ServiceSpec, Signal, Termination,
+    Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Hook, Hooks, Kind, Origin, Output, Restart,
+    RestartStrategy, Scope, ServiceSpec, Signal, Termination,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -83,10 +83,13 @@ pub fn lower(mut main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
         failure,
         environment,
         termination: Termination {
+            command: termination.command.map(|at| at.value),
+            scope: or(termination.scope, Scope::Group),
             signal: or(termination.signal, Signal::TERM),
             wait: or(termination.wait, wait),
             die_if_failed: Vec::new(),
         },
+        hooks: main.hooks.and_then(|at| hooks(at.value, cx)),
     };
     Draft {
         broken: None,
@@ -171,7 +174,24 @@ fn failure(mut table: schema::Failure, cx: &mut Cx<'_>) -> FailurePolicy {
         }
         (None, None) => ExitCodes::Successful(vec![0]),
     };
-    FailurePolicy { codes, strategy: or(table.strategy, FailureStrategy::Ignore) }
+    let every_failure = table.on.is_some_and(|at| at.value == Occasion::EveryFailure);
+    FailurePolicy { codes, strategy: or(table.strategy, FailureStrategy::Ignore), every_failure }
+}
+
+fn hooks(table: schema::Hooks, cx: &mut Cx<'_>) -> Option<Box<Hooks>> {
+    if let Some(at) = table.timeout.as_ref().filter(|at| at.value.is_zero()) {
+        cx.push(at.error("with a `timeout` of zero no hook can succeed"));
+    }
+    let all = [
+        (Hook::BeforeStart, table.before_start),
+        (Hook::AfterReady, table.after_ready),
+        (Hook::BeforeStop, table.before_stop),
+        (Hook::AfterStop, table.after_stop),
+        (Hook::OnFailure, table.on_failure),
+    ];
+    let commands: Vec<_> = all.into_iter().filter_map(|(hook, command)| Some((hook, command?.value))).collect();
+    let timeout = or(table.timeout, Duration::from_secs(30));
+    (!commands.is_empty()).then(|| Box::new(Hooks { commands, timeout }))
 }
 
 fn environment(At { value: table, .. }: At<schema::EnvironmentTable>, cx: &mut Cx<'_>) -> Environment {

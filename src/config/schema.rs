@@ -9,9 +9,10 @@ use super::process::{Accounts, Bytes, CapabilitySets, Count, LimitIn, Microsecon
 use super::resources::Processors;
 use super::shape::Shape;
 use super::table::{Key, Table, entries, fill, normal, put, read_tables, store, table, unknown};
-use super::values::{At, Codes, Cx, Fraction, Names, Read, Secrets, Size, Variables, closest, variable};
+use super::values::{At, Codes, Cx, Fraction, Names, Occasion, Read, Secrets, Size, Variables, closest, variable};
 use crate::model::{
-    CapSet, Command, Condition, FailureStrategy, Growth, IdOrName, Kind, OnUnhealthy, Output, RestartStrategy, Signal,
+    CapSet, Command, Condition, FailureStrategy, Growth, IdOrName, Kind, OnUnhealthy, Output, RestartStrategy, Scope,
+    Signal,
 };
 use std::collections::HashSet;
 use std::num::NonZeroU32;
@@ -96,6 +97,9 @@ table! {
         environment: EnvironmentTable = "environment", default "", sample "";
         /// How it is stopped.
         termination: Termination = "termination", default "", sample "";
+        /// Commands that run beside it, as its user, in its directory and environment, with HORUST_SERVICE and
+        /// HORUST_HOOK set. One at a time; a hook that fails is reported.
+        hooks: Hooks = "hooks", default "", sample "";
         /// Resource limits as prlimit(1) names them, of each process. A number is both limits, `"soft:hard"` sets each.
         limits: Limits = "limits", default "", sample "";
         /// What it may use at most.
@@ -221,7 +225,10 @@ table! {
         /// Only these exit codes are failures. Give this or `successful-exit-code`.
         exit_code: Codes = "exit-code", default "all but 0", sample r#""10,20""#;
         /// What to do once it has failed for good: nothing, stop everything, or stop the services that start after it.
+        /// `restart-dependents`: whenever it has failed and is ready again, those are run again too.
         strategy: FailureStrategy = "strategy", default "ignore", sample r#""ignore""#;
+        /// When to do that: once it has `given-up`, its restarts used up, or at `every-failure`.
+        on: Occasion = "on", default "given-up", sample r#""given-up""#;
     }
 }
 
@@ -247,8 +254,13 @@ table! {
 table! {
     /// `[termination]`
     Termination {
+        /// Run this first. If it succeeds, the signal follows only once `wait` has passed; if it fails, at once.
+        command: Command = "command", default "none", sample r#""/bin/true""#;
         /// The signal that asks it to end: a name or a number.
         signal: Signal = "signal", default "TERM", sample r#""TERM""#;
+        /// Who gets the signal: its process `group`, its `main` process alone, or the whole `tree`. What is left of it
+        /// once its main process has ended gets it in any case.
+        scope: Scope = "scope", default "group", sample r#""group""#;
         /// How long to wait for its end. Then all that is left of it is killed.
         wait: Duration = "wait", default "timeout-before-sigkill of horust.toml, 5s", sample r#""5s""#;
         /// Stop this service if one of these has failed for good.
@@ -263,6 +275,24 @@ table! {
         bounding: CapSet = "bounding", default "all", sample r#"["all", "-NET_RAW"]"#;
         /// What it has from the start.
         ambient: CapSet = "ambient", default "none", sample r#"["NET_BIND_SERVICE"]"#;
+    }
+}
+
+table! {
+    /// `[hooks]`
+    Hooks {
+        /// Before each start. If it fails, the start has failed.
+        before_start: Command = "before-start", default "none", sample r#""/bin/true""#;
+        /// Once it is ready.
+        after_ready: Command = "after-ready", default "none", sample r#""/bin/true""#;
+        /// Before it is asked to stop; the stop waits for it.
+        before_stop: Command = "before-stop", default "none", sample r#""/bin/true""#;
+        /// Once nothing of a run is left. What comes next waits for it.
+        after_stop: Command = "after-stop", default "none", sample r#""/bin/true""#;
+        /// After that, if the run has failed. HORUST_REASON says why.
+        on_failure: Command = "on-failure", default "none", sample r#""/bin/true""#;
+        /// How long each may take. Then it is killed, with all of its process group, and has failed.
+        timeout: Duration = "timeout", default "30s", sample r#""30s""#;
     }
 }
 
@@ -328,6 +358,7 @@ read_tables!(
     Watchdog,
     Failure,
     Termination,
+    Hooks,
     CapabilityTable,
     Limits,
     ResourceLimit

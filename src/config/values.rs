@@ -3,7 +3,7 @@
 
 use super::diagnostic::{Diagnostic, Place, Severity, Source, Span};
 use super::shape::Shape;
-use crate::model::{Condition, FailureStrategy, Growth, Kind, OnUnhealthy, RestartStrategy};
+use crate::model::{Condition, FailureStrategy, Growth, Kind, OnUnhealthy, RestartStrategy, Scope};
 use humantime_serde::re::humantime;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -432,6 +432,15 @@ pub fn variable(
     None
 }
 
+/// When a failure strategy acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// Once the service has given up.
+    GivenUp,
+    /// At each failure.
+    EveryFailure,
+}
+
 /// Enums whose values are words: each word stands here once, with the value it means. Further spellings load silently.
 macro_rules! words {
     (@list $last:literal) => { concat!(" or `", $last, "`") };
@@ -456,7 +465,11 @@ macro_rules! words {
 words! {
     RestartStrategy { "never" => Never, "on-failure" => OnFailure, "always" => Always }
     Growth { "linear" => Linear, "constant" => Constant, "exponential" => Exponential }
-    FailureStrategy { "ignore" => Ignore, "shutdown" | "kill-all" => Shutdown, "kill-dependents" => KillDependents }
+    FailureStrategy { "ignore" => Ignore, "shutdown" | "kill-all" => Shutdown, "kill-dependents" => KillDependents,
+        "restart-dependents" => RestartDependents
+    }
+    Occasion { "given-up" => GivenUp, "every-failure" => EveryFailure }
+    Scope { "group" => Group, "main" => Main, "tree" => Tree }
     Kind { "daemon" => Daemon, "oneshot" => Oneshot }
     Condition {
         "started" => Started, "ready" => Ready, "healthy" => Healthy, "completed" => Completed,

@@ -1,5 +1,6 @@
 //! Names for services, runs and probes that stay true when pids are reused.
 
+use super::Hook;
 use std::fmt;
 
 /// A service: its index in [`Plan::services`](super::Plan::services).
@@ -34,6 +35,15 @@ pub struct ProbeId {
     pub probe: u32,
     /// Whether it watches a service that is ready, or asks whether it is.
     pub ready: bool,
+}
+
+/// One execution of a hook of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HookId {
+    /// The run that it belongs to.
+    pub run: RunId,
+    /// Which of its hooks.
+    pub hook: Hook,
 }
 
 impl fmt::Display for RunId {

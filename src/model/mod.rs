@@ -3,6 +3,7 @@
 mod depend;
 mod exit;
 mod health;
+mod hook;
 mod id;
 mod process;
 mod resource;
@@ -13,12 +14,13 @@ mod time;
 pub use depend::{Condition, Need};
 pub use exit::{Exit, Oom};
 pub use health::{Health, OnUnhealthy, Probe, Readiness, Rounds, Sign, Signs};
-pub use id::{ProbeId, RunId, ServiceId};
+pub use hook::{Hook, Hooks};
+pub use id::{HookId, ProbeId, RunId, ServiceId};
 pub use process::{CapSet, Capabilities, IdOrName, Limit, Process};
 pub use resource::ResourceLimit;
 pub use signal::Signal;
 pub use spec::{
     Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Kind, Origin, Output, Plan, Restart,
-    RestartStrategy, ServiceSpec, Settings, Termination,
+    RestartStrategy, Scope, ServiceSpec, Settings, Termination,
 };
 pub use time::Mono;

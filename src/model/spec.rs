@@ -1,6 +1,6 @@
 //! What the user wants, resolved: names are ids, durations are durations, defaults are filled in.
 
-use super::{Health, IdOrName, Need, Probe, Process, Readiness, ResourceLimit, Rounds, ServiceId, Signal};
+use super::{Health, Hook, Hooks, IdOrName, Need, Probe, Process, Readiness, ResourceLimit, Rounds, ServiceId, Signal};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,6 +84,8 @@ pub struct ServiceSpec {
     pub environment: Environment,
     /// How it is stopped.
     pub termination: Termination,
+    /// What runs beside it.
+    pub hooks: Option<Box<Hooks>>,
 }
 
 /// A command: words as they go to execve(2). Never empty.
@@ -182,8 +184,10 @@ pub enum Growth {
 pub struct FailurePolicy {
     /// Which exit codes are a success.
     pub codes: ExitCodes,
-    /// What happens once the service has given up.
+    /// What happens to the others.
     pub strategy: FailureStrategy,
+    /// It happens at each failure, not only once the service has given up.
+    pub every_failure: bool,
 }
 
 /// Which exit codes are a success.
@@ -195,7 +199,7 @@ pub enum ExitCodes {
     Failing(Vec<u8>),
 }
 
-/// What happens once a service has given up.
+/// What a failed service does to the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureStrategy {
     /// Nothing.
@@ -204,6 +208,8 @@ pub enum FailureStrategy {
     Shutdown,
     /// The services that start after it are stopped.
     KillDependents,
+    /// They are run again once it is ready again, whenever it has failed.
+    RestartDependents,
 }
 
 /// The environment of a service.
@@ -224,12 +230,27 @@ pub struct Environment {
 /// How a service is stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Termination {
+    /// Run before any signal is sent; if it succeeds, the signal waits as long as SIGKILL does after that.
+    pub command: Option<Command>,
     /// Sent first.
     pub signal: Signal,
+    /// To whom.
+    pub scope: Scope,
     /// Between that signal and SIGKILL.
     pub wait: Duration,
     /// If one of these has given up, stop this service.
     pub die_if_failed: Vec<ServiceId>,
+}
+
+/// Which processes of a service get its stop signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The process group of its main process.
+    Group,
+    /// Its main process alone.
+    Main,
+    /// All of them.
+    Tree,
 }
 
 impl ExitCodes {
@@ -239,6 +260,13 @@ impl ExitCodes {
             ExitCodes::Successful(codes) => codes.contains(&code),
             ExitCodes::Failing(codes) => !codes.contains(&code),
         }
+    }
+}
+
+impl FailurePolicy {
+    /// Whether a single failure stops everything.
+    pub fn shuts_down_at_once(&self) -> bool {
+        self.every_failure && self.strategy == FailureStrategy::Shutdown
     }
 }
 
@@ -270,6 +298,16 @@ impl ServiceSpec {
         signs.into_iter().chain(health).flat_map(|rounds| &rounds.probes)
     }
 
+    /// The command of this hook, and how long it may take.
+    pub fn hook(&self, hook: Hook) -> Option<(&Command, Duration)> {
+        if hook == Hook::Stop {
+            return self.termination.command.as_ref().map(|command| (command, self.termination.wait));
+        }
+        let hooks = self.hooks.as_ref()?;
+        let command = hooks.commands.iter().find(|(other, _)| *other == hook);
+        command.map(|(_, command)| (command, hooks.timeout))
+    }
+
     /// Whether it gets a NOTIFY_SOCKET.
     pub fn notifies(&self) -> bool {
         self.watchdog.is_some() || self.readiness.signs().is_some_and(|signs| signs.notify)
@@ -297,9 +335,20 @@ impl ServiceSpec {
             start_timeout: None,
             health: None,
             watchdog: None,
-            failure: FailurePolicy { codes: ExitCodes::Successful(vec![0]), strategy: FailureStrategy::Ignore },
+            failure: FailurePolicy {
+                codes: ExitCodes::Successful(vec![0]),
+                strategy: FailureStrategy::Ignore,
+                every_failure: false,
+            },
             environment: Environment::default(),
-            termination: Termination { signal: Signal::TERM, wait: Duration::from_secs(5), die_if_failed: Vec::new() },
+            termination: Termination {
+                command: None,
+                signal: Signal::TERM,
+                scope: Scope::Group,
+                wait: Duration::from_secs(5),
+                die_if_failed: Vec::new(),
+            },
+            hooks: None,
         }
     }
 }

@@ -90,7 +90,11 @@ impl Core {
             }
             Action::StartProbe(id) => !self.submit(*id),
             Action::CancelProbe(id) => matches!(probe(&self.plan, *id), Some((Probe::Command(_), _))),
-            Action::Spawn(_) | Action::Signal { .. } | Action::Exit(_) => true,
+            Action::Spawn(_)
+            | Action::Signal { .. }
+            | Action::StartHook(..)
+            | Action::CancelHook(_)
+            | Action::Exit(_) => true,
         });
         if actions.is_empty() {
             return true;

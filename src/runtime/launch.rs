@@ -1,7 +1,7 @@
 //! Turns a service spec into a start that `sys` can carry out: words, environment, files. Nothing here waits.
 
 use super::environment::{Base, Env, c_word};
-use crate::model::{CapSet, Command, IdOrName, Output, Probe, Process, ServiceSpec};
+use crate::model::{CapSet, Command, Hook, IdOrName, Output, Probe, Process, ServiceSpec};
 use crate::supervisor::SpawnError;
 use crate::sys::limits::Limit;
 use crate::sys::oom::Score;
@@ -68,17 +68,11 @@ impl Launcher {
             // A file left from the last run must not make this one look ready. If it can't be removed, probes say so.
             let _ = std::fs::remove_file(path);
         }
-        let stdout = output(&spec.stdout)?;
-        let stderr = match spec.stderr == spec.stdout {
-            true => None,
-            false => output(&spec.stderr)?,
-        };
-        let out = stream(&spec.stdout, stdout.as_ref());
-        let err = stream(&spec.stderr, stderr.as_ref().or(stdout.as_ref()));
+        let files = Files::open(spec)?;
         let newline = spec.readiness.signs().and_then(|signs| signs.notify_fd);
         let newline = newline.map(|number| pipe().map(|(reader, writer)| (reader, writer, number))).transpose()?;
         let more = newline.as_ref().map(|(_, writer, number)| (writer.as_fd(), *number));
-        let stdio = [Stdio::Null, out?, err?];
+        let stdio = files.stdio(spec);
         let started =
             self.start(&Job { spec, command: &spec.command, stdio, cgroup, more, own: self.own_variables(spec) })?;
         Ok(Started { newline: newline.map(|(reader, ..)| reader), ..started })
@@ -92,6 +86,20 @@ impl Launcher {
             own.extend(spec.watchdog.map(|every| ("WATCHDOG_USEC", every.as_micros().to_string())));
         }
         own
+    }
+
+    /// Starts a hook of the service: its user, directory, environment and streams.
+    pub fn hook(
+        &self,
+        spec: &ServiceSpec,
+        hook: Hook,
+        command: &Command,
+        reason: Option<String>,
+    ) -> Result<Started, SpawnError> {
+        let files = Files::open(spec)?;
+        let mut own = vec![("HORUST_SERVICE", spec.name.clone()), ("HORUST_HOOK", hook.to_string())];
+        own.extend(reason.map(|reason| ("HORUST_REASON", reason)));
+        self.start(&Job { spec, command, stdio: files.stdio(spec), cgroup: None, more: None, own })
     }
 
     /// Starts a command probe of the service: its user, directory and environment, but no output.
@@ -211,13 +219,31 @@ fn probe_files(spec: &ServiceSpec) -> impl Iterator<Item = &Path> {
     })
 }
 
-fn stream<'a>(output: &Output, file: Option<&'a OwnedFd>) -> Result<Stdio<'a>, SpawnError> {
-    Ok(match output {
+/// The files that its output goes to.
+struct Files {
+    stdout: Option<OwnedFd>,
+    stderr: Option<OwnedFd>,
+}
+
+impl Files {
+    fn open(spec: &ServiceSpec) -> Result<Files, SpawnError> {
+        let stderr = if spec.stderr == spec.stdout { None } else { output(&spec.stderr)? };
+        Ok(Files { stdout: output(&spec.stdout)?, stderr })
+    }
+
+    fn stdio(&self, spec: &ServiceSpec) -> [Stdio<'_>; 3] {
+        let stderr = self.stderr.as_ref().or(self.stdout.as_ref());
+        [Stdio::Null, stream(&spec.stdout, self.stdout.as_ref()), stream(&spec.stderr, stderr)]
+    }
+}
+
+fn stream<'a>(output: &Output, file: Option<&'a OwnedFd>) -> Stdio<'a> {
+    match output {
         Output::Null => Stdio::Null,
         Output::File(_) => file.map_or(Stdio::Null, |fd| Stdio::Fd(fd.as_fd())),
         Output::Stdout => Stdio::Fd(STDOUT.as_fd()),
         Output::Stderr => Stdio::Fd(STDERR.as_fd()),
-    })
+    }
 }
 
 static STDOUT: std::sync::LazyLock<std::io::Stdout> = std::sync::LazyLock::new(std::io::stdout);

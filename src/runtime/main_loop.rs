@@ -6,11 +6,12 @@ use super::cgroups::{Cgroups, Leaf};
 use super::core::probe;
 use super::launch::{Launcher, cannot, stage_failed};
 use super::notify::{self, Notices};
+use super::report;
 use super::sweep;
 use super::table::{Child, Orphans, Run, Table};
 use crate::limits;
-use crate::model::{Exit, Plan, Probe, ProbeId, RunId, Sign, Signal};
-use crate::supervisor::{Action, Event, SpawnError, Target};
+use crate::model::{Exit, HookId, Plan, Probe, ProbeId, RunId, Sign, Signal};
+use crate::supervisor::{Action, Event, Reason, SpawnError, Target};
 use crate::sys::reap::{self, Peek};
 use crate::sys::signals::SignalFd;
 use crate::sys::spawn::StageStatus;
@@ -178,6 +179,11 @@ impl<'a> MainLoop<'a> {
                 };
                 self.outbox.push(Event::Probed(id, answer));
             }
+            Some(Child::Hook(id)) => {
+                let _ = process::kill_group(pid, libc::SIGKILL);
+                let answer = if exit == Exit::Code(0) { Ok(()) } else { Err(exit.to_string()) };
+                self.outbox.push(Event::HookEnded(id, answer));
+            }
             None => log::trace!("reaped the orphan {pid}"),
         }
     }
@@ -325,6 +331,12 @@ impl<'a> MainLoop<'a> {
                         let _ = process::kill_group(pid, libc::SIGKILL);
                     }
                 }
+                Some(Action::StartHook(id, reason)) => self.start_hook(id, reason),
+                Some(Action::CancelHook(id)) => {
+                    if let Some(pid) = self.table.hook(id) {
+                        let _ = process::kill_group(pid, libc::SIGKILL);
+                    }
+                }
                 Some(Action::Exit(code)) => self.exit = Some(code),
                 Some(Action::Report(_)) => {}
             }
@@ -358,6 +370,16 @@ impl<'a> MainLoop<'a> {
         match self.launcher.probe(spec, command) {
             Ok(started) => self.table.add_probe(id, started.pid),
             Err(SpawnError { message, .. }) => self.outbox.push(Event::Probed(id, Err(message))),
+        }
+    }
+
+    fn start_hook(&mut self, id: HookId, reason: Option<Reason>) {
+        let Some(spec) = self.plan.services.get(id.run.service.index()) else { return };
+        let Some((command, _)) = spec.hook(id.hook) else { return };
+        let reason = reason.map(|reason| report::explain(self.plan, id.run.service, &reason));
+        match self.launcher.hook(spec, id.hook, command, reason) {
+            Ok(started) => self.table.add_hook(id, started.pid),
+            Err(SpawnError { message, .. }) => self.outbox.push(Event::HookEnded(id, Err(message))),
         }
     }
 

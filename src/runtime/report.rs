@@ -31,7 +31,11 @@ pub fn log(plan: &Plan, report: &Report) {
         Report::Recovered(run) => warn!("{}: healthy again", of(run)),
         Report::NotReadyYet(run, after) => warn!("{}: not ready after {}", of(run), format_duration(*after)),
         Report::TooLate(run, why) => warn!("{}: {why}", of(run)),
+        Report::HookFailed(run, hook, why) => warn!("{}: its {hook} failed: {why}", of(run)),
         Report::Unhealthy(run, why) => warn!("{}: unhealthy: {why}", of(run)),
+        Report::Stopping(run, StopCause::Renewed(other)) => {
+            info!("{}: run again, because {} is back", of(run), name(*other));
+        }
         Report::Stopping(run, StopCause::DiedWith(other)) => {
             warn!("{}: stopped, because {} has failed", of(run), name(*other));
         }
@@ -81,13 +85,14 @@ fn size(bytes: u64) -> String {
 }
 
 /// A reason in words.
-fn explain(plan: &Plan, id: ServiceId, reason: &Reason) -> String {
+pub fn explain(plan: &Plan, id: ServiceId, reason: &Reason) -> String {
     let name = |id: &ServiceId| plan.services.get(id.index()).map_or("?", |spec| spec.name.as_str());
     match reason {
         Reason::Exit(exit) => ended(plan, id, *exit),
         Reason::Spawn(error) => error.message.clone(),
         Reason::Unhealthy(why, _) => format!("was unhealthy: {why}"),
         Reason::TooLate(why, _) => why.clone(),
+        Reason::Hook(hook, why) => format!("its {hook} failed: {why}"),
         Reason::Dependency(other) => format!("starts after {}, which has failed", name(other)),
         Reason::DependencyOver(other) => format!("waits for {} to be healthy, which has finished", name(other)),
         Reason::DiedWith(other) => format!("depends on {}, which has failed", name(other)),

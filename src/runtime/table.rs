@@ -5,7 +5,7 @@
 use super::cgroups::Leaf;
 use super::launch::Started;
 use crate::limits;
-use crate::model::{Exit, Oom, ProbeId, RunId, Signal};
+use crate::model::{Exit, HookId, Oom, ProbeId, RunId, Signal};
 use crate::supervisor::Target;
 use crate::sys::process;
 use crate::sys::spawn::StatusPipe;
@@ -20,6 +20,8 @@ pub enum Child {
     Leader(RunId),
     /// A command probe.
     Probe(ProbeId),
+    /// A hook.
+    Hook(HookId),
 }
 
 /// A run with at least one process left.
@@ -57,6 +59,7 @@ pub struct Table {
     /// By service.
     runs: Vec<Option<Box<Run>>>,
     probes: HashMap<ProbeId, u32>,
+    hooks: HashMap<HookId, u32>,
     /// Runs whose exec is still open. Few, and looked at in every turn.
     staged: Vec<RunId>,
     /// Runs whose main process has ended.
@@ -105,11 +108,19 @@ impl Table {
         self.probes.insert(id, pid);
     }
 
+    /// A hook has begun.
+    pub fn add_hook(&mut self, id: HookId, pid: u32) {
+        self.children.insert(pid, Child::Hook(id));
+        self.hooks.insert(id, pid);
+    }
+
     /// This pid has been waited for: it means nothing any more.
     pub fn forget(&mut self, pid: u32) -> Option<Child> {
         let child = self.children.remove(&pid);
-        if let Some(Child::Probe(id)) = child {
-            self.probes.remove(&id);
+        match child {
+            Some(Child::Probe(id)) => drop(self.probes.remove(&id)),
+            Some(Child::Hook(id)) => drop(self.hooks.remove(&id)),
+            Some(Child::Leader(_)) | None => {}
         }
         child
     }
@@ -173,7 +184,7 @@ impl Table {
     fn notifying(&self, child: Child) -> Option<RunId> {
         match child {
             Child::Leader(id) => self.peek(id).filter(|run| run.notifies).map(|run| run.id),
-            Child::Probe(_) => None,
+            Child::Probe(_) | Child::Hook(_) => None,
         }
     }
 
@@ -218,6 +229,11 @@ impl Table {
     /// The process of a probe.
     pub fn probe(&self, id: ProbeId) -> Option<u32> {
         self.probes.get(&id).copied()
+    }
+
+    /// The process of a hook.
+    pub fn hook(&self, id: HookId) -> Option<u32> {
+        self.hooks.get(&id).copied()
     }
 
     /// Runs whose exec is still open.

@@ -3,6 +3,7 @@
 use super::Supervisor;
 use super::event::{Action, Command, StopCause};
 use super::restart::Streak;
+use super::service::Outcome;
 use super::state::State;
 use crate::model::{Need, ServiceId};
 
@@ -54,9 +55,18 @@ impl Supervisor {
                 | StopCause::TooLate(_)
                 | StopCause::Itself
                 | StopCause::Restart
+                | StopCause::Renewed(_)
                 | StopCause::Shutdown => {}
             },
-            State::Delay { .. } | State::Spawning { .. } | State::Started(_) | State::Running(_) => {}
+            State::Clearing(clearing) => match clearing.outcome {
+                Outcome::Stopped | Outcome::GivenUp(_) => clearing.outcome = Outcome::Renewed,
+                Outcome::Success | Outcome::Failure(_) | Outcome::Renewed => {}
+            },
+            State::Delay { .. }
+            | State::Preparing { .. }
+            | State::Spawning { .. }
+            | State::Started(_)
+            | State::Running(_) => {}
         }
     }
 
@@ -68,7 +78,12 @@ impl Supervisor {
                 self.services[id].wanted = false;
                 self.finish(id, out);
             }
-            State::Spawning { .. } | State::Started(_) | State::Running(_) | State::Stopping(_) => {
+            State::Preparing { .. }
+            | State::Spawning { .. }
+            | State::Started(_)
+            | State::Running(_)
+            | State::Stopping(_)
+            | State::Clearing(_) => {
                 self.services[id].wanted = false;
                 self.stop(id, StopCause::Asked, out);
             }

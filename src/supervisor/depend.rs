@@ -4,7 +4,7 @@ use super::Supervisor;
 use super::event::{Action, StopCause};
 use super::health::Verdict;
 use super::state::State;
-use crate::model::{Condition, Kind, Need, Plan, ServiceId};
+use crate::model::{Condition, FailureStrategy, Kind, Need, Plan, ServiceId};
 
 /// The edges of the plan, turned round: whom to look at when a service changes.
 #[derive(Clone, Debug)]
@@ -121,8 +121,10 @@ impl Supervisor {
             State::Initial | State::Finished if !service.wanted => Prospect::NotWanted,
             State::Initial
             | State::Delay { .. }
+            | State::Preparing { .. }
             | State::Spawning { .. }
             | State::Stopping(_)
+            | State::Clearing(_)
             | State::Backoff { .. } => Prospect::NotYet,
             State::Started(_) => when(condition == Condition::Started),
             State::Running(up) => when(match condition {
@@ -178,12 +180,50 @@ impl Supervisor {
         }
     }
 
-    /// `id` has given up: what dies with it is marked, by whichever side asked for it.
-    pub(super) fn doom_dependents(&mut self, id: ServiceId, kill_dependents: bool) {
-        let also = if kill_dependents { self.links.needy(id) } else { &[] };
-        for other in self.links.mortals(id).iter().chain(also) {
+    /// `id` has given up: what dies with it by its own wish is marked.
+    pub(super) fn doom_mortals(&mut self, id: ServiceId) {
+        for other in self.links.mortals(id) {
             self.services[*other].doom.get_or_insert(id);
             self.dirty.push_back(*other);
         }
+    }
+
+    /// `id` has failed: its strategy marks those that need it.
+    pub(super) fn act_on_dependents(&mut self, id: ServiceId, strategy: FailureStrategy) {
+        for other in self.links.needy(id) {
+            let service = &mut self.services[*other];
+            match strategy {
+                FailureStrategy::KillDependents => {
+                    service.doom.get_or_insert(id);
+                    self.dirty.push_back(*other);
+                }
+                // Those that have not begun will begin with what is then there.
+                FailureStrategy::RestartDependents if service.state.has_program() => service.renew = Some(id),
+                FailureStrategy::RestartDependents | FailureStrategy::Ignore | FailureStrategy::Shutdown => {}
+            }
+        }
+    }
+
+    /// Runs `id` again, if it was marked and what it needs is there again.
+    pub(super) fn renew_in_turn(&mut self, id: ServiceId, out: &mut Vec<Action>) {
+        let service = &self.services[id];
+        let Some(needed) = service.renew else { return };
+        let mut needs = service.spec.start_after.iter().filter(|need| need.service == needed);
+        if needs.all(|need| self.prospect(*need) == Prospect::Met) {
+            self.services[id].renew = None;
+            self.renew(id, needed, out);
+        }
+    }
+
+    fn renew(&mut self, id: ServiceId, because: ServiceId, out: &mut Vec<Action>) {
+        let service = &self.services[id];
+        if !service.state.has_program() || matches!(service.state, State::Stopping(_)) {
+            // It is about to begin anew, or to end for good.
+            return;
+        }
+        if service.spec.failure.strategy == FailureStrategy::RestartDependents {
+            self.act_on_dependents(id, FailureStrategy::RestartDependents);
+        }
+        self.stop(id, StopCause::Renewed(because), out);
     }
 }

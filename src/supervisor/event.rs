@@ -1,7 +1,7 @@
 //! What the supervisor is told (events: past facts) and what it answers (actions: imperatives, and reports for people).
 //! One enum each, never shared: a fact can't be mistaken for an order.
 
-use crate::model::{Exit, Mono, ProbeId, RunId, ServiceId, Sign, Signal};
+use crate::model::{Exit, Hook, HookId, Mono, ProbeId, RunId, ServiceId, Sign, Signal};
 use std::time::Duration;
 
 /// A fact that has happened.
@@ -34,6 +34,8 @@ pub enum Event {
     Signed(RunId, Sign),
     /// This run says something about itself.
     Notified(RunId, Notice),
+    /// A hook has ended: with success, or why not.
+    HookEnded(HookId, Result<(), String>),
     /// Somebody has asked for something.
     Commanded(Command),
 }
@@ -104,6 +106,10 @@ pub enum Action {
     StartProbe(ProbeId),
     /// The answer to this probe is of no interest any more.
     CancelProbe(ProbeId),
+    /// Run this hook; its end is awaited until its timeout. It is told why, if something has failed.
+    StartHook(HookId, Option<Reason>),
+    /// Kill this hook; its end is of no interest any more.
+    CancelHook(HookId),
     /// Tell people.
     Report(Report),
     /// All is over: end Horust with this code.
@@ -150,6 +156,8 @@ pub enum Report {
     NotReadyYet(RunId, Duration),
     /// The service took longer to start than it may.
     TooLate(RunId, String),
+    /// A hook has failed.
+    HookFailed(RunId, Hook, String),
     /// The service is asked to stop.
     Stopping(RunId, StopCause),
     /// The service did not stop in time and is killed.
@@ -177,6 +185,8 @@ pub enum Reason {
     Unhealthy(String, Option<Exit>),
     /// It took longer to start than it may.
     TooLate(String, Option<Exit>),
+    /// A hook without which it can't start failed.
+    Hook(Hook, String),
     /// A service that it starts after has given up.
     Dependency(ServiceId),
     /// A service that was to be healthy has finished.
@@ -204,6 +214,8 @@ pub enum StopCause {
     Asked,
     /// It is to run again.
     Restart,
+    /// It is to run again, because this service, after which it starts, is ready again.
+    Renewed(ServiceId),
     /// Everything is stopped.
     Shutdown,
 }
@@ -227,6 +239,7 @@ impl Reason {
             Reason::Unhealthy(_, Some(exit)) | Reason::TooLate(_, Some(exit)) => exit.shell_code().max(1),
             Reason::Unhealthy(_, None)
             | Reason::TooLate(_, None)
+            | Reason::Hook(..)
             | Reason::Dependency(_)
             | Reason::DependencyOver(_)
             | Reason::DiedWith(_)

@@ -99,7 +99,7 @@ impl Supervisor {
         }
         match probing.phase {
             Phase::Off => {}
-            Phase::Resting(_) => self.ask(id, out),
+            Phase::Resting(_) => self.begin_round(id, out),
             Phase::Asking(..) => {
                 let timeout = service.spec.rounds(ready).map_or_else(Default::default, |rounds| rounds.timeout);
                 let why = format!("no answer within {}", humantime::format_duration(timeout));
@@ -108,7 +108,7 @@ impl Supervisor {
         }
     }
 
-    fn ask(&mut self, id: ServiceId, out: &mut Vec<Action>) {
+    fn begin_round(&mut self, id: ServiceId, out: &mut Vec<Action>) {
         let now = self.now;
         let service = &mut self.services[id];
         let (run, ready) = (service.run(id), service.state.is_ready());
@@ -210,9 +210,11 @@ impl State {
             State::Running(up) => Some(up.probing.verdict),
             State::Initial
             | State::Delay { .. }
+            | State::Preparing { .. }
             | State::Spawning { .. }
             | State::Started(_)
             | State::Stopping(_)
+            | State::Clearing(_)
             | State::Backoff { .. }
             | State::Finished
             | State::FinishedFailed { .. } => None,

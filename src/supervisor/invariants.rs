@@ -22,7 +22,14 @@ impl Supervisor {
                 return broken("a live service has a run");
             }
             match (state, self.timers.armed(id)) {
-                (State::Delay { .. } | State::Backoff { .. } | State::Stopping(_), None) => {
+                (
+                    State::Delay { .. }
+                    | State::Preparing { .. }
+                    | State::Backoff { .. }
+                    | State::Stopping(_)
+                    | State::Clearing(_),
+                    None,
+                ) => {
                     return broken("a state that ends by itself has a deadline");
                 }
                 (State::Initial | State::Finished | State::FinishedFailed { .. }, Some(_)) => {

@@ -10,10 +10,12 @@ mod command;
 mod depend;
 mod event;
 mod health;
+mod hooks;
 mod invariants;
 mod ready;
 mod restart;
 mod service;
+mod services;
 mod shutdown;
 mod state;
 mod stop;
@@ -27,7 +29,7 @@ pub use state::State;
 
 use crate::model::{Mono, Plan, RunId, ServiceId};
 use depend::Links;
-use service::Services;
+use services::Services;
 use shutdown::Phase;
 use std::collections::VecDeque;
 use timers::Timers;
@@ -100,6 +102,7 @@ impl Supervisor {
             Event::Probed(probe, answer) => self.on_probed(probe, answer, out),
             Event::Signed(run, sign) => self.on_signed(run, sign, out),
             Event::Notified(run, notice) => self.on_notified(run, notice, out),
+            Event::HookEnded(hook, answer) => self.on_hook_ended(hook, answer, out),
             Event::Commanded(command) => self.on_command(command, out),
         }
     }

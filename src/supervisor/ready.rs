@@ -6,7 +6,7 @@ use super::service::Outcome;
 use super::state::{Starting, State, Up};
 use super::{Supervisor, never};
 use crate::limits;
-use crate::model::{Kind, Mono, Readiness, RunId, ServiceId, Sign};
+use crate::model::{Hook, Kind, Mono, Readiness, RunId, ServiceId, Sign};
 use std::time::Duration;
 
 impl Supervisor {
@@ -26,8 +26,10 @@ impl Supervisor {
             State::Stopping(_) => {}
             State::Initial
             | State::Delay { .. }
+            | State::Preparing { .. }
             | State::Started(_)
             | State::Running(_)
+            | State::Clearing(_)
             | State::Backoff { .. }
             | State::Finished
             | State::FinishedFailed { .. } => never!("spawned twice", run, out),
@@ -39,15 +41,17 @@ impl Supervisor {
             return;
         }
         match &self.services[run.service].state {
-            State::Spawning { .. } => self.ended(run.service, Outcome::Failure(Reason::Spawn(error)), out),
+            State::Spawning { .. } => self.run_over(run.service, Outcome::Failure(Reason::Spawn(error)), out),
             State::Stopping(ladder) => {
                 let outcome = ladder.outcome(&self.services[run.service].spec, None);
-                self.ended(run.service, outcome, out);
+                self.run_over(run.service, outcome, out);
             }
             State::Initial
             | State::Delay { .. }
+            | State::Preparing { .. }
             | State::Started(_)
             | State::Running(_)
+            | State::Clearing(_)
             | State::Backoff { .. }
             | State::Finished
             | State::FinishedFailed { .. } => never!("a spawn failed after it had succeeded", run, out),
@@ -107,7 +111,8 @@ impl Supervisor {
         let watchdog = spec.watchdog.map(|every| (now.after(every), every));
         let oneshot = spec.kind == Kind::Oneshot;
         let late = service.state.patience().copied().filter(|_| oneshot);
-        self.set_state(id, State::Running(Up { since: now, probing, watchdog, late }));
+        let hook = self.start_hook(id, Hook::AfterReady, out);
+        self.set_state(id, State::Running(Up { since: now, probing, watchdog, late, hook }));
     }
 
     /// A deadline of a run has come that is not one of its probes.
@@ -130,11 +135,18 @@ impl Supervisor {
             | State::Running(_)
             | State::Initial
             | State::Delay { .. }
+            | State::Preparing { .. }
             | State::Spawning { .. }
             | State::Stopping(_)
+            | State::Clearing(_)
             | State::Backoff { .. }
             | State::Finished
             | State::FinishedFailed { .. } => {}
+        }
+        if let State::Running(Up { hook: Some(at), .. }) = service.state
+            && at <= now
+        {
+            self.on_hook_deadline(id, out);
         }
         self.on_probe_deadline(id, out);
         self.rearm(id);

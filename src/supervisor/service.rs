@@ -1,36 +1,35 @@
 //! The life cycle of one service: the canonical account.
 //!
 //! ```text
-//! Initial ──gate open──► Delay ──start-delay──► Spawning ──exec──► Started ──ready──► Running
-//!    ▲                                             │                  │                  │
-//!    │                                             └──spawn failed────┴──────exit────────┤
-//!    │                                                                                   ▼
-//!    └──────────── Backoff ◄──────────── by the restart policy ◄──────────── tree is empty, or Stopping until it is
-//!                                                   └──► Finished | FinishedFailed
+//! Initial ─gate open─► Delay ─start-delay─► Preparing ─before-start─► Spawning ─exec─► Started ─ready─► Running
+//!    ▲                                          │                         │               │               │
+//!    │                                          └─hook failed─────────────┴─spawn failed──┴───────exit────┤
+//!    │                                                                                                    ▼
+//!    └─ Backoff ◄─ by the restart policy ◄─ Clearing: after-stop, on-failure ◄─ tree is empty, or Stopping until it is
+//!                              └──► Finished | FinishedFailed
 //! ```
 //!
-//! * A service starts when it is wanted and its gate is open: everything in its `start-after` is Running (a oneshot:
-//!   Finished) or Finished. If one of those has given up, so does this service, at once.
+//! * A service starts when it is wanted and its gate is open: of everything in its `start-after` the condition is true.
+//!   What can't come true any more is decided at once: the service gives up, or is not needed.
 //! * It is Running when its readiness says so: by default as soon as its program has been executed.
 //! * A run has ended when its whole process tree is gone. If the main process leaves others behind, they are stopped by
 //!   the same ladder as a service that is asked to stop: its stop signal, `wait`, SIGKILL.
-//! * A failure (exit code, signal, failed spawn, bad health) is counted and followed by another run after a delay, or by
-//!   FinishedFailed once `attempts` are used up. A run that was Running for `reset-after` wipes the count.
+//! * A failure (exit code, signal, failed spawn or hook, late start, bad health) is counted and followed by another run
+//!   after a delay, or by FinishedFailed once `attempts` are used up. A run that was Running for `reset-after` wipes the
+//!   count.
 //! * A stop that Horust asked for is no failure.
+//! * States without their hook are skipped.
 //!
 //! What a user wants (`wanted`, `stop_asked`) and what is (`state`) are separate. Each variant of `State` carries what is
 //! true in that state only. A fact about an older run is dropped before it comes here.
 
 use super::depend::{Gate, Never};
-use super::event::{Action, Reason, Report, Status, StopCause};
-use super::health::Verdict;
-use super::restart::{Next, Streak, is_success};
+use super::event::{Action, Cause, Reason, Report, StopCause};
+use super::restart::{Next, is_success};
 use super::state::State;
 use super::{Supervisor, never};
 use crate::limits;
-use crate::model::{Exit, FailureStrategy, Mono, Plan, RunId, ServiceId, ServiceSpec};
-use std::ops::{Index, IndexMut};
-use std::sync::Arc;
+use crate::model::{Exit, FailureStrategy, Hook, RunId, ServiceId, ServiceSpec};
 
 /// How a run has ended, in the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,110 +42,6 @@ pub enum Outcome {
     Renewed,
     /// It takes no part any more: no restart.
     GivenUp(Reason),
-}
-
-/// One service: what is wanted, and what is.
-#[derive(Clone, Debug)]
-pub struct Service {
-    pub spec: Arc<ServiceSpec>,
-    pub wanted: bool,
-    /// It must stop as soon as its stop gate opens.
-    pub stop_asked: bool,
-    /// In a shutdown: it has stopped, and so has all that must stop before it.
-    pub gone: bool,
-    /// It must stop now: this service has given up.
-    pub doom: Option<ServiceId>,
-    pub state: State,
-    pub since: Mono,
-    /// Of the current or the last run; 0 before the first.
-    pub generation: u32,
-    /// When the current run was ordered.
-    pub started: Mono,
-    pub streak: Streak,
-    /// The run says that it is reading its configuration again.
-    pub reloading: bool,
-    /// What the run says that it is doing (`STATUS=`).
-    pub says: Option<String>,
-}
-
-impl Service {
-    pub fn run(&self, id: ServiceId) -> RunId {
-        RunId { service: id, generation: self.generation }
-    }
-
-    pub fn status(&self, id: ServiceId) -> Status {
-        Status {
-            name: self.spec.name.clone(),
-            state: self.state.name(),
-            since: self.since,
-            run: (self.generation > 0).then(|| self.run(id)),
-            failures: self.streak.failures,
-            health: self.spec.health.as_ref().and(self.state.verdict()).map(Verdict::name),
-            reloading: self.reloading,
-            says: self.says.clone(),
-            reason: match &self.state {
-                State::FinishedFailed { reason } => Some(reason.clone()),
-                State::Initial
-                | State::Delay { .. }
-                | State::Spawning { .. }
-                | State::Started(_)
-                | State::Running(_)
-                | State::Stopping(_)
-                | State::Backoff { .. }
-                | State::Finished => None,
-            },
-        }
-    }
-}
-
-/// All services. Indexed by ids that were checked when they came in, so indexing can't fail.
-#[derive(Clone, Debug)]
-pub struct Services(Vec<Service>);
-
-impl Services {
-    pub fn new(plan: &Plan) -> Services {
-        let service = |spec: &Arc<ServiceSpec>| Service {
-            wanted: spec.autostart,
-            spec: Arc::clone(spec),
-            stop_asked: false,
-            gone: false,
-            doom: None,
-            state: State::Initial,
-            since: Mono::default(),
-            generation: 0,
-            started: Mono::default(),
-            streak: Streak::default(),
-            reloading: false,
-            says: None,
-        };
-        Services(plan.services.iter().map(service).collect())
-    }
-
-    pub fn get(&self, id: ServiceId) -> Option<&Service> {
-        self.0.get(id.index())
-    }
-
-    pub fn ids(&self) -> impl Iterator<Item = ServiceId> + use<> {
-        (0..u32::try_from(self.0.len()).unwrap_or(u32::MAX)).map(ServiceId)
-    }
-
-    pub fn iter(&self) -> std::slice::Iter<'_, Service> {
-        self.0.iter()
-    }
-}
-
-impl Index<ServiceId> for Services {
-    type Output = Service;
-
-    fn index(&self, id: ServiceId) -> &Service {
-        &self.0[id.index()]
-    }
-}
-
-impl IndexMut<ServiceId> for Services {
-    fn index_mut(&mut self, id: ServiceId) -> &mut Service {
-        &mut self.0[id.index()]
-    }
 }
 
 impl Supervisor {
@@ -179,6 +74,7 @@ impl Supervisor {
         if !self.phase.is_up() {
             return self.stop_in_turn(id, out);
         }
+        self.renew_in_turn(id, out);
         let service = &self.services[id];
         if service.wanted && service.state.awaits_start() {
             match self.start_gate(id) {
@@ -204,9 +100,12 @@ impl Supervisor {
     fn die_with(&mut self, id: ServiceId, cause: ServiceId, out: &mut Vec<Action>) {
         let service = &self.services[id];
         match service.state {
-            State::Spawning { .. } | State::Started(_) | State::Running(_) | State::Stopping(_) => {
-                self.stop(id, StopCause::DiedWith(cause), out);
-            }
+            State::Preparing { .. }
+            | State::Spawning { .. }
+            | State::Started(_)
+            | State::Running(_)
+            | State::Stopping(_)
+            | State::Clearing(_) => self.stop(id, StopCause::DiedWith(cause), out),
             State::Initial if !service.wanted => {}
             State::Initial | State::Delay { .. } | State::Backoff { .. } => {
                 self.give_up(id, Reason::DiedWith(cause), out);
@@ -218,19 +117,37 @@ impl Supervisor {
     fn begin(&mut self, id: ServiceId, out: &mut Vec<Action>) {
         let delay = self.services[id].spec.start_delay;
         match delay.is_zero() {
-            true => self.spawn(id, out),
+            true => self.launch(id, out),
             false => self.set_state(id, State::Delay { until: self.now.after(delay) }),
         }
     }
 
-    fn spawn(&mut self, id: ServiceId, out: &mut Vec<Action>) {
+    /// A new run of `id` begins.
+    fn launch(&mut self, id: ServiceId, out: &mut Vec<Action>) {
         let now = self.now;
         let service = &mut self.services[id];
         service.generation = service.generation.saturating_add(1);
         service.started = now;
-        (service.reloading, service.says) = (false, None);
+        (service.reloading, service.says, service.renew) = (false, None, None);
+        match self.start_hook(id, Hook::BeforeStart, out) {
+            Some(until) => self.set_state(id, State::Preparing { until }),
+            None => self.spawn(id, out),
+        }
+    }
+
+    /// What comes before the program is done. If what it needs has gone meanwhile, it is done again later.
+    pub(super) fn prepared(&mut self, id: ServiceId, out: &mut Vec<Action>) {
+        match self.start_gate(id) {
+            _ if !self.phase.is_up() => self.run_over(id, Outcome::Stopped, out),
+            Gate::Open => self.spawn(id, out),
+            Gate::Shut(_) | Gate::Never(_) => self.run_over(id, Outcome::Renewed, out),
+        }
+    }
+
+    fn spawn(&mut self, id: ServiceId, out: &mut Vec<Action>) {
+        let service = &self.services[id];
+        let late = service.spec.start_timeout.map(|timeout| self.now.after(timeout));
         out.push(Action::Spawn(service.run(id)));
-        let late = service.spec.start_timeout.map(|timeout| now.after(timeout));
         self.set_state(id, State::Spawning { late });
     }
 
@@ -238,13 +155,14 @@ impl Supervisor {
     pub(super) fn on_deadline(&mut self, id: ServiceId, out: &mut Vec<Action>) {
         match self.services[id].state {
             State::Delay { .. } => match self.start_gate(id) {
-                Gate::Open => self.spawn(id, out),
+                Gate::Open => self.launch(id, out),
                 // What it needs has gone while it waited.
                 Gate::Shut(_) | Gate::Never(_) => self.await_gate(id),
             },
             State::Backoff { .. } => self.await_gate(id),
             State::Spawning { .. } | State::Started(_) | State::Running(_) => self.on_run_deadline(id, out),
             State::Stopping(_) => self.climb(id, out),
+            State::Preparing { .. } | State::Clearing(_) => self.on_hook_deadline(id, out),
             State::Initial | State::Finished | State::FinishedFailed { .. } => {
                 never!("a deadline without a reason", self.services[id].run(id), out);
             }
@@ -266,14 +184,17 @@ impl Supervisor {
             State::Spawning { .. } | State::Started(_) | State::Running(_) => {
                 out.push(Action::Report(Report::Ended(run, exit)));
                 self.cancel_probes(id, out);
+                self.cancel_hook(id, out);
                 self.wipe_streak(id);
                 match left {
                     true => self.stop_leftovers(id, exit, out),
-                    false => self.ended(id, outcome_of(exit, &self.services[id].spec), out),
+                    false => self.run_over(id, outcome_of(exit, &self.services[id].spec), out),
                 }
             }
             State::Initial
             | State::Delay { .. }
+            | State::Preparing { .. }
+            | State::Clearing(_)
             | State::Backoff { .. }
             | State::Finished
             | State::FinishedFailed { .. } => never!("an exit without a run", run, out),
@@ -290,7 +211,7 @@ impl Supervisor {
         }
     }
 
-    /// The run of `id` and all its processes are gone: what now?
+    /// The run of `id`, all its processes and its hooks are over: what now?
     pub(super) fn ended(&mut self, id: ServiceId, outcome: Outcome, out: &mut Vec<Action>) {
         if !self.phase.is_up() {
             // Whatever ends now was told to, by us or by whoever told us.
@@ -305,9 +226,11 @@ impl Supervisor {
             Outcome::Renewed => return self.await_gate(id),
             Outcome::GivenUp(reason) => return self.give_up(id, reason, out),
             Outcome::Success => (service.streak.after_success(policy), None),
+            Outcome::Failure(reason) if service.spec.failure.shuts_down_at_once() => {
+                return self.give_up(id, reason, out);
+            }
             Outcome::Failure(reason) => (service.streak.after_failure(policy, noise), Some(reason)),
         };
-        let failed = failure.is_some();
         let Next::Again(mut delay) = next else {
             return match failure {
                 None => self.finish(id, out),
@@ -320,8 +243,12 @@ impl Supervisor {
                 out.push(Action::Report(Report::Throttled(id)));
             }
         }
+        let failed = failure.is_some();
         let failure = failure.map(|reason| (reason, service.streak.failures));
         out.push(Action::Report(Report::Restarting(id, delay, failure)));
+        if failed {
+            self.failed_for_now(id);
+        }
         match delay.is_zero() {
             true => self.await_gate(id),
             false => {
@@ -344,9 +271,19 @@ impl Supervisor {
         self.set_state(id, State::FinishedFailed { reason });
         let spec = &self.services[id].spec;
         let (strategy, required) = (spec.failure.strategy, spec.required);
-        self.doom_dependents(id, strategy == FailureStrategy::KillDependents);
+        self.doom_mortals(id);
+        self.act_on_dependents(id, strategy);
         if required || strategy == FailureStrategy::Shutdown {
-            self.begin_shutdown(super::Cause::Service(id, code), out);
+            self.begin_shutdown(Cause::Service(id, code), out);
+        }
+    }
+
+    /// `id` has failed and will be run again. (A shutdown at each failure does not come here: then it has given up.)
+    fn failed_for_now(&mut self, id: ServiceId) {
+        let failure = &self.services[id].spec.failure;
+        // Those that are to run again once this one is ready again would else hear of it never.
+        if failure.every_failure || failure.strategy == FailureStrategy::RestartDependents {
+            self.act_on_dependents(id, failure.strategy);
         }
     }
 }

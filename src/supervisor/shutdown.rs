@@ -73,7 +73,11 @@ impl Supervisor {
             self.dirty.push_back(id);
             match &mut self.services[id].state {
                 State::Initial | State::Delay { .. } | State::Backoff { .. } => self.finish(id, out),
-                State::Spawning { .. } | State::Started(_) | State::Running(_) => self.services[id].stop_asked = true,
+                State::Preparing { .. }
+                | State::Spawning { .. }
+                | State::Started(_)
+                | State::Running(_)
+                | State::Clearing(_) => self.services[id].stop_asked = true,
                 State::Stopping(ladder) => ladder.cause = StopCause::Shutdown,
                 State::Finished | State::FinishedFailed { .. } => {}
             }
@@ -84,7 +88,11 @@ impl Supervisor {
     fn kill_all(&mut self, out: &mut Vec<Action>) {
         for id in self.services.ids() {
             match &self.services[id].state {
-                State::Spawning { .. } | State::Started(_) | State::Running(_) => {
+                State::Preparing { .. }
+                | State::Spawning { .. }
+                | State::Started(_)
+                | State::Running(_)
+                | State::Clearing(_) => {
                     self.services[id].stop_asked = false;
                     self.stop(id, StopCause::Shutdown, out);
                 }
@@ -104,7 +112,7 @@ impl Supervisor {
         for id in self.services.ids() {
             let service = &self.services[id];
             if let Some(signal) = self.rewritten(id, signal).unwrap_or(Some(signal))
-                && service.state.is_live()
+                && service.state.has_program()
             {
                 out.push(Action::Signal { run: service.run(id), signal, to: Target::Leader });
             }

@@ -3,8 +3,9 @@
 
 use super::event::Reason;
 use super::health::Probing;
+use super::hooks::Clearing;
 use super::stop::{Ladder, Rung};
-use crate::model::{Mono, Sign};
+use crate::model::{Hook, Mono, Sign};
 use std::time::Duration;
 
 /// What a service is doing.
@@ -15,6 +16,11 @@ pub enum State {
     /// Waits out its `start-delay`.
     Delay {
         /// When it is spawned.
+        until: Mono,
+    },
+    /// Its `before-start` hook runs.
+    Preparing {
+        /// When that has taken too long.
         until: Mono,
     },
     /// Its spawn has been ordered.
@@ -28,6 +34,8 @@ pub enum State {
     Running(Up),
     /// Its processes are being stopped.
     Stopping(Ladder),
+    /// Its processes are gone, and its last hooks run.
+    Clearing(Clearing),
     /// Waits to be started again.
     Backoff {
         /// When its gate is looked at again.
@@ -68,19 +76,31 @@ pub struct Up {
     pub watchdog: Option<(Mono, Duration)>,
     /// When it has taken too long: a oneshot's start is its whole run.
     pub late: Option<Mono>,
+    /// Its `after-ready` hook runs, until then at the latest.
+    pub hook: Option<Mono>,
 }
 
 impl State {
     /// Whether processes of this service may exist.
     pub fn is_live(&self) -> bool {
         match self {
-            State::Spawning { .. } | State::Started(_) | State::Running(_) | State::Stopping(_) => true,
+            State::Preparing { .. }
+            | State::Spawning { .. }
+            | State::Started(_)
+            | State::Running(_)
+            | State::Stopping(_)
+            | State::Clearing(_) => true,
             State::Initial
             | State::Delay { .. }
             | State::Backoff { .. }
             | State::Finished
             | State::FinishedFailed { .. } => false,
         }
+    }
+
+    /// Whether its program may be running.
+    pub(super) fn has_program(&self) -> bool {
+        self.is_live() && !matches!(self, State::Preparing { .. } | State::Clearing(_))
     }
 
     /// Whether something will happen to this service without anything happening to another one first.
@@ -102,10 +122,10 @@ impl State {
     pub fn name(&self) -> &'static str {
         match self {
             State::Initial => "Initial",
-            State::Delay { .. } | State::Spawning { .. } => "Starting",
+            State::Delay { .. } | State::Preparing { .. } | State::Spawning { .. } => "Starting",
             State::Started(_) => "Started",
             State::Running(_) => "Running",
-            State::Stopping(_) => "InKilling",
+            State::Stopping(_) | State::Clearing(_) => "InKilling",
             State::Backoff { failed: true, .. } => "Failed",
             State::Backoff { failed: false, .. } => "Success",
             State::Finished => "Finished",
@@ -116,15 +136,16 @@ impl State {
     /// When something must be done about it.
     pub(super) fn deadline(&self) -> Option<Mono> {
         match self {
-            State::Delay { until } | State::Backoff { until, .. } => Some(*until),
+            State::Delay { until } | State::Preparing { until } | State::Backoff { until, .. } => Some(*until),
             State::Spawning { late } => *late,
             State::Started(starting) => {
                 [starting.probing.deadline(), starting.late, starting.nag].into_iter().flatten().min()
             }
             State::Running(up) => {
-                [up.probing.deadline(), up.watchdog.map(|(at, _)| at), up.late].into_iter().flatten().min()
+                [up.probing.deadline(), up.watchdog.map(|(at, _)| at), up.late, up.hook].into_iter().flatten().min()
             }
             State::Stopping(ladder) => Some(ladder.until),
+            State::Clearing(clearing) => Some(clearing.until),
             State::Initial | State::Finished | State::FinishedFailed { .. } => None,
         }
     }
@@ -138,7 +159,9 @@ impl State {
             State::Stopping(ladder) if ladder.rung != Rung::Killed => Some(&mut ladder.until),
             State::Initial
             | State::Delay { .. }
+            | State::Preparing { .. }
             | State::Stopping(_)
+            | State::Clearing(_)
             | State::Backoff { .. }
             | State::Finished
             | State::FinishedFailed { .. } => None,
@@ -152,8 +175,31 @@ impl State {
             State::Running(up) => Some(&mut up.probing),
             State::Initial
             | State::Delay { .. }
+            | State::Preparing { .. }
             | State::Spawning { .. }
             | State::Stopping(_)
+            | State::Clearing(_)
+            | State::Backoff { .. }
+            | State::Finished
+            | State::FinishedFailed { .. } => None,
+        }
+    }
+
+    /// The hook that runs.
+    pub(super) fn hook(&self) -> Option<Hook> {
+        match self {
+            State::Preparing { .. } => Some(Hook::BeforeStart),
+            State::Running(up) => up.hook.map(|_| Hook::AfterReady),
+            State::Stopping(ladder) => match ladder.rung {
+                Rung::Leave => Some(Hook::BeforeStop),
+                Rung::Command => Some(Hook::Stop),
+                Rung::Itself | Rung::Told | Rung::Asked(_) | Rung::Killed => None,
+            },
+            State::Clearing(clearing) => Some(clearing.hook),
+            State::Initial
+            | State::Delay { .. }
+            | State::Spawning { .. }
+            | State::Started(_)
             | State::Backoff { .. }
             | State::Finished
             | State::FinishedFailed { .. } => None,

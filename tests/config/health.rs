@@ -1,7 +1,7 @@
 //! Readiness, health and watchdog: what loads, and what is said about what makes no sense.
 
 use super::support::{one, warnings};
-use horust::model::{Health, OnUnhealthy, Probe, Readiness, Rounds, Signs};
+use horust::model::{Command, FailureStrategy, Health, Hook, OnUnhealthy, Probe, Readiness, Rounds, Scope, Signs};
 use std::time::Duration;
 
 fn with(text: &str) -> horust::model::ServiceSpec {
@@ -54,4 +54,20 @@ fn signs_that_a_service_gives_by_itself() {
 fn a_log_line_is_checked_and_has_no_effect_yet() {
     let text = "command = \"/bin/a\"\n[readiness]\nlog-line = 'listening on \\d+$'";
     assert_eq!(warnings(text), ["`log-line` has no effect yet"]);
+}
+
+#[test]
+fn hooks_and_how_a_service_is_stopped() {
+    let spec = with(
+        "[hooks]\nafter-stop = \"b c\"\nbefore-start = [\"a\"]\ntimeout = \"5s\"\n[termination]\ncommand = \"stop it\"\nscope = \"main\"\nwait = \"2s\"\n[failure]\nstrategy = \"restart-dependents\"\non = \"every-failure\"",
+    );
+    let command = |words: &[&str]| Command(words.iter().map(|word| (*word).to_owned()).collect());
+    let (five, two) = (Duration::from_secs(5), Duration::from_secs(2));
+    assert_eq!(spec.hook(Hook::BeforeStart), Some((&command(&["a"]), five)));
+    assert_eq!(spec.hook(Hook::AfterStop), Some((&command(&["b", "c"]), five)));
+    assert_eq!(spec.hook(Hook::Stop), Some((&command(&["stop", "it"]), two)));
+    assert_eq!(spec.hook(Hook::OnFailure), None);
+    assert_eq!(spec.termination.scope, Scope::Main);
+    assert_eq!((spec.failure.strategy, spec.failure.every_failure), (FailureStrategy::RestartDependents, true));
+    assert_eq!(with("[hooks]\ntimeout = \"1s\"").hooks, None);
 }

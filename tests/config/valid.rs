@@ -4,7 +4,7 @@ use super::support::{Set, assert_page, corpus, one, warnings};
 use horust::config::{Options, load, render, sample_service};
 use horust::model::{
     Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, IdOrName, Kind, Need, OnUnhealthy,
-    Origin, Output, Plan, Probe, Process, Readiness, ResourceLimit, Restart, RestartStrategy, Rounds, ServiceId,
+    Origin, Output, Plan, Probe, Process, Readiness, ResourceLimit, Restart, RestartStrategy, Rounds, Scope, ServiceId,
     ServiceSpec, Signal, Signs, Termination,
 };
 use std::ffi::OsString;
@@ -43,10 +43,19 @@ fn defaults() -> ServiceSpec {
         start_timeout: None,
         health: None,
         watchdog: None,
-        failure: FailurePolicy { codes: ExitCodes::Successful(vec![0]), strategy: FailureStrategy::Ignore },
+        failure: FailurePolicy {
+            codes: ExitCodes::Successful(vec![0]),
+            strategy: FailureStrategy::Ignore,
+            every_failure: false,
+        },
         environment: Environment::default(),
-        termination: Termination { signal: Signal::TERM, wait: 5 * SECOND, die_if_failed: vec![] },
+        termination: termination(Signal::TERM, 5 * SECOND),
+        hooks: None,
     }
+}
+
+fn termination(signal: Signal, wait: Duration) -> Termination {
+    Termination { command: None, signal, scope: Scope::Group, wait, die_if_failed: vec![] }
 }
 
 /// Compares all but the path, which is a temporary one.
@@ -178,6 +187,7 @@ strict = true
         failure: FailurePolicy {
             codes: ExitCodes::Successful(vec![1, 255, 0]),
             strategy: FailureStrategy::KillDependents,
+            every_failure: false,
         },
         environment: Environment {
             keep: true,
@@ -188,7 +198,8 @@ strict = true
                 .map(|(k, v)| (k.into(), v.into()))
                 .into(),
         },
-        termination: Termination { signal: Signal::INT, wait: Duration::ZERO, die_if_failed: vec![] },
+        termination: termination(Signal::INT, Duration::ZERO),
+        hooks: None,
         ..defaults()
     };
     assert_same(one(text), wanted);
@@ -249,7 +260,11 @@ DATABASE_NAME = "My_DB"
         command: words(&["fetch", "example.org"]),
         working_directory: Some("/tmp/".into()),
         signal_rewrite: [(15, 3), (5, 10)].map(|(a, b)| (Signal::new(a).unwrap(), Signal::new(b))).into(),
-        failure: FailurePolicy { codes: ExitCodes::Failing(vec![10, 20]), strategy: FailureStrategy::Shutdown },
+        failure: FailurePolicy {
+            codes: ExitCodes::Failing(vec![10, 20]),
+            strategy: FailureStrategy::Shutdown,
+            every_failure: false,
+        },
         restart: Restart { strategy: RestartStrategy::Always, backoff: 10 * SECOND, attempts: 3, ..defaults().restart },
         readiness: probed(Probe::File("/tmp/cool.ready".into())),
         health: health(vec![

@@ -16,6 +16,7 @@ mod dependencies;
 mod environment;
 mod field_bugs;
 mod health;
+mod hooks;
 mod lifecycle;
 mod pid1;
 mod process_settings;

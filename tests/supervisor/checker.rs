@@ -1,7 +1,7 @@
 //! A second opinion: follows the supervisor's actions from outside, in their order, and holds them to what users were
 //! promised. It shares no code with the supervisor.
 
-use horust::model::{Condition, Kind, Need, Plan, RunId, ServiceId};
+use horust::model::{Condition, Hook, HookId, Kind, Need, Plan, RunId, ServiceId};
 use horust::supervisor::{Action, Command, Report, Status, StopCause};
 use std::collections::BTreeSet;
 
@@ -17,6 +17,10 @@ struct Seen {
     stopped: bool,
     /// It would not die, and was given up as such.
     abandoned: bool,
+    /// The last run whose `before-start` has passed.
+    prepared: u32,
+    /// The last run whose `after-stop` has begun.
+    cleared: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -51,7 +55,8 @@ impl Checker {
             Action::Signal { run, .. } => {
                 assert_eq!(run.generation, self.seen[run.service.index()].generation, "signals go to the current run");
             }
-            Action::StartProbe(_) | Action::CancelProbe(_) => {}
+            Action::StartHook(hook, _) => self.hook_starts(*hook, alive),
+            Action::StartProbe(_) | Action::CancelProbe(_) | Action::CancelHook(_) => {}
             Action::Exit(_) => {
                 let left = self.plan.ids().find(|id| alive(*id) && !self.seen[id.index()].abandoned);
                 assert_eq!(left, None, "Horust ends after its services");
@@ -66,11 +71,39 @@ impl Checker {
         for need in self.plan.services[id.index()].start_after.iter().filter(|need| need.required) {
             assert!(self.is_met(*need), "{run} starts before {need:?}");
         }
+        let spec = &self.plan.services[id.index()];
+        let (prepared, cleared) = (self.seen[id.index()].prepared, self.seen[id.index()].cleared);
+        if spec.hook(Hook::BeforeStart).is_some() {
+            assert_eq!(prepared, run.generation, "{run} starts after its before-start");
+        }
+        if spec.hook(Hook::AfterStop).is_some() {
+            assert_eq!(cleared, run.generation - 1, "{run} starts after what is done after the last one");
+        }
         let commanded = self.commanded;
         let seen = &mut self.seen[id.index()];
-        assert_eq!(run.generation, seen.generation + 1, "runs are counted one by one");
+        assert!(run.generation > seen.generation, "{run}: runs are counted");
         assert!(commanded || !(seen.finished || seen.failed), "{run}: what is over stays so");
-        *seen = Seen { generation: run.generation, abandoned: seen.abandoned, ..Seen::default() };
+        let abandoned = seen.abandoned;
+        *seen = Seen { generation: run.generation, abandoned, prepared, cleared, ..Seen::default() };
+    }
+
+    /// `before-start` of this run has passed.
+    pub fn prepared(&mut self, run: RunId) {
+        self.seen[run.service.index()].prepared = run.generation;
+    }
+
+    fn hook_starts(&mut self, HookId { run, hook }: HookId, alive: impl Fn(ServiceId) -> bool) {
+        assert!(!self.killing, "{run}: no {hook} while everything is killed");
+        let seen = &mut self.seen[run.service.index()];
+        if let Hook::AfterStop | Hook::OnFailure = hook {
+            assert!(!alive(run.service), "{run}: {hook} while it still lives");
+        }
+        if hook == Hook::AfterStop {
+            seen.cleared = run.generation;
+        }
+        if hook == Hook::BeforeStart {
+            assert!(!self.stopping, "{run}: no {hook} during a shutdown");
+        }
     }
 
     fn is_met(&self, need: Need) -> bool {
@@ -134,6 +167,7 @@ impl Checker {
             | Report::Recovered(_)
             | Report::NotReadyYet(..)
             | Report::TooLate(..)
+            | Report::HookFailed(..)
             | Report::Killing(..)
             | Report::IgnoredSignal(_) => {}
         }

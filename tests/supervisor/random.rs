@@ -5,14 +5,17 @@ use crate::script::{Answer, OnStop, Said, Script, Svc, ms, ready, rounds, usr1};
 use crate::world::World;
 use horust::limits;
 use horust::model::{
-    Condition, Exit, FailureStrategy, Growth, Kind, Mono, Need, OnUnhealthy, Plan, Readiness, RestartStrategy, Rounds,
-    ServiceId, ServiceSpec, Settings, Sign, Signal, Signs,
+    Condition, Exit, FailureStrategy, Growth, Hook, Hooks, Kind, Mono, Need, OnUnhealthy, Plan, Readiness,
+    RestartStrategy, Rounds, Scope, ServiceId, ServiceSpec, Settings, Sign, Signal, Signs,
 };
-use horust::supervisor::{Command, Notice, Watchdog};
+use horust::supervisor::{Action, Command, Notice, Report, Watchdog};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::OnceLock;
 use std::time::Duration;
+
+const HOOKS: [Hook; 6] =
+    [Hook::BeforeStart, Hook::AfterReady, Hook::BeforeStop, Hook::Stop, Hook::AfterStop, Hook::OnFailure];
 
 const SEEDS: u64 = 20_000;
 
@@ -76,6 +79,11 @@ fn script(dice: &mut Dice) -> Script {
         _ => Answer::Pass(dice.below(60) + 1),
     };
     script.answers = (0..=dice.below(12)).map(|_| answer(dice)).collect();
+    for hook in HOOKS {
+        if dice.one_in(2) {
+            script.hooks.push((hook, answer(dice)));
+        }
+    }
     if dice.one_in(2) { says(dice, script) } else { script }
 }
 
@@ -92,6 +100,14 @@ fn policies(dice: &mut Dice, spec: &mut ServiceSpec, earlier: &[ServiceId], late
     spec.termination.die_if_failed = some(dice, all, 10);
     spec.termination.wait = ms(dice.pick(&[0, 50, 200, 1000]));
     spec.termination.signal = dice.pick(&[Signal::TERM, Signal::TERM, Signal::INT, usr1()]);
+    spec.termination.scope = dice.pick(&[Scope::Group, Scope::Group, Scope::Main, Scope::Tree]);
+    let some_command = |dice: &mut Dice| dice.one_in(6).then(|| horust::model::Command(vec!["x".into()]));
+    spec.termination.command = some_command(dice);
+    let commands = HOOKS.into_iter().filter_map(|hook| Some((hook, some_command(dice)?)));
+    let commands: Vec<_> = commands.filter(|(hook, _)| *hook != Hook::Stop).collect();
+    if !commands.is_empty() {
+        spec.hooks = Some(Box::new(Hooks { commands, timeout: ms(dice.pick(&[10, 45, 300])) }));
+    }
     spec.autostart = !dice.one_in(12);
     spec.required = dice.one_in(25);
     spec.kind = if dice.one_in(5) { Kind::Oneshot } else { Kind::Daemon };
@@ -104,9 +120,11 @@ fn policies(dice: &mut Dice, spec: &mut ServiceSpec, earlier: &[ServiceId], late
     restart.jitter = dice.pick(&[0.0, 0.0, 0.5, 1.0]);
     restart.reset_after = ms(dice.pick(&[0, 500, 10_000]));
     restart.throttle = !dice.one_in(6);
+    spec.failure.every_failure = dice.one_in(4);
     spec.failure.strategy = match dice.below(10) {
         0 => FailureStrategy::Shutdown,
         1 | 2 => FailureStrategy::KillDependents,
+        3 | 4 => FailureStrategy::RestartDependents,
         _ => FailureStrategy::Ignore,
     };
     if dice.one_in(4) {
@@ -197,7 +215,9 @@ fn world(seed: u64) -> (World, Dice) {
 /// world itself takes for its facts to arrive, and the patience with what SIGKILL does not end.
 fn longest_stop(plan: &Plan) -> Duration {
     // What a script says, at most 3 s after its exec, can extend a stop by half a second.
-    plan.services.iter().map(|spec| spec.termination.wait + ms(3500) + limits::UNKILLABLE_AFTER + ms(50)).sum()
+    let hooks = |spec: &ServiceSpec| HOOKS.into_iter().filter_map(|hook| Some(spec.hook(hook)?.1)).sum::<Duration>();
+    let stop = |spec: &ServiceSpec| spec.termination.wait + ms(3500) + limits::UNKILLABLE_AFTER + ms(50);
+    plan.services.iter().map(|spec| stop(spec) + hooks(spec)).sum()
 }
 
 /// One random life, from boot to the end.
@@ -248,6 +268,8 @@ fn live(seed: u64) -> World {
 pub struct Lives {
     pub transitions: BTreeSet<(&'static str, &'static str)>,
     pub steps: usize,
+    /// The kinds of reports, causes of stops and hooks.
+    kinds: BTreeSet<String>,
 }
 
 /// All seeds, once for all tests of this binary.
@@ -262,9 +284,40 @@ pub fn lives() -> &'static Lives {
             });
             lives.transitions.extend(&world.transitions);
             lives.steps += world.steps;
+            lives.kinds.extend(world.log.iter().filter_map(|(_, action)| kind(action)));
         }
         lives
     })
+}
+
+/// The first words of what an action is about.
+fn kind(action: &Action) -> Option<String> {
+    let word = |text: String| text.split(['(', ' ']).next().unwrap().to_owned();
+    match action {
+        Action::Report(Report::Stopping(_, cause)) => Some(format!("stopped: {}", word(format!("{cause:?}")))),
+        Action::Report(Report::GaveUp(_, reason)) => Some(format!("gave up: {}", word(format!("{reason:?}")))),
+        Action::Report(report) => Some(word(format!("{report:?}"))),
+        Action::StartHook(id, _) => Some(id.hook.to_string()),
+        Action::CancelHook(id) => Some(format!("cancelled: {}", id.hook)),
+        _ => None,
+    }
+}
+
+/// What the random worlds must not become too tame for.
+#[test]
+fn the_random_lives_see_everything() {
+    let kinds = &lives().kinds;
+    let hooks = HOOKS.map(|hook| hook.to_string());
+    let cancelled = HOOKS.map(|hook| format!("cancelled: {hook}"));
+    let causes = ["Unhealthy", "TooLate", "Itself", "DiedWith", "Asked", "Restart", "Renewed", "Shutdown"];
+    let reasons =
+        ["Exit", "Spawn", "Unhealthy", "TooLate", "Hook", "Dependency", "DependencyOver", "DiedWith", "Unkillable"];
+    let reports = ["NotNeeded", "Recovered", "Throttled", "Killing", "Unkillable", "KillAll", "HookFailed"];
+    let wanted = hooks.into_iter().chain(cancelled);
+    let wanted = wanted.chain(causes.map(|cause| format!("stopped: {cause}")));
+    let wanted = wanted.chain(reasons.map(|reason| format!("gave up: {reason}"))).chain(reports.map(str::to_owned));
+    let missing: Vec<String> = wanted.filter(|kind| !kinds.contains(kind)).collect();
+    assert!(missing.is_empty(), "never seen: {missing:?}");
 }
 
 #[test]

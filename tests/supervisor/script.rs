@@ -2,7 +2,8 @@
 //! world acts it out.
 
 use horust::model::{
-    Condition, Exit, Health, Need, Probe, Readiness, Rounds, ServiceId, ServiceSpec, Sign, Signal, Signs,
+    Command, Condition, Exit, Health, Hook, Hooks, Need, Probe, Readiness, Rounds, ServiceId, ServiceSpec, Sign,
+    Signal, Signs,
 };
 use horust::supervisor::{Notice, SpawnError};
 use std::path::PathBuf;
@@ -27,7 +28,7 @@ pub enum OnStop {
     Ignores,
 }
 
-/// The answer to one probe.
+/// The answer to one probe, or the end of one hook.
 #[derive(Clone, Copy, Debug)]
 pub enum Answer {
     Pass(u64),
@@ -68,6 +69,8 @@ pub struct Script {
     pub helpers: Vec<Helper>,
     /// Not even SIGKILL ends the main process.
     pub unkillable: bool,
+    /// How its hooks end; those that are not here pass at once.
+    pub hooks: Vec<(Hook, Answer)>,
     /// What the program says about itself, and so many milliseconds after its exec.
     pub says: Vec<(u64, Said)>,
     /// One per round; the last one is repeated. Every probe of a round gets the same.
@@ -84,6 +87,7 @@ impl Script {
             on_stop: OnStop::Dies(0),
             helpers: Vec::new(),
             unkillable: false,
+            hooks: Vec::new(),
             says: Vec::new(),
             answers: vec![Answer::Pass(0)],
         }
@@ -111,6 +115,11 @@ impl Script {
 
     pub fn helper(mut self, stray: bool, on_stop: OnStop) -> Script {
         self.helpers.push(Helper { stray, on_stop });
+        self
+    }
+
+    pub fn hook(mut self, hook: Hook, ends: Answer) -> Script {
+        self.hooks.push((hook, ends));
         self
     }
 
@@ -177,6 +186,13 @@ impl Svc {
             spec.health = Some(Box::new(health));
             spec.readiness = Readiness::Health;
         })
+    }
+
+    /// With these hooks, each with a second.
+    pub fn hooks(self, hooks: &[Hook]) -> Svc {
+        let command = Command(vec!["hook".into()]);
+        let commands = hooks.iter().map(|hook| (*hook, command.clone())).collect();
+        self.with(|spec| spec.hooks = Some(Box::new(Hooks { commands, timeout: ms(1000) })))
     }
 
     /// Ready by these signs of its own.

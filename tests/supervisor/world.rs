@@ -4,7 +4,7 @@
 
 use crate::checker::Checker;
 use crate::script::{Answer, OnStop, Said, Script, Svc, spawn_error};
-use horust::model::{Exit, Mono, Plan, ProbeId, RunId, ServiceId, Settings, Signal};
+use horust::model::{Exit, Hook, HookId, Mono, Plan, ProbeId, RunId, ServiceId, Settings, Signal};
 use horust::supervisor::{Action, Command, Event, Report, StopCause, Supervisor, Target};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,6 +17,7 @@ enum Coming {
     Execs(RunId),
     LeaderEnds(RunId, Exit),
     HelperEnds(RunId, usize),
+    HookEnds(HookId, Result<(), String>),
 }
 
 /// The processes of one run.
@@ -44,6 +45,8 @@ pub struct World {
     pub transitions: BTreeSet<(&'static str, &'static str)>,
     scripts: Vec<Vec<Script>>,
     runs: BTreeMap<RunId, Run>,
+    /// Hooks that are running.
+    running_hooks: BTreeSet<HookId>,
     coming: BTreeMap<(Mono, u64), Coming>,
     sequence: u64,
     /// Milliseconds from a fact to its event.
@@ -77,6 +80,7 @@ impl World {
             transitions: BTreeSet::new(),
             scripts,
             runs: BTreeMap::new(),
+            running_hooks: BTreeSet::new(),
             coming: BTreeMap::new(),
             sequence: 0,
             latency,
@@ -161,6 +165,11 @@ impl World {
             Action::Spawn(run) => self.spawn(run),
             Action::Signal { run, signal, to } => self.deliver(run, signal, to),
             Action::StartProbe(probe) => self.probe(probe),
+            Action::StartHook(id, _) => self.hook(id),
+            Action::CancelHook(id) => {
+                // It may have ended, and nobody has heard of it yet.
+                self.later(0, Coming::HookEnds(id, Err("killed".into())));
+            }
             Action::CancelProbe(_) | Action::Report(_) => {}
             Action::Exit(code) => {
                 assert_eq!(self.exit, None, "one end is enough");
@@ -176,13 +185,37 @@ impl World {
     }
 
     fn spawn(&mut self, id: RunId) {
-        let scripts = &self.scripts[id.service.index()];
-        let nth = (id.generation as usize - 1).min(scripts.len() - 1);
-        let script = scripts[nth].clone();
+        let script = self.script(id);
         let after = script.spawn_ms;
         let helpers = vec![false; script.helpers.len()];
         self.runs.insert(id, Run { script, leader: true, executed: false, helpers, killing: false });
         self.later(after, Coming::Execs(id));
+    }
+
+    fn script(&self, run: RunId) -> Script {
+        let scripts = &self.scripts[run.service.index()];
+        scripts[(run.generation as usize - 1).min(scripts.len() - 1)].clone()
+    }
+
+    fn hook(&mut self, id: HookId) {
+        assert!(self.running_hooks.insert(id), "{id:?} runs once");
+        let script = self.script(id.run);
+        let ends = script.hooks.iter().find(|(hook, _)| *hook == id.hook).map_or(Answer::Pass(0), |(_, ends)| *ends);
+        match ends {
+            Answer::Pass(after) => self.later(after, Coming::HookEnds(id, Ok(()))),
+            Answer::Fail(after) => self.later(after, Coming::HookEnds(id, Err("scripted".into()))),
+            Answer::Never => {}
+        }
+    }
+
+    fn hook_ends(&mut self, id: HookId, answer: Result<(), String>) {
+        // It may have been killed before.
+        if self.running_hooks.remove(&id) {
+            if id.hook == Hook::BeforeStart && answer.is_ok() {
+                self.checker.prepared(id.run);
+            }
+            self.later(self.latency, Coming::Told(Event::HookEnded(id, answer)));
+        }
     }
 
     fn happen(&mut self, coming: Coming) {
@@ -191,6 +224,7 @@ impl World {
             Coming::Execs(id) => self.exec(id),
             Coming::LeaderEnds(id, exit) => self.leader_ends(id, exit),
             Coming::HelperEnds(id, nth) => self.helper_ends(id, nth),
+            Coming::HookEnds(id, answer) => self.hook_ends(id, answer),
         }
     }
 
@@ -303,6 +337,15 @@ impl World {
     pub fn spawns(&self, id: u32) -> Vec<u64> {
         let pick = |action: &Action| matches!(action, Action::Spawn(run) if run.service.0 == id).then_some(());
         self.times(pick).into_iter().map(|(at, ())| at).collect()
+    }
+
+    /// When which hooks of this service began.
+    pub fn hooks(&self, id: u32) -> Vec<(u64, Hook)> {
+        let pick = |action: &Action| match action {
+            Action::StartHook(hook, _) if hook.run.service.0 == id => Some(hook.hook),
+            _ => None,
+        };
+        self.times(pick)
     }
 
     /// The services in the order of their runs.
