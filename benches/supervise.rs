@@ -19,12 +19,18 @@ fn main() {
         floor,
     );
     for count in [1, 100, 1000] {
-        let services = services(count, "true");
+        let services = services(count, "command = \"true\"\n");
         let ours = median(REPETITIONS.min(5), || time(|| wait(supervise(services.path()))));
         row(&format!("{count} services of true, start to end, ms"), ours, median(5, || time(|| run_all(count))));
     }
+    let checked = services(1000, CHECKED);
+    let check = || {
+        let mut check = Command::new(HORUST);
+        time(|| wait(check.arg("check").arg(checked.path()).stdout(Stdio::null())))
+    };
+    println!("{:<44} {:>10.2}", "check of 1000 files, ms", ms(median(REPETITIONS, check)));
     for count in [1, 1000] {
-        let services = services(count, "sleep 1000");
+        let services = services(count, "command = \"sleep 1000\"\n");
         let mut horust = supervise(services.path()).spawn().unwrap();
         while children(horust.id()) < count {
             std::thread::yield_now();
@@ -40,6 +46,19 @@ fn main() {
         println!("{:<44} {:>10.2}", format!("{count} services: stop, ms"), ms(stop));
     }
 }
+
+/// A service with something to look up in each of its parts.
+const CHECKED: &str = r#"command = "sleep infinity"
+user = "nobody"
+working-directory = "/tmp"
+[restart]
+strategy = "always"
+backoff = "1s"
+[healthiness]
+command = "test -e /tmp"
+[environment]
+CACHE = "$HOME/cache"
+"#;
 
 fn row(what: &str, ours: Duration, floor: Duration) {
     println!("{what:<44} {:>10.2} {:>10.2} {:>7.2}", ms(ours), ms(floor), ms(ours) / ms(floor));
@@ -73,10 +92,10 @@ fn wait(command: &mut Command) {
     assert!(command.status().unwrap().success());
 }
 
-fn services(count: usize, command: &str) -> tempfile::TempDir {
+fn services(count: usize, text: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for i in 0..count {
-        fs::write(dir.path().join(format!("s{i}.toml")), format!("command = \"{command}\"\n")).unwrap();
+        fs::write(dir.path().join(format!("s{i}.toml")), text).unwrap();
     }
     dir
 }

@@ -6,12 +6,14 @@
 //! * [`sys`]: Linux, and the only unsafe code.
 //! * [`runtime`]: the shell around the supervisor: main loop, process table, threads.
 //! * [`healthcheck`]: probes on a bounded pool of workers.
+//! * [`logging`]: the output of services: capture, lines, rotation.
 //! * [`cli`]: arguments and verbs.
 
 pub mod cli;
 pub mod config;
 pub mod healthcheck;
 pub mod limits;
+pub mod logging;
 pub mod model;
 pub mod runtime;
 pub mod supervisor;

@@ -72,8 +72,42 @@ pub const ACTIONS_PER_TURN: usize = 32;
 /// Descendants of one run that are looked at. A fork bomb has more; its process group and further rounds get the rest.
 pub const TREE: usize = 10_000;
 
+/// What a main process leaves behind that is remembered one by one, in case it leaves the session; the rest is known by its
+/// session alone.
+pub const NOTED: usize = 256;
+
 /// How long the end waits for what it has sent SIGKILL to.
 pub const LEFTOVER_KILL: Duration = Duration::from_secs(2);
+
+/// A line longer than this is passed on in parts: no service can make Horust hold more of it.
+pub const LINE: usize = 64 << 10;
+
+/// Read from a service's output at once.
+pub const OUTPUT_READ: usize = 256 << 10;
+
+/// Formatted output that is gathered before it is written.
+pub const OUTPUT_WRITE: usize = 256 << 10;
+
+/// The output that a service may ask to have kept in memory.
+pub const OUTPUT_BUFFER: usize = 64 << 20;
+
+/// The pipe of a service that writes fast is made this large ...
+pub const BIG_PIPE: usize = 1 << 20;
+/// ... for so many streams at a time: what pipes may hold is bounded for each user (pipe(7)), and services need some too.
+pub const BIG_PIPES: usize = 16;
+
+/// Starts that may wait for the logger thread, which never waits for anything itself.
+pub const LOG_REQUESTS: usize = 1024;
+
+/// While output comes in small pieces without a pause, the logger lets it gather for this long: a wake-up for each line
+/// would cost more than the line.
+pub const OUTPUT_GATHER: Duration = Duration::from_micros(500);
+
+/// How long the end of Horust waits for what services have written to be passed on.
+pub const OUTPUT_FLUSH: Duration = Duration::from_secs(3);
+
+/// Pieces of output, each with its time, that a service's buffer tells apart.
+pub const OUTPUT_PIECES: usize = 8192;
 
 /// How often the memory of services is looked at that the kernel can't limit. One that grows faster gets further; looking
 /// more often would cost those who don't.

@@ -6,8 +6,9 @@ use super::schema::Main;
 use super::table::{Key, Table};
 use crate::model::{
     CapSet, Capabilities, Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, Hooks,
-    IdOrName, Kind, Limit, Need, OnUnhealthy, Output, Plan, Probe, Process, Readiness, ResourceLimit, Restart,
-    RestartStrategy, Rounds, Scope, ServiceId, ServiceSpec, Signal, Signs, Termination,
+    IdOrName, Kind, Limit, Log, LogFormat, Need, OnUnhealthy, Output, Plan, Precision, Probe, Process, Readiness,
+    ResourceLimit, Restart, RestartStrategy, Rotation, Rounds, Scope, ServiceId, ServiceSpec, Signal, Signs,
+    Termination,
 };
 use humantime_serde::re::humantime;
 use std::fmt::{Display, Write as _};
@@ -60,6 +61,7 @@ impl Page<'_> {
             shutdown_after,
             stdout,
             stderr,
+            log,
             process,
             signal_rewrite,
             required,
@@ -90,6 +92,7 @@ impl Page<'_> {
         self.key("shutdown-after", self.services(shutdown_after));
         self.key("stdout", self.output(stdout));
         self.key("stderr", self.output(stderr));
+        self.rotation(log.as_deref());
         self.process(process.as_deref().unwrap_or(&Process::default()));
         let pair = |(from, to): &(Signal, Option<Signal>)| {
             format!("{}:{}", signal_name(*from), to.map_or("0".to_owned(), signal_name))
@@ -122,6 +125,42 @@ impl Page<'_> {
         if let Some(limits) = spec.resources() {
             self.resources(limits);
         }
+        self.log(log.as_deref());
+    }
+
+    /// The keys about output files that are not in `[log]`.
+    fn rotation(&mut self, log: Option<&Log>) {
+        let size = |rotation: &Rotation| rotation.size.map(|size| size.to_string());
+        self.some("stdout-rotate-size", log.and_then(|log| size(&log.stdout)));
+        self.some("stderr-rotate-size", log.and_then(|log| size(&log.stderr)));
+        self.key("stdout-should-append-timestamp-to-filename", log.is_some_and(|log| log.stdout.stamp));
+    }
+
+    fn log(&mut self, log: Option<&Log>) {
+        self.header("log");
+        self.key("capture", log.is_some());
+        let Some(Log { format, timestamp, stdout, stderr: _, rate_limit, buffer }) = log else { return };
+        self.key(
+            "format",
+            quoted(match format {
+                LogFormat::Plain => "plain",
+                LogFormat::Prefix => "prefix",
+                LogFormat::Json => "json",
+            }),
+        );
+        match timestamp {
+            None => self.key("timestamp", false),
+            Some(Precision::Milliseconds) => self.key("timestamp", quoted("ms")),
+            Some(Precision::Microseconds) => self.key("timestamp", quoted("us")),
+        }
+        self.some("rotate-age", stdout.age.map(duration));
+        self.some("keep", stdout.keep.map(|keep| keep.to_string()));
+        self.key("compress", stdout.compress);
+        self.some(
+            "rate-limit",
+            rate_limit.map(|r| quoted(&format!("{}/{}", r.lines, humantime::format_duration(r.per)))),
+        );
+        self.key("buffer", buffer);
     }
 
     fn process(&mut self, process: &Process) {

@@ -5,6 +5,7 @@ use super::after::Waits;
 use super::diagnostic::{Place, Source, Span};
 use super::health::{self, Watching};
 use super::kinds::{ReadyWhen, ServiceName};
+use super::log;
 use super::process;
 use super::schema::{self, Main};
 use super::values::{At, Codes, Cx, Names, Occasion};
@@ -60,6 +61,11 @@ pub fn lower(mut main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
     let failure = failure(main.failure.map(|at| at.value).unwrap_or_default(), cx);
     let termination = main.termination.map(|at| at.value).unwrap_or_default();
     let origin = main.command.as_ref().map_or_else(|| cx.place(Span::default()), |at| at.place.clone());
+    let stdout = or(main.stdout, Output::Stdout);
+    let stderr = or(main.stderr, Output::Stderr);
+    let rotation =
+        log::Keys { stdout: main.stdout_rotate_size, stderr: main.stderr_rotate_size, stamp: main.stdout_timestamp };
+    let log = log::lower(main.log, &rotation, [&stdout, &stderr], cx).map(Box::new);
     let spec = ServiceSpec {
         name,
         origin: Origin { file: origin.source.path.clone(), line: origin.line() },
@@ -70,8 +76,9 @@ pub fn lower(mut main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
         start_delay: or(main.start_delay, Duration::ZERO),
         start_after: Vec::new(),
         shutdown_after: Vec::new(),
-        stdout: or(main.stdout, Output::Stdout),
-        stderr: or(main.stderr, Output::Stderr),
+        stdout,
+        stderr,
+        log,
         process,
         signal_rewrite: main.signal_rewrite.map(|at| at.value.pairs).unwrap_or_default(),
         required: or(main.required, false),

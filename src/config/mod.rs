@@ -11,6 +11,7 @@ mod health;
 mod json_schema;
 mod kinds;
 mod lint;
+mod log;
 mod lower;
 mod probes;
 mod process;

@@ -4,6 +4,7 @@
 use super::after::Afters;
 use super::diagnostic::Span;
 use super::kinds::{ReadyWhen, Rewrite, ServiceName, WebServer};
+use super::log::{PerTime, Times};
 use super::probes::{Address, Endpoint, NotifyFd, Pattern, SocketPath};
 use super::process::{Accounts, Bytes, CapabilitySets, Count, LimitIn, Microseconds, Nice, OomScore, Seconds, Umask};
 use super::resources::Processors;
@@ -11,8 +12,8 @@ use super::shape::Shape;
 use super::table::{Key, Table, entries, fill, normal, put, read_tables, store, table, unknown};
 use super::values::{At, Codes, Cx, Fraction, Names, Occasion, Read, Secrets, Size, Variables, closest, variable};
 use crate::model::{
-    CapSet, Command, Condition, FailureStrategy, Growth, IdOrName, Kind, OnUnhealthy, Output, RestartStrategy, Scope,
-    Signal,
+    CapSet, Command, Condition, FailureStrategy, Growth, IdOrName, Kind, LogFormat, OnUnhealthy, Output,
+    RestartStrategy, Scope, Signal,
 };
 use std::collections::HashSet;
 use std::num::NonZeroU32;
@@ -46,16 +47,15 @@ table! {
         /// Stop only once these services have stopped. Without it, services stop in reverse start order.
         shutdown_after: Names = "shutdown-after", default "none", sample r#"["web"]"#;
         /// Where its standard output goes: STDOUT or STDERR (Horust's own), NULL, or a file to append to.
-        stdout: Output = "stdout", default "STDOUT", sample r#""STDOUT""#;
+        stdout: Output = "stdout", default "STDOUT", sample r#""/var/log/sample.log""#;
         /// Where its standard error goes. May name the same file as `stdout`.
         stderr: Output = "stderr", default "STDERR", sample r#""/var/log/sample.log""#;
-        /// Start a new file once the output file has this size.
-        stdout_rotate_size: Size = "stdout-rotate-size", default "never", sample r#""100MB""#, without_effect;
+        /// Go on in a new file before the output file grows larger than this: FILE, then FILE.1, FILE.2 and so on.
+        stdout_rotate_size: Size = "stdout-rotate-size", default "as log.rotate-size", sample r#""100MB""#;
         /// The same for standard error.
-        stderr_rotate_size: Size = "stderr-rotate-size", default "never", sample r#""100MB""#, without_effect;
-        /// Add the time to the names of output files.
-        stdout_timestamp: bool = "stdout-should-append-timestamp-to-filename",
-            default "false", sample "false", without_effect;
+        stderr_rotate_size: Size = "stderr-rotate-size", default "as log.rotate-size", sample r#""100MB""#;
+        /// Begin a new output file at each start, named after its time in seconds since 1970: FILE.1700000000.
+        stdout_timestamp: bool = "stdout-should-append-timestamp-to-filename", default "false", sample "false";
         /// Whom it runs as: a name or a number. Its group and groups follow.
         user: IdOrName = "user", default "Horust's own user", sample r#""nobody""#;
         /// Its group, instead of the one that belongs to `user`.
@@ -100,6 +100,8 @@ table! {
         /// Commands that run beside it, as its user, in its directory and environment, with HORUST_SERVICE and
         /// HORUST_HOOK set. One at a time; a hook that fails is reported.
         hooks: Hooks = "hooks", default "", sample "";
+        /// What becomes of its output on the way to `stdout` and `stderr`. Without any of this it goes straight there.
+        log: Log = "log", default "", sample "";
         /// Resource limits as prlimit(1) names them, of each process. A number is both limits, `"soft:hard"` sets each.
         limits: Limits = "limits", default "", sample "";
         /// What it may use at most.
@@ -269,6 +271,31 @@ table! {
 }
 
 table! {
+    /// `[log]`
+    Log {
+        /// Read its output, line by line, also if nothing else here asks for that. False: never.
+        capture: bool = "capture", default "true if anything else is set", sample "true";
+        /// Lines as they are, with `name | ` before each, or as JSON objects with `ts`, `service`, `stream` and `msg`.
+        /// Lines that are JSON objects stay so and get the fields that they lack.
+        format: LogFormat = "format", default "plain", sample r#""prefix""#;
+        /// The time before each line, in UTC: `"ms"` or `"us"` (or true for `"ms"`). JSON always has one.
+        timestamp: Times = "timestamp", default "false", sample r#""ms""#;
+        /// Go on in a new file before the output file grows larger than this: FILE, then FILE.1, FILE.2 and so on.
+        rotate_size: Size = "rotate-size", default "never", sample r#""10MB""#;
+        /// Go on in a new file with the first line after the output file has become this old.
+        rotate_age: Duration = "rotate-age", default "never", sample r#""1day""#;
+        /// How many files there may be, the one being written included. The oldest is removed.
+        keep: NonZeroU32 = "keep", default "all", sample "5";
+        /// Compress files that are complete: FILE.1 becomes FILE.1.gz.
+        compress: bool = "compress", default "false", sample "true";
+        /// Lines in a time. Further lines are dropped, and their number is told.
+        rate_limit: PerTime = "rate-limit", default "none", sample r#""1000/s""#;
+        /// How much of its latest output is kept in memory.
+        buffer: Size = "buffer", default "1MiB", sample r#""1MiB""#;
+    }
+}
+
+table! {
     /// `{ bounding = [...], ambient = [...] }`
     CapabilityTable {
         /// What it can have at all, whatever it executes.
@@ -359,6 +386,7 @@ read_tables!(
     Failure,
     Termination,
     Hooks,
+    Log,
     CapabilityTable,
     Limits,
     ResourceLimit

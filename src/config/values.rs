@@ -3,7 +3,7 @@
 
 use super::diagnostic::{Diagnostic, Place, Severity, Source, Span};
 use super::shape::Shape;
-use crate::model::{Condition, FailureStrategy, Growth, Kind, OnUnhealthy, RestartStrategy, Scope};
+use crate::model::{Condition, FailureStrategy, Growth, Kind, LogFormat, OnUnhealthy, RestartStrategy, Scope};
 use humantime_serde::re::humantime;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -476,4 +476,5 @@ words! {
         "completed-successfully" => CompletedSuccessfully, "failed" => Failed
     }
     OnUnhealthy { "restart" => Restart, "report" => Report }
+    LogFormat { "plain" => Plain, "prefix" => Prefix, "json" => Json }
 }

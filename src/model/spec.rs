@@ -1,6 +1,8 @@
 //! What the user wants, resolved: names are ids, durations are durations, defaults are filled in.
 
-use super::{Health, Hook, Hooks, IdOrName, Need, Probe, Process, Readiness, ResourceLimit, Rounds, ServiceId, Signal};
+use super::{
+    Health, Hook, Hooks, IdOrName, Log, Need, Probe, Process, Readiness, ResourceLimit, Rounds, ServiceId, Signal,
+};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,6 +64,8 @@ pub struct ServiceSpec {
     pub stdout: Output,
     /// Standard error.
     pub stderr: Output,
+    /// How both are captured. Without it they go straight to where they go.
+    pub log: Option<Box<Log>>,
     /// What its process becomes before the exec. Most ask for nothing, and are started without the exec stage.
     pub process: Option<Box<Process>>,
     /// What it gets when Horust receives a signal: (received, sent); `None` drops it.
@@ -109,7 +113,7 @@ pub enum Kind {
 }
 
 /// Where an output stream goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Output {
     /// Horust's own standard output.
     Stdout,
@@ -327,6 +331,7 @@ impl ServiceSpec {
             shutdown_after: Vec::new(),
             stdout: Output::Stdout,
             stderr: Output::Stderr,
+            log: None,
             process: None,
             signal_rewrite: Vec::new(),
             required: false,

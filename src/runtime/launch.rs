@@ -1,7 +1,8 @@
-//! Turns a service spec into a start that `sys` can carry out: words, environment, files. Nothing here waits.
+//! Turns a service spec into a start that `sys` can carry out: words, environment, streams. Nothing here waits.
 
 use super::environment::{Base, Env, c_word};
-use crate::model::{CapSet, Command, Hook, IdOrName, Output, Probe, Process, ServiceSpec};
+use super::output::Outputs;
+use crate::model::{self, CapSet, Command, Hook, IdOrName, Plan, Probe, Process, ServiceSpec};
 use crate::supervisor::SpawnError;
 use crate::sys::limits::Limit;
 use crate::sys::oom::Score;
@@ -9,12 +10,13 @@ use crate::sys::spawn::{Program, Request, Session, Setup, Spawner, StatusPipe, S
 use crate::sys::users::UserRef;
 use crate::sys::{SysError, capabilities, spawn};
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
-use nix::sys::stat::Mode;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::pipe2;
+use std::borrow::Cow;
 use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The shell's code for "there, but can't be run" and "not there".
 const CANNOT_RUN: u8 = 126;
@@ -34,6 +36,7 @@ pub struct Started {
 pub struct Launcher {
     spawner: Spawner,
     base: Base,
+    outputs: Outputs,
     score: Score,
     /// Where services say what they are doing.
     notify: Option<String>,
@@ -53,8 +56,10 @@ struct Job<'a> {
 
 impl Launcher {
     /// Reads Horust's environment and prepares what every start has in common.
-    pub fn new(image: CString) -> Result<Launcher, SysError> {
-        Ok(Launcher { spawner: Spawner::new(image)?, base: Base::read(), score: Score::read(), notify: None })
+    pub fn new(image: CString, plan: &Plan) -> Result<Launcher, SysError> {
+        let outputs = Outputs::new(plan);
+        let (spawner, base, score) = (Spawner::new(image)?, Base::read(), Score::read());
+        Ok(Launcher { spawner, base, outputs, score, notify: None })
     }
 
     /// Sets what services find in `NOTIFY_SOCKET`.
@@ -63,18 +68,17 @@ impl Launcher {
     }
 
     /// Starts the service, in this cgroup.
-    pub fn service(&self, spec: &ServiceSpec, cgroup: Option<&Path>) -> Result<Started, SpawnError> {
+    pub fn service(&self, spec: &Arc<ServiceSpec>, cgroup: Option<&Path>) -> Result<Started, SpawnError> {
         for path in probe_files(spec) {
             // A file left from the last run must not make this one look ready. If it can't be removed, probes say so.
             let _ = std::fs::remove_file(path);
         }
-        let files = Files::open(spec)?;
+        let streams = self.outputs.open(spec)?;
         let newline = spec.readiness.signs().and_then(|signs| signs.notify_fd);
         let newline = newline.map(|number| pipe().map(|(reader, writer)| (reader, writer, number))).transpose()?;
         let more = newline.as_ref().map(|(_, writer, number)| (writer.as_fd(), *number));
-        let stdio = files.stdio(spec);
-        let started =
-            self.start(&Job { spec, command: &spec.command, stdio, cgroup, more, own: self.own_variables(spec) })?;
+        let (stdio, own) = (streams.stdio(spec), self.own_variables(spec));
+        let started = self.start(&Job { spec, command: &spec.command, stdio, cgroup, more, own })?;
         Ok(Started { newline: newline.map(|(reader, ..)| reader), ..started })
     }
 
@@ -91,15 +95,20 @@ impl Launcher {
     /// Starts a hook of the service: its user, directory, environment and streams.
     pub fn hook(
         &self,
-        spec: &ServiceSpec,
+        spec: &Arc<ServiceSpec>,
         hook: Hook,
         command: &Command,
         reason: Option<String>,
     ) -> Result<Started, SpawnError> {
-        let files = Files::open(spec)?;
+        let streams = self.outputs.open(spec)?;
         let mut own = vec![("HORUST_SERVICE", spec.name.clone()), ("HORUST_HOOK", hook.to_string())];
         own.extend(reason.map(|reason| ("HORUST_REASON", reason)));
-        self.start(&Job { spec, command, stdio: files.stdio(spec), cgroup: None, more: None, own })
+        self.start(&Job { spec, command, stdio: streams.stdio(spec), cgroup: None, more: None, own })
+    }
+
+    /// Waits, within a bounded time, until what services have written is where it should be.
+    pub fn finish(&self) {
+        self.outputs.finish();
     }
 
     /// Starts a command probe of the service: its user, directory and environment, but no output.
@@ -120,7 +129,12 @@ impl Launcher {
         let cwd_c = cwd_c.as_deref();
         let request =
             |program| Request { program, stdio: job.stdio, more: job.more, cwd: cwd_c, session: Session::New };
-        let started = match &spec.process {
+        let process = match self.outputs.nofile {
+            None => spec.process.as_deref().map(Cow::Borrowed),
+            // Ours was raised for the pipes of captured services.
+            Some(limit) => Some(Cow::Owned(with_nofile(spec.process.as_deref(), limit))),
+        };
+        let started = match &process {
             Some(process) => {
                 let setup = setup(process, &env, job.cgroup)?;
                 let started = self.spawner.spawn_staged(&request(&program), &setup);
@@ -141,6 +155,15 @@ impl Launcher {
         }
         Ok(started)
     }
+}
+
+/// The same with this limit of open files, unless it has one of its own.
+fn with_nofile(process: Option<&Process>, limit: model::Limit) -> Process {
+    let mut process = process.cloned().unwrap_or_default();
+    if !process.limits.iter().any(|(name, _)| *name == "nofile") {
+        process.limits.push(("nofile", limit));
+    }
+    process
 }
 
 /// What the exec stage has to do for this service.
@@ -217,46 +240,4 @@ fn probe_files(spec: &ServiceSpec) -> impl Iterator<Item = &Path> {
         Probe::File(path) => Some(path.as_path()),
         Probe::Http(_) | Probe::HttpUnix { .. } | Probe::Tcp(_) | Probe::Unix(_) | Probe::Command(_) => None,
     })
-}
-
-/// The files that its output goes to.
-struct Files {
-    stdout: Option<OwnedFd>,
-    stderr: Option<OwnedFd>,
-}
-
-impl Files {
-    fn open(spec: &ServiceSpec) -> Result<Files, SpawnError> {
-        let stderr = if spec.stderr == spec.stdout { None } else { output(&spec.stderr)? };
-        Ok(Files { stdout: output(&spec.stdout)?, stderr })
-    }
-
-    fn stdio(&self, spec: &ServiceSpec) -> [Stdio<'_>; 3] {
-        let stderr = self.stderr.as_ref().or(self.stdout.as_ref());
-        [Stdio::Null, stream(&spec.stdout, self.stdout.as_ref()), stream(&spec.stderr, stderr)]
-    }
-}
-
-fn stream<'a>(output: &Output, file: Option<&'a OwnedFd>) -> Stdio<'a> {
-    match output {
-        Output::Null => Stdio::Null,
-        Output::File(_) => file.map_or(Stdio::Null, |fd| Stdio::Fd(fd.as_fd())),
-        Output::Stdout => Stdio::Fd(STDOUT.as_fd()),
-        Output::Stderr => Stdio::Fd(STDERR.as_fd()),
-    }
-}
-
-static STDOUT: std::sync::LazyLock<std::io::Stdout> = std::sync::LazyLock::new(std::io::stdout);
-static STDERR: std::sync::LazyLock<std::io::Stderr> = std::sync::LazyLock::new(std::io::stderr);
-
-/// Opens an output file for appending. Without O_NONBLOCK a named pipe that nobody reads would block PID 1 (fifo(7));
-/// the service gets a file that blocks again.
-fn output(output: &Output) -> Result<Option<OwnedFd>, SpawnError> {
-    let Output::File(path) = output else { return Ok(None) };
-    let flags =
-        OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_APPEND | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
-    let problem = |errno: Errno| cannot(format!("cannot open the output file {}: {}", path.display(), errno.desc()));
-    let fd = open(path, flags, Mode::from_bits_truncate(0o640)).map_err(problem)?;
-    fcntl(&fd, FcntlArg::F_SETFL(OFlag::O_APPEND)).map_err(problem)?;
-    Ok(Some(fd))
 }

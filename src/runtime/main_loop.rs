@@ -203,6 +203,7 @@ impl<'a> MainLoop<'a> {
             let Some(run) = self.table.run(id) else { continue };
             let Some(exit) = run.exit else { continue };
             let left = orphans.any_of(run);
+            orphans.note(run);
             if left && run.killing {
                 orphans.kill(run);
             }
@@ -414,6 +415,8 @@ impl<'a> MainLoop<'a> {
             }
             _ => {}
         }
+        // What was left of it may have left its session unseen; of that no exit tells.
+        self.more_dead |= run.exit.is_some();
     }
 
     /// Remembers which descendants have left the session of the run, while they can still be told by their parents.

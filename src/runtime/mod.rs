@@ -11,6 +11,7 @@ mod logger;
 mod main_loop;
 mod memory;
 mod notify;
+mod output;
 pub mod preflight;
 mod report;
 mod sweep;
@@ -41,7 +42,7 @@ pub fn supervise(plan: Plan) -> u8 {
 
 fn start(plan: Plan) -> Result<u8, SysError> {
     let signals = prepare(!process::is_pid1())?;
-    let mut launcher = launch::Launcher::new(Image::open().path().to_owned())?;
+    let mut launcher = launch::Launcher::new(Image::open().path().to_owned(), &plan)?;
     let plan = Arc::new(plan);
     let wake = Arc::new(EventFd::new()?);
     let notices = match plan.services.iter().any(|spec| spec.notifies()) {
@@ -56,7 +57,10 @@ fn start(plan: Plan) -> Result<u8, SysError> {
     core::start(Arc::clone(&plan), events, outward).map_err(|e| {
         SysError::new("start", "the runtime thread", e.raw_os_error().map_or(nix::Error::EAGAIN, nix::Error::from_raw))
     })?;
-    Ok(main_loop::MainLoop::new(&plan, &launcher, &signals, &wake, (event_sender, actions), notices, cgroups).run())
+    let queues = (event_sender, actions);
+    let code = main_loop::MainLoop::new(&plan, &launcher, &signals, &wake, queues, notices, cgroups).run();
+    launcher.finish();
+    Ok(code)
 }
 
 /// What has to be done before the first thread and the first child, in any mode: standard streams that are there,

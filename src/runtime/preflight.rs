@@ -8,11 +8,17 @@ use crate::sys::users::{self, UserRef};
 use crate::sys::{SysError, program};
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::path::Path;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+/// A program, its PATH, and the directory that it is run in.
+type Lookup = (PathBuf, OsString, Option<PathBuf>);
 
 /// This machine.
 pub struct Machine {
     base: Base,
+    /// What was found about programs: many services run the same one.
+    programs: RefCell<HashMap<Lookup, Option<(String, String)>>>,
     /// What was found about users and groups: each answer reads the whole database.
     accounts: RefCell<HashMap<(&'static str, String), Option<String>>>,
 }
@@ -20,7 +26,7 @@ pub struct Machine {
 impl Machine {
     /// Reads Horust's environment.
     pub fn new() -> Machine {
-        Machine { base: Base::read(), accounts: RefCell::default() }
+        Machine { base: Base::read(), programs: RefCell::default(), accounts: RefCell::default() }
     }
 }
 
@@ -38,16 +44,12 @@ impl config::Machine for Machine {
         let env = build(&spec.environment).or_else(|_| build(&without_files())).ok()?;
         let cwd = spec.working_directory.as_deref();
         let program = Path::new(command.program());
-        if program.is_relative() && cwd.is_some_and(|cwd| !cwd.is_dir()) {
+        if program.is_relative() && command.program().contains('/') && cwd.is_some_and(|cwd| !cwd.is_dir()) {
             return None;
         }
-        match program::find_program(program.as_os_str(), env.path(), cwd) {
-            Ok(path) => {
-                let why = program::problem(program::as_path(&path), cwd.filter(|_| program.is_relative()))?;
-                Some((why, String::new()))
-            }
-            Err(error) => Some((error.to_string(), format!("its PATH is {}", env.path().display()))),
-        }
+        let key = (program.to_owned(), env.path().to_owned(), cwd.map(Path::to_owned));
+        let look = || problem(program, env.path(), cwd);
+        self.programs.borrow_mut().entry(key).or_insert_with(look).clone()
     }
 
     fn environment(&self, spec: &ServiceSpec) -> Option<String> {
@@ -78,5 +80,16 @@ impl Machine {
             Err(error) => Some(error.to_string()),
         };
         self.accounts.borrow_mut().entry((kind, name.clone())).or_insert_with(look).clone()
+    }
+}
+
+/// Why the program can't be run, and what to do about it.
+fn problem(program: &Path, path: &OsStr, cwd: Option<&Path>) -> Option<(String, String)> {
+    match program::find_program(program.as_os_str(), path, cwd) {
+        Ok(found) => {
+            let why = program::problem(program::as_path(&found), cwd.filter(|_| program.is_relative()))?;
+            Some((why, String::new()))
+        }
+        Err(error) => Some((error.to_string(), format!("its PATH is {}", path.display()))),
     }
 }

@@ -342,6 +342,15 @@ impl Orphans {
         }
     }
 
+    /// Remembers what is in the run's session now: it may leave it.
+    pub fn note(&self, run: &mut Run) {
+        for (id, stat) in &self.known {
+            if stat.session == run.pid && !run.strays.contains(id) && run.strays.len() < limits::NOTED {
+                run.strays.push(*id);
+            }
+        }
+    }
+
     /// Those that belong to this run: in its session, or seen below it before.
     fn of<'a>(&'a self, run: &'a Run) -> impl Iterator<Item = &'a (ProcId, Stat)> {
         self.known.iter().filter(|(id, stat)| stat.session == run.pid || run.strays.contains(id))

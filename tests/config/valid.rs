@@ -3,9 +3,9 @@
 use super::support::{Set, assert_page, corpus, one, warnings};
 use horust::config::{Options, load, render, sample_service};
 use horust::model::{
-    Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, IdOrName, Kind, Need, OnUnhealthy,
-    Origin, Output, Plan, Probe, Process, Readiness, ResourceLimit, Restart, RestartStrategy, Rounds, Scope, ServiceId,
-    ServiceSpec, Signal, Signs, Termination,
+    Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Health, IdOrName, Kind, Log, LogFormat,
+    Need, OnUnhealthy, Origin, Output, Plan, Precision, Probe, Process, Rate, Readiness, ResourceLimit, Restart,
+    RestartStrategy, Rotation, Rounds, Scope, ServiceId, ServiceSpec, Signal, Signs, Termination,
 };
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -26,6 +26,7 @@ fn defaults() -> ServiceSpec {
         shutdown_after: vec![],
         stdout: Output::Stdout,
         stderr: Output::Stderr,
+        log: None,
         process: None,
         signal_rewrite: vec![],
         required: false,
@@ -437,11 +438,13 @@ fn the_corpus_loads_or_is_refused_for_the_known_reason() {
 /// The documents say what holds without a key. Writing just that must change nothing.
 #[test]
 fn the_documented_defaults_are_those_that_hold() {
-    // There has to be a check, or the keys about checks say nothing.
+    // There has to be a check and a captured output, or the keys about them say nothing.
+    let asked = [("[healthiness]", "file-path = \"/x\""), ("[log]", "capture = true")];
     let service = |table: &str, line: &str| {
-        let check = "file-path = \"/x\"";
-        let below = if table == "[healthiness]" { check.to_owned() } else { format!("[healthiness]\n{check}") };
-        let set = Set::new(&[("one.toml", &format!("command = \"/bin/a\"\n{table}\n{line}\n{below}\n"))]);
+        let below = asked.map(|(head, ask)| if table == head { String::new() } else { format!("{head}\n{ask}\n") });
+        let ask = asked.iter().find(|(head, _)| table == *head).map_or("", |(_, ask)| ask);
+        let text = format!("command = \"/bin/a\"\n{table}\n{line}\n{ask}\n{}", below.concat());
+        let set = Set::new(&[("one.toml", &text)]);
         ServiceSpec { origin: Origin::default(), ..set.services().remove(0) }
     };
     let plain = service("", "");
@@ -456,11 +459,44 @@ fn the_documented_defaults_are_those_that_hold() {
             && !line.starts_with("# ")
             && !default.contains(' ')
             && !["none", "never", "all"].contains(&default)
+            && key != "capture"
         {
-            let value = if sample.starts_with('"') { format!("\"{default}\"") } else { default.to_owned() };
+            let text = sample.starts_with('"') && !["true", "false"].contains(&default);
+            let value = if text { format!("\"{default}\"") } else { default.to_owned() };
             assert_eq!(service(table, &format!("{key} = {value}")), plain, "{table} {key} = {value}");
             tested += 1;
         }
     }
     assert!(tested >= 20, "{tested}");
+}
+
+#[test]
+fn output_is_captured_if_anything_asks_for_it() {
+    let log = |rest: &str| one(&format!("command = \"/bin/a\"\nstdout = \"/tmp/a.log\"\n{rest}")).log.map(|log| *log);
+    let rotation = |size| Rotation { size, ..Rotation::default() };
+    let both = |rotation: Rotation| Log { stdout: rotation.clone(), stderr: rotation, ..Log::default() };
+    for rest in ["", "log = {}", "log.format = \"plain\"", "log.timestamp = false", "stdout-rotate-size = 0"] {
+        assert_eq!(log(rest), None, "{rest}");
+    }
+    assert_eq!(log("log.capture = false\nlog.format = \"json\""), None);
+    assert_eq!(log("log.capture = true"), Some(Log::default()));
+    assert_eq!(log("log.format = \"prefix\""), Some(Log { format: LogFormat::Prefix, ..Log::default() }));
+    let timestamp = |timestamp| Some(Log { timestamp: Some(timestamp), ..Log::default() });
+    assert_eq!(log("log.timestamp = true"), timestamp(Precision::Milliseconds));
+    assert_eq!(log("log.timestamp = \"us\""), timestamp(Precision::Microseconds));
+    assert_eq!(log("log.rotate-size = \"1k\""), Some(both(rotation(Some(1000)))));
+    let stdout = Log { stdout: rotation(Some(50_000)), ..Log::default() };
+    assert_eq!(log("stdout-rotate-size = \"50 KB\""), Some(stdout));
+    let own = Log { stdout: rotation(Some(7)), stderr: rotation(Some(1000)), ..Log::default() };
+    assert_eq!(log("stdout_rotate_size = 7\nlog.rotate-size = \"1kB\""), Some(own));
+    let stamped = Rotation { stamp: true, ..Rotation::default() };
+    let stamped = Log { stdout: stamped, ..Log::default() };
+    assert_eq!(log("stdout-should-append-timestamp-to-filename = true"), Some(stamped));
+    let all = Rotation { age: Some(60 * SECOND), keep: Some(3), compress: true, ..rotation(None) };
+    assert_eq!(log("log = { rotate-age = \"1m\", keep = 3, compress = true }"), Some(both(all)));
+    let rate = |lines, per| Some(Log { rate_limit: Some(Rate { lines, per }), ..Log::default() });
+    assert_eq!(log("log.rate-limit = \"1000/s\""), rate(1000, SECOND));
+    assert_eq!(log("log.rate-limit = \" 5 / 10s \""), rate(5, 10 * SECOND));
+    assert_eq!(log("log.rate-limit = \"60/m\""), rate(60, 60 * SECOND));
+    assert_eq!(log("log.buffer = \"64KiB\""), Some(Log { buffer: 64 << 10, ..Log::default() }));
 }

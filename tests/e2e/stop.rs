@@ -138,6 +138,28 @@ fn nothing_survives_a_service_that_ended_by_itself() {
 const STRAY: &str = "setsid bash -c 'trap \"\" TERM HUP; echo $$ > @DIR@/stray; while true; do sleep 0.05; done' &\n\
                      until [ -s @DIR@/stray ]; do sleep 0.01; done\n";
 
+/// What a main process leaves behind is known from then on, and may leave the session as well: it was forgotten, nothing
+/// looked again, and the service ended as one that can't be killed.
+#[test]
+fn what_leaves_the_session_after_the_main_process_is_stopped_with_its_service() {
+    let script = "(trap '' TERM HUP; echo $BASHPID >> @DIR@/strays; until [ -e @DIR@/go ]; do sleep 0.01; done; exec setsid sleep 1000) &\n\
+                  until [ -s @DIR@/strays ]; do sleep 0.01; done; exit 1";
+    let rest = "[restart]\nstrategy = \"always\"\nattempts = 2\n[termination]\nwait = \"300ms\"";
+    let horust = horust().bash("leaver", script, rest).bash("other", "exec sleep 1000", "").start();
+    horust.wait_until("the main process has left something", |h| h.read("strays").lines().count() == 1);
+    let session = |pid: i32| nix::unistd::getsid(Some(nix::unistd::Pid::from_raw(pid))).map(|sid| sid.as_raw());
+    let stray: i32 = horust.read("strays").trim().parse().unwrap();
+    horust.wait_until("the main process is gone", |_| processes().iter().all(|p| Ok(p.pid) != session(stray)));
+    std::fs::write(horust.dir().join("go"), "").unwrap();
+    horust.wait_until("the service has failed for good", |h| h.stderr().contains("leaver: failed for good"));
+    let (stderr, strays) = (horust.stderr(), horust.read("strays"));
+    assert!(!stderr.contains("even SIGKILL"), "{stderr}");
+    assert!(stderr.contains("restart 2"), "{stderr}");
+    let first: i32 = strays.lines().next().unwrap().parse().unwrap();
+    assert!(processes().iter().all(|p| p.pid != first), "{stderr}");
+    horust.stop(Signal::SIGTERM).0.assert_code(0);
+}
+
 /// While Horust goes on: no final sweep, so the stop of the service itself has to find the stray.
 #[test]
 fn a_stray_is_stopped_with_its_service_while_others_go_on() {

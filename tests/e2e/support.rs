@@ -23,6 +23,7 @@ pub struct Builder {
     command: Vec<String>,
     env: Vec<(String, String)>,
     stdin: Option<Stdio>,
+    stdout: Option<Stdio>,
     marks: Vec<String>,
     services: bool,
     pid1: bool,
@@ -71,6 +72,7 @@ pub fn horust() -> Builder {
         command: vec![],
         env: vec![],
         stdin: None,
+        stdout: None,
         marks: vec![],
         services: true,
         pid1: false,
@@ -137,6 +139,12 @@ impl Builder {
         self
     }
 
+    /// Standard output goes there, not into the file `stdout`.
+    pub fn stdout_to(mut self, stdout: impl Into<Stdio>) -> Builder {
+        self.stdout = Some(stdout.into());
+        self
+    }
+
     /// Run by this command: `setpriv …`.
     pub fn wrapper(mut self, words: &[&str]) -> Builder {
         self.wrapper = words.iter().map(|w| self.fill(w)).collect();
@@ -186,6 +194,9 @@ impl Builder {
         command.args(&words[1..]).current_dir(self.dir.path()).stdout(out("stdout")).stderr(out("stderr"));
         command.env_remove("HORUST_LOG").envs(self.env.iter().map(|(n, v)| (n, v)));
         command.stdin(self.stdin.unwrap_or_else(Stdio::null));
+        if let Some(stdout) = self.stdout {
+            command.stdout(stdout);
+        }
         let child = command.spawn().unwrap_or_else(|e| panic!("cannot run {words:?}: {e}"));
         let mut marks = self.marks;
         marks.push(self.dir.path().display().to_string());
@@ -377,6 +388,19 @@ pub fn sum_of_threads(pid: Pid, field: &str) -> u64 {
 pub fn status_field<'a>(status: &'a str, field: &str) -> &'a str {
     let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
     line.unwrap_or_else(|| panic!("no {field} in {status}")).trim()
+}
+
+/// A bash script that writes what it is told to: the test's hand in a service. See [`Horust::tell`].
+pub const PUPPET: &str =
+    r#"mkfifo "tell-$NAME"; exec 3<>"tell-$NAME"; while IFS= read -r text <&3; do printf "$text"; done"#;
+
+impl Horust {
+    /// Has the service whose script is [`PUPPET`], with this `NAME`, write a text as printf(1) does.
+    pub fn tell(&self, name: &str, text: &str) {
+        let pipe = self.dir.path().join(format!("tell-{name}"));
+        self.wait_until("the puppet is there", |_| pipe.exists());
+        File::options().write(true).open(pipe).unwrap().write_all(format!("{text}\n").as_bytes()).unwrap();
+    }
 }
 
 fn polled(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {

@@ -1,0 +1,110 @@
+//! Service output: capture, framing into lines, prefix and JSON, memory, rotation. One thread serves all captured services;
+//! it starts with the first. Nobody waits for it but the end of Horust, and that not for long. What is not captured never
+//! comes here: those services write straight to where their output goes.
+
+mod core;
+mod file;
+mod frame;
+mod json;
+mod places;
+mod rate;
+mod ring;
+mod series;
+mod services;
+mod sink;
+mod source;
+mod stdio;
+mod tidy;
+
+pub use ring::{Piece, Reading, Stream};
+
+use crate::limits;
+use crate::model::ServiceSpec;
+use crossbeam_channel::{Receiver, Sender, bounded};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+/// Panics after which the thread is given up.
+const PANICS: usize = 100;
+
+/// The streams of a new run, to be captured.
+pub struct Attach {
+    /// Whose. It has a [`crate::model::Log`].
+    pub spec: Arc<ServiceSpec>,
+    /// The reading end of its standard output, non-blocking.
+    pub stdout: OwnedFd,
+    /// The same for standard error.
+    pub stderr: OwnedFd,
+    /// When it was started.
+    pub started: SystemTime,
+}
+
+/// What the thread is asked for.
+enum Request {
+    Attach(Box<Attach>),
+    Read { service: String, from: u64, most: usize, answer: Sender<Option<Reading>> },
+    Finish { by: Instant, done: Sender<()> },
+}
+
+/// The way to the logger thread.
+pub struct Logger {
+    requests: Sender<Request>,
+    wake: Arc<EventFd>,
+}
+
+impl Logger {
+    /// Starts the thread.
+    pub fn start() -> io::Result<Logger> {
+        let wake = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
+        let (sender, requests) = bounded(limits::LOG_REQUESTS);
+        let mut core = core::Core::new(requests, Arc::clone(&wake))?;
+        let body = move || {
+            // A panic must not close the pipes of services, which would end them.
+            for _ in 0..PANICS {
+                match catch_unwind(AssertUnwindSafe(|| core.run())) {
+                    Ok(()) => return,
+                    Err(_) => log::error!("bug: the logger has failed; it goes on (please report this)"),
+                }
+            }
+        };
+        std::thread::Builder::new().name("output".into()).stack_size(256 << 10).spawn(body)?;
+        Ok(Logger { requests: sender, wake })
+    }
+
+    /// Captures the streams of a new run. False if the thread has not come to as many starts as may wait for it.
+    pub fn attach(&self, attach: Attach) -> bool {
+        let sent = self.requests.try_send(Request::Attach(Box::new(attach))).is_ok();
+        self.wake();
+        sent
+    }
+
+    /// What a service has written after its first `from` bytes, at most the last `most` bytes, as far as it is still in
+    /// memory. None if it is not captured or the thread does not answer in time.
+    pub fn read(&self, service: &str, from: u64, most: usize, patience: Duration) -> Option<Reading> {
+        let (answer, wait) = bounded(1);
+        let request = Request::Read { service: service.to_owned(), from, most, answer };
+        self.requests.try_send(request).ok()?;
+        self.wake();
+        wait.recv_timeout(patience).ok().flatten()
+    }
+
+    /// Waits until everything that was written is passed on, within a bounded time. Nothing is captured after that.
+    pub fn finish(&self) {
+        let (done, wait): (Sender<()>, Receiver<()>) = bounded(1);
+        let by = Instant::now().checked_add(limits::OUTPUT_FLUSH).unwrap_or_else(Instant::now);
+        if self.requests.send_timeout(Request::Finish { by, done }, limits::OUTPUT_FLUSH).is_ok() {
+            self.wake();
+            // Its own bound is kept by the thread; a disk that hangs is not waited for.
+            let _ = wait.recv_timeout(limits::OUTPUT_FLUSH.saturating_add(limits::LOG_FLUSH));
+        }
+    }
+
+    fn wake(&self) {
+        // The only error there is, a full counter, means that it is awake.
+        let _ = self.wake.write(1);
+    }
+}

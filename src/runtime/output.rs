@@ -1,0 +1,152 @@
+//! Where a service's standard streams go: straight to a file or to Horust's own streams, or, captured, into pipes whose
+//! other ends the logger thread reads. Nothing here waits for it.
+
+use super::launch::cannot;
+use crate::logging::{Attach, Logger};
+use crate::model::{Limit, Output, Plan, ServiceSpec};
+use crate::supervisor::SpawnError;
+use crate::sys::fds;
+use crate::sys::spawn::Stdio;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
+use nix::sys::stat::{Mode, fchmod};
+use nix::unistd::{AccessFlags, access, pipe2};
+use std::cell::OnceCell;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// Descriptors of ours for each captured service: two pipes, two files.
+const EACH: usize = 4;
+/// And for everything else.
+const OTHERS: usize = 128;
+
+/// The descriptors of one start; kept until after it.
+pub struct Streams {
+    stdout: Option<OwnedFd>,
+    stderr: Option<OwnedFd>,
+}
+
+/// Connects services to the logger, which starts with the first that is captured.
+#[derive(Default)]
+pub struct Outputs {
+    logger: OnceCell<Logger>,
+    /// What our limit of open files was, and services are to have, if it had to be raised.
+    pub nofile: Option<Limit>,
+}
+
+impl Outputs {
+    /// Nothing is connected yet. If the captured services need more descriptors than we may have, we allow ourselves more.
+    pub fn new(plan: &Plan) -> Outputs {
+        let captured = plan.services.iter().filter(|spec| spec.log.is_some()).count();
+        let needed = captured.saturating_mul(EACH).saturating_add(OTHERS) as u64;
+        let raise = || {
+            let (soft, hard) = fds::nofile().ok().filter(|(soft, _)| *soft < needed)?;
+            fds::set_nofile_soft(needed.min(hard)).ok().map(|()| Limit { soft, hard })
+        };
+        Outputs { logger: OnceCell::new(), nofile: if captured > 0 { raise() } else { None } }
+    }
+
+    /// Opens what a new run of the service writes to.
+    pub fn open(&self, spec: &Arc<ServiceSpec>) -> Result<Streams, SpawnError> {
+        if spec.log.is_some() {
+            return self.capture(spec);
+        }
+        let stdout = file(&spec.stdout)?;
+        let stderr = match spec.stderr == spec.stdout {
+            true => None,
+            false => file(&spec.stderr)?,
+        };
+        Ok(Streams { stdout, stderr })
+    }
+
+    /// Hands the reading ends to the logger before the start: if that fails, it sees the end of two empty pipes.
+    fn capture(&self, spec: &Arc<ServiceSpec>) -> Result<Streams, SpawnError> {
+        let logger = match self.logger.get() {
+            Some(logger) => logger,
+            None => {
+                let started = Logger::start();
+                let logger = started.map_err(|e| cannot(format!("cannot start the thread that reads output: {e}")))?;
+                self.logger.get_or_init(|| logger)
+            }
+        };
+        for output in [&spec.stdout, &spec.stderr] {
+            reachable(output)?;
+        }
+        let pipe = || -> Result<(OwnedFd, OwnedFd), Errno> {
+            let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
+            fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+            Ok((read, write))
+        };
+        let failed = |errno: Errno| cannot(format!("cannot open a pipe for its output: {}", errno.desc()));
+        let ((stdout, out), (stderr, err)) = (pipe().map_err(failed)?, pipe().map_err(failed)?);
+        if spec.user().is_some() {
+            // Many programs open /dev/stdout or /dev/stderr, which is this pipe, by its name; as another user they may not.
+            // Nobody but the service's own processes can reach it there.
+            let anybody = Mode::S_IRUSR | Mode::S_IWUSR | Mode::S_IWGRP | Mode::S_IWOTH;
+            fchmod(&out, anybody).and_then(|()| fchmod(&err, anybody)).map_err(failed)?;
+        }
+        let attach = Attach { spec: Arc::clone(spec), stdout, stderr, started: SystemTime::now() };
+        match logger.attach(attach) {
+            true => Ok(Streams { stdout: Some(out), stderr: Some(err) }),
+            false => Err(cannot("the thread that reads output does not answer".to_owned())),
+        }
+    }
+
+    /// Waits, within a bounded time, until what services have written is where it should be.
+    pub fn finish(&self) {
+        if let Some(logger) = self.logger.get() {
+            logger.finish();
+        }
+    }
+}
+
+impl Streams {
+    /// As a start wants them: stdin, stdout, stderr.
+    pub fn stdio<'a>(&'a self, spec: &ServiceSpec) -> [Stdio<'a>; 3] {
+        let both = self.stdout.as_ref().filter(|_| spec.stderr == spec.stdout);
+        let stderr = self.stderr.as_ref().or(both);
+        [Stdio::Null, stream(&spec.stdout, self.stdout.as_ref()), stream(&spec.stderr, stderr)]
+    }
+}
+
+fn stream<'a>(output: &Output, open: Option<&'a OwnedFd>) -> Stdio<'a> {
+    match (open, output) {
+        (Some(fd), _) => Stdio::Fd(fd.as_fd()),
+        (None, Output::Stdout) => Stdio::Fd(STDOUT.as_fd()),
+        (None, Output::Stderr) => Stdio::Fd(STDERR.as_fd()),
+        (None, Output::Null | Output::File(_)) => Stdio::Null,
+    }
+}
+
+static STDOUT: std::sync::LazyLock<std::io::Stdout> = std::sync::LazyLock::new(std::io::stdout);
+static STDERR: std::sync::LazyLock<std::io::Stderr> = std::sync::LazyLock::new(std::io::stderr);
+
+fn problem(path: &Path) -> impl Fn(Errno) -> SpawnError {
+    move |errno| cannot(format!("cannot open the output file {}: {}", path.display(), errno.desc()))
+}
+
+/// Opens an output file for appending. Without O_NONBLOCK a named pipe that nobody reads would block PID 1 (fifo(7));
+/// the service gets a file that blocks again.
+fn file(output: &Output) -> Result<Option<OwnedFd>, SpawnError> {
+    let Output::File(path) = output else { return Ok(None) };
+    let flags =
+        OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_APPEND | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
+    let fd = open(path, flags, Mode::from_bits_truncate(0o640)).map_err(problem(path))?;
+    fcntl(&fd, FcntlArg::F_SETFL(OFlag::O_APPEND)).map_err(problem(path))?;
+    Ok(Some(fd))
+}
+
+/// Whether the logger will be able to write there: which of its files is written to, only it knows.
+fn reachable(output: &Output) -> Result<(), SpawnError> {
+    let Output::File(path) = output else { return Ok(()) };
+    let directory = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+    let result = match path.metadata() {
+        Ok(metadata) if metadata.is_dir() => Err(Errno::EISDIR),
+        Ok(_) => access(path, AccessFlags::W_OK),
+        Err(_) if directory.is_file() => Err(Errno::ENOTDIR),
+        Err(_) => access(directory, AccessFlags::W_OK | AccessFlags::X_OK),
+    };
+    result.map_err(problem(path))
+}
