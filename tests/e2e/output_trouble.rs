@@ -120,7 +120,7 @@ fn a_full_disk_costs_lines_but_tears_none_and_is_got_over() {
     }
     let mount =
         r#"mkdir "$0" && mount -t tmpfs -o size=256k none "$0" && head -c 150000 /dev/zero > "$0/filler" && exec "$@""#;
-    let script = "n=0; while [ ! -e enough ]; do printf '%099d\\n' $((n++)); done; echo $n > written; echo last";
+    let script = "n=0; while [ ! -e enough ]; do printf '%099d\\n' $((n++)); [ -e slow ] && sleep 0.01; done; echo $n > written; echo last";
     let rest = "stdout = '@DIR@/small/x.log'\nlog.capture = true\nworking-directory = '@DIR@'";
     let mut horust = horust()
         .wrapper(&["unshare", "--mount", "bash", "-c", mount, "@DIR@/small"])
@@ -131,10 +131,12 @@ fn a_full_disk_costs_lines_but_tears_none_and_is_got_over() {
     horust.wait_until("it is told", |h| h.stderr().contains("x.log: No space left on device"));
     let ticks = horust.read("ticks").len();
     horust.wait_until("the other goes on", |h| h.read("ticks").len() > ticks + 20);
+    // Else the disk could be full again before the last line.
+    fs::write(horust.dir().join("slow"), "").unwrap();
     fs::remove_file(format!("{small}/filler")).unwrap();
     let size = || fs::metadata(format!("{small}/x.log")).unwrap().len();
     let full = size();
-    horust.wait_until("there is output again", |_| size() > full + 10_000);
+    horust.wait_until("there is output again", |_| size() > full + 1_000);
     fs::write(horust.dir().join("enough"), "").unwrap();
     horust.wait_until("it has written", |h| !h.read("written").is_empty());
     let read = || fs::read_to_string(format!("{small}/x.log")).unwrap();
