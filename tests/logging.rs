@@ -23,7 +23,7 @@ fn pipe() -> (OwnedFd, File) {
 fn attach(logger: &Logger, spec: &ServiceSpec) -> (File, File) {
     let ((stdout, out), (stderr, err)) = (pipe(), pipe());
     let spec = Arc::new(spec.clone());
-    assert!(logger.attach(Attach { spec, stdout, stderr, started: SystemTime::now() }));
+    assert!(logger.attach(Attach { spec, stdout, stderr, started: SystemTime::now(), awaited: None }));
     (out, err)
 }
 
@@ -52,7 +52,7 @@ fn read_until(logger: &Logger, name: &str, end: &str) -> Reading {
 
 #[test]
 fn the_latest_output_can_be_read_from_memory() {
-    let logger = Logger::start().unwrap();
+    let logger = Logger::start(Box::new(|_| {})).unwrap();
     let spec = service("web", None, Log { buffer: 1000, ..Log::default() });
     let (mut out, mut err) = attach(&logger, &spec);
     out.write_all(b"one\ntwo\nhal").unwrap();
@@ -118,7 +118,7 @@ fn pieces_of_any_size_become_lines_and_files_again() {
             stdout: Rotation { size: size.map(|size| size as u64), ..Rotation::default() },
             ..Log::default()
         };
-        let logger = Logger::start().unwrap();
+        let logger = Logger::start(Box::new(|_| {})).unwrap();
         let (mut out, err) = attach(&logger, &service("s", Some(&path), log));
         drop(err);
         let (mut sent, mut wanted, mut longest): (Vec<u8>, Vec<u8>, usize) = (Vec::new(), Vec::new(), 0);

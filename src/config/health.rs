@@ -116,7 +116,8 @@ fn signs(table: schema::Readiness, cx: &mut Cx<'_>) -> Option<Signs> {
     }
     let notify = table.notify.is_some_and(|at| at.value);
     let notify_fd = table.notify_fd.map(|at| at.value.0);
-    let signs = Signs { rounds, notify, notify_fd, log_line: None };
+    let log_line = table.log_line.map(|at| at.value.0);
+    let signs = Signs { rounds, notify, notify_fd, log_line };
     (signs != Signs::default()).then_some(signs)
 }
 

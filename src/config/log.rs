@@ -70,13 +70,26 @@ pub struct Keys {
     pub stamp: Option<At<bool>>,
 }
 
-/// How the service is captured, if it is.
-pub fn lower(table: Option<At<schema::Log>>, keys: &Keys, streams: [&Output; 2], cx: &mut Cx<'_>) -> Option<Log> {
+/// How the service is captured, if it is. `needed`: a line is looked for in its output.
+pub fn lower(
+    table: Option<At<schema::Log>>,
+    keys: &Keys,
+    streams: [&Output; 2],
+    needed: bool,
+    cx: &mut Cx<'_>,
+) -> Option<Log> {
     let table = table.map(|at| at.value).unwrap_or_default();
     check(&table, keys, streams, cx);
     let asked = match table.capture {
+        Some(ref at) if needed => {
+            if !at.value && !at.place.is_inherited() {
+                let error = at.error("`log-line` is looked for in output that is captured");
+                cx.push(error.help("leave `capture` out"));
+            }
+            true
+        }
         Some(At { value, .. }) => value,
-        None => asks(&table) || asked_by_key(keys, streams),
+        None => needed || asks(&table) || asked_by_key(keys, streams),
     };
     if !asked {
         return None;

@@ -65,7 +65,8 @@ pub fn lower(mut main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
     let stderr = or(main.stderr, Output::Stderr);
     let rotation =
         log::Keys { stdout: main.stdout_rotate_size, stderr: main.stderr_rotate_size, stamp: main.stdout_timestamp };
-    let log = log::lower(main.log, &rotation, [&stdout, &stderr], cx).map(Box::new);
+    let seeks = readiness.signs().is_some_and(|signs| signs.log_line.is_some());
+    let log = log::lower(main.log, &rotation, [&stdout, &stderr], seeks, cx).map(Box::new);
     let spec = ServiceSpec {
         name,
         origin: Origin { file: origin.source.path.clone(), line: origin.line() },

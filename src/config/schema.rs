@@ -195,8 +195,8 @@ table! {
         notify: bool = "notify", default "false", sample "true";
         /// It writes a newline to this descriptor, as programs made for s6 do.
         notify_fd: NotifyFd = "notify-fd", default "none", sample "3";
-        /// It prints a line that this regular expression matches.
-        log_line: Pattern = "log-line", default "none", sample r#"'listening on port \d+'"#, without_effect;
+        /// It prints a line that this regular expression matches. Its output is captured for that (see [log]).
+        log_line: Pattern = "log-line", default "none", sample r#"'listening on port \d+'"#;
         /// How long it may take from its start until it is ready (a oneshot: until it has finished). A service that
         /// takes longer is stopped and has failed.
         start_timeout: Duration = "start-timeout", default "none", sample r#""1m""#;

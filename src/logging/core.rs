@@ -11,12 +11,13 @@ use super::services::Services;
 use super::sink::{Kind, Sink};
 use super::source::{Read, Source};
 use super::tidy::Tidy;
-use super::{Attach, Request};
+use super::{Attach, OnLine, Request};
 use crate::limits;
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::EventFd;
+use regex_lite::Regex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -52,6 +53,7 @@ pub struct Core {
     /// Nobody will ask any more.
     alone: bool,
     finish: Option<(Instant, Sender<()>)>,
+    on_line: OnLine,
 }
 
 /// What one turn of a source came to.
@@ -63,7 +65,7 @@ struct Turn {
 
 impl Core {
     /// A thread's state before its first turn.
-    pub fn new(requests: Receiver<Request>, wake: Arc<EventFd>) -> Result<Core, Errno> {
+    pub fn new(requests: Receiver<Request>, wake: Arc<EventFd>, on_line: OnLine) -> Result<Core, Errno> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(&*wake, EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
         Ok(Core {
@@ -82,6 +84,7 @@ impl Core {
             alarm: None,
             alone: false,
             finish: None,
+            on_line,
         })
     }
 
@@ -180,7 +183,9 @@ impl Core {
 
     /// Takes on the streams of a new run.
     fn attach(&mut self, attach: Attach, now: &Now) {
-        let Attach { spec, stdout, stderr, started } = attach;
+        let Attach { spec, stdout, stderr, started, awaited } = attach;
+        // It was tried when the file was loaded.
+        let awaited = awaited.and_then(|(run, pattern)| Some((run, Regex::new(&pattern).ok()?)));
         let Some(log) = spec.log.as_deref() else { return };
         let service = self.services.add(&spec, log, now);
         self.expect_ends(service);
@@ -193,7 +198,8 @@ impl Core {
             let sink = self.sinks.add(output, rotation, started);
             self.last_id = self.last_id.saturating_add(1);
             let id = self.last_id;
-            let source = Source::new(pipe, stream, service, sink);
+            let mut source = Source::new(pipe, stream, service, sink);
+            source.awaited.clone_from(&awaited);
             let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
             if let Err(errno) = self.epoll.add(source.fd(), EpollEvent::new(flags, id)) {
                 log::error!("{}: cannot read its output: {}", spec.name, errno.desc());
@@ -205,8 +211,7 @@ impl Core {
             self.sources.insert(id, source);
             self.ready.insert(id);
             if let Some(service) = self.services.get_mut(service) {
-                let [_, before] = service.latest;
-                service.latest = [before, id];
+                service.latest.push(id);
             }
         }
     }
@@ -214,13 +219,13 @@ impl Core {
     /// A new run of the service begins, so the last one is over: the ends of its streams are there to be read, before the
     /// first line of the new run, whether or not epoll has told of them yet.
     fn expect_ends(&mut self, service: usize) {
-        let latest = self.services.get_mut(service).map_or([0; 2], |service| service.latest);
-        for id in latest {
-            if let Some(source) = self.sources.get_mut(&id) {
-                source.left = true;
-                self.ready.insert(id);
-            }
-        }
+        let Some(service) = self.services.get_mut(service) else { return };
+        // A hook may run beside a run that goes on; to look for an end that is not there does no harm.
+        service.latest.retain(|id| {
+            let source = self.sources.get_mut(id);
+            self.ready.extend(source.is_some().then_some(*id));
+            source.map(|source| source.left = true).is_some()
+        });
     }
 
     /// Reads from one source, and passes on what it can.
@@ -266,6 +271,9 @@ impl Core {
                     // A pipe that gives less than it could is empty now, and says when it no longer is: epoll(7).
                     more = source.left || held.saturating_add(count) == buffer.len();
                     let end = frame::whole(data, held);
+                    if let Some(run) = source.awaited_in(data.get(..end).unwrap_or_default()) {
+                        (self.on_line)(run);
+                    }
                     let done = self.pass(id, data.get(..end).unwrap_or_default(), false, now);
                     self.keep(id, data.get(done..).unwrap_or_default());
                 }

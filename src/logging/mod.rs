@@ -19,7 +19,7 @@ mod tidy;
 pub use ring::{Piece, Reading, Stream};
 
 use crate::limits;
-use crate::model::ServiceSpec;
+use crate::model::{RunId, ServiceSpec};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::io;
@@ -41,7 +41,12 @@ pub struct Attach {
     pub stderr: OwnedFd,
     /// When it was started.
     pub started: SystemTime,
+    /// The first line of it that this expression matches is reported, as this run's.
+    pub awaited: Option<(RunId, String)>,
 }
+
+/// Takes the runs whose awaited line has come. Must not wait.
+pub type OnLine = Box<dyn Fn(RunId) + Send>;
 
 /// What the thread is asked for.
 enum Request {
@@ -58,10 +63,10 @@ pub struct Logger {
 
 impl Logger {
     /// Starts the thread.
-    pub fn start() -> io::Result<Logger> {
+    pub fn start(on_line: OnLine) -> io::Result<Logger> {
         let wake = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
         let (sender, requests) = bounded(limits::LOG_REQUESTS);
-        let mut core = core::Core::new(requests, Arc::clone(&wake))?;
+        let mut core = core::Core::new(requests, Arc::clone(&wake), on_line)?;
         let body = move || {
             // A panic must not close the pipes of services, which would end them.
             for _ in 0..PANICS {

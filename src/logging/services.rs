@@ -19,8 +19,8 @@ pub struct Service {
     pub ring: Ring,
     /// Whom the number of dropped lines is told by.
     pub told_by: u64,
-    /// The streams of its latest run.
-    pub latest: [u64; 2],
+    /// The streams of its latest run, and of what ran beside it.
+    pub latest: Vec<u64>,
 }
 
 /// All of them. An index stays good.
@@ -64,7 +64,7 @@ impl Services {
                     limiter: log.rate_limit.map(|rate| Limiter::new(rate, now.mono)),
                     ring: Ring::new(log.buffer),
                     told_by: 0,
-                    latest: [0; 2],
+                    latest: Vec::new(),
                 });
                 self.by_name.insert(spec.name.clone(), index);
             }

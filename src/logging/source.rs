@@ -1,10 +1,13 @@
 //! One stream of one run, read from its pipe: what has come but is not passed on yet. What a service writes faster than its
 //! place takes it waits in the pipe, so that the service itself waits, as it would with a plain pipe.
 
+use super::frame;
 use super::ring::Stream;
 use crate::limits;
+use crate::model::RunId;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
+use regex_lite::Regex;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// One stream of one run.
@@ -30,6 +33,8 @@ pub struct Source {
     pub ended: bool,
     /// How much has been read since the end of Horust began.
     pub last_bytes: usize,
+    /// The line that is awaited of this run.
+    pub awaited: Option<(RunId, Regex)>,
 }
 
 /// What one read gave.
@@ -58,7 +63,21 @@ impl Source {
             left: false,
             ended: false,
             last_bytes: 0,
+            awaited: None,
         }
+    }
+
+    /// The run whose awaited line is among these, which have just been read whole. It is told once.
+    pub fn awaited_in(&mut self, mut lines: &[u8]) -> Option<RunId> {
+        let (_, pattern) = self.awaited.as_ref()?;
+        while !lines.is_empty() {
+            let (line, rest) = lines.split_at_checked(frame::first(lines))?;
+            if pattern.is_match(&String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(line))) {
+                return self.awaited.take().map(|(run, _)| run);
+            }
+            lines = rest;
+        }
+        None
     }
 
     /// The pipe.

@@ -1,8 +1,8 @@
 //! Turns a service spec into a start that `sys` can carry out: words, environment, streams. Nothing here waits.
 
 use super::environment::{Base, Env, c_word};
-use super::output::Outputs;
-use crate::model::{self, CapSet, Command, Hook, IdOrName, Plan, Probe, Process, ServiceSpec};
+use super::output::{Lines, Outputs};
+use crate::model::{self, CapSet, Command, Hook, IdOrName, Plan, Probe, Process, RunId, ServiceSpec};
 use crate::supervisor::SpawnError;
 use crate::sys::limits::Limit;
 use crate::sys::oom::Score;
@@ -56,8 +56,8 @@ struct Job<'a> {
 
 impl Launcher {
     /// Reads Horust's environment and prepares what every start has in common.
-    pub fn new(image: CString, plan: &Plan) -> Result<Launcher, SysError> {
-        let outputs = Outputs::new(plan);
+    pub fn new(image: CString, plan: &Plan, lines: Lines) -> Result<Launcher, SysError> {
+        let outputs = Outputs::new(plan, lines);
         let (spawner, base, score) = (Spawner::new(image)?, Base::read(), Score::read());
         Ok(Launcher { spawner, base, outputs, score, notify: None })
     }
@@ -67,13 +67,13 @@ impl Launcher {
         self.notify = address.map(str::to_owned);
     }
 
-    /// Starts the service, in this cgroup.
-    pub fn service(&self, spec: &Arc<ServiceSpec>, cgroup: Option<&Path>) -> Result<Started, SpawnError> {
+    /// Starts this run of the service, in this cgroup.
+    pub fn service(&self, spec: &Arc<ServiceSpec>, run: RunId, cgroup: Option<&Path>) -> Result<Started, SpawnError> {
         for path in probe_files(spec) {
             // A file left from the last run must not make this one look ready. If it can't be removed, probes say so.
             let _ = std::fs::remove_file(path);
         }
-        let streams = self.outputs.open(spec)?;
+        let streams = self.outputs.open(spec, Some(run))?;
         let newline = spec.readiness.signs().and_then(|signs| signs.notify_fd);
         let newline = newline.map(|number| pipe().map(|(reader, writer)| (reader, writer, number))).transpose()?;
         let more = newline.as_ref().map(|(_, writer, number)| (writer.as_fd(), *number));
@@ -100,7 +100,7 @@ impl Launcher {
         command: &Command,
         reason: Option<String>,
     ) -> Result<Started, SpawnError> {
-        let streams = self.outputs.open(spec)?;
+        let streams = self.outputs.open(spec, None)?;
         let mut own = vec![("HORUST_SERVICE", spec.name.clone()), ("HORUST_HOOK", hook.to_string())];
         own.extend(reason.map(|reason| ("HORUST_REASON", reason)));
         self.start(&Job { spec, command, stdio: streams.stdio(spec), cgroup: None, more: None, own })

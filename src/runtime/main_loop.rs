@@ -27,6 +27,16 @@ use std::time::Duration;
 /// How long main waits for room in the runtime thread's queue before it tries again. Only ever under overload.
 const RETRY: Duration = Duration::from_millis(1);
 
+/// How the main thread and the others reach each other.
+pub struct Queues {
+    /// To the runtime thread.
+    pub events: Sender<Vec<Event>>,
+    /// From it.
+    pub actions: Receiver<Vec<Action>>,
+    /// From the logger: runs that have printed their `log-line`.
+    pub lines: Receiver<RunId>,
+}
+
 /// The main thread's state.
 pub struct MainLoop<'a> {
     plan: &'a Plan,
@@ -34,8 +44,7 @@ pub struct MainLoop<'a> {
     signals: &'a SignalFd,
     wake: &'a EventFd,
     notices: Option<Notices>,
-    events: Sender<Vec<Event>>,
-    actions: Receiver<Vec<Action>>,
+    queues: Queues,
     table: Table,
     cgroups: Cgroups,
     /// Events that are not sent yet.
@@ -58,7 +67,7 @@ impl<'a> MainLoop<'a> {
         launcher: &'a Launcher,
         signals: &'a SignalFd,
         wake: &'a EventFd,
-        (events, actions): (Sender<Vec<Event>>, Receiver<Vec<Action>>),
+        queues: Queues,
         notices: Option<Notices>,
         cgroups: Cgroups,
     ) -> MainLoop<'a> {
@@ -68,8 +77,7 @@ impl<'a> MainLoop<'a> {
             signals,
             wake,
             notices,
-            events,
-            actions,
+            queues,
             table: Table::default(),
             cgroups,
             outbox: Vec::new(),
@@ -103,6 +111,7 @@ impl<'a> MainLoop<'a> {
             self.listen();
             self.send();
             self.wake.drain();
+            self.take_lines();
             self.receive();
             self.kill_oversized();
             self.act();
@@ -266,6 +275,15 @@ impl<'a> MainLoop<'a> {
         }
     }
 
+    /// Takes what the logger has found.
+    fn take_lines(&mut self) {
+        let mut heard: Vec<Event> = self.queues.lines.try_iter().map(|run| Event::Signed(run, Sign::LogLine)).collect();
+        if !heard.is_empty() {
+            self.read_stages();
+            self.outbox.append(&mut heard);
+        }
+    }
+
     fn newlines(&mut self) -> Vec<Event> {
         let mut heard = Vec::new();
         if self.table.silent().is_empty() {
@@ -308,7 +326,7 @@ impl<'a> MainLoop<'a> {
         if self.outbox.is_empty() {
             return;
         }
-        match self.events.try_send(std::mem::take(&mut self.outbox)) {
+        match self.queues.events.try_send(std::mem::take(&mut self.outbox)) {
             Ok(()) => {}
             Err(TrySendError::Full(events) | TrySendError::Disconnected(events)) => self.outbox = events,
         }
@@ -316,7 +334,7 @@ impl<'a> MainLoop<'a> {
 
     fn receive(&mut self) {
         loop {
-            match self.actions.try_recv() {
+            match self.queues.actions.try_recv() {
                 Ok(actions) => self.pending.extend(actions),
                 Err(TryRecvError::Empty) => return,
                 Err(TryRecvError::Disconnected) => {
@@ -372,7 +390,7 @@ impl<'a> MainLoop<'a> {
             Ok(leaf) => leaf,
             Err(why) => return self.outbox.push(Event::SpawnFailed(run, cannot(why))),
         };
-        match self.launcher.service(spec, leaf.as_deref().map(Leaf::path)) {
+        match self.launcher.service(spec, run, leaf.as_deref().map(Leaf::path)) {
             Ok(started) => {
                 if started.stage.is_none() {
                     self.outbox.push(Event::Spawned(run));

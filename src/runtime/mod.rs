@@ -26,7 +26,7 @@ use crate::sys::reap::Ended;
 use crate::sys::signals::{self, SignalFd};
 use crate::sys::wake::EventFd;
 use crate::sys::{SysError, fds, process};
-use crossbeam_channel::bounded;
+use crossbeam_channel::{bounded, unbounded};
 use std::sync::Arc;
 
 /// Horust's own failure: EX_SOFTWARE in sysexits(3).
@@ -45,9 +45,11 @@ pub fn supervise(plan: Plan) -> u8 {
 
 fn start(plan: Plan) -> Result<u8, SysError> {
     let signals = prepare(!process::is_pid1())?;
-    let mut launcher = launch::Launcher::new(Image::open().path().to_owned(), &plan)?;
     let plan = Arc::new(plan);
     let wake = Arc::new(EventFd::new()?);
+    let (queue, lines) = unbounded();
+    let queue = output::Lines { queue, wake: Arc::clone(&wake) };
+    let mut launcher = launch::Launcher::new(Image::open().path().to_owned(), &plan, queue)?;
     let notices = match plan.services.iter().any(|spec| spec.notifies()) {
         true => Some(notify::Notices::new(Arc::clone(&wake))?),
         false => None,
@@ -71,9 +73,9 @@ fn start(plan: Plan) -> Result<u8, SysError> {
     let calls = call_sender.clone();
     let desk = Desk { plan: Arc::clone(&plan), calls, steps, pids: Arc::clone(&pids), usage: usage::usage };
     let control = control::open(&plan.settings, desk);
-    let ways = (event_sender, actions);
+    let queues = main_loop::Queues { events: event_sender, actions, lines };
     let code =
-        main_loop::MainLoop::new(&plan, &launcher, &signals, &wake, ways, notices, cgroups).tell_pids(pids).run();
+        main_loop::MainLoop::new(&plan, &launcher, &signals, &wake, queues, notices, cgroups).tell_pids(pids).run();
     if let Some(control) = control {
         control.close();
     }

@@ -3,10 +3,12 @@
 
 use super::launch::cannot;
 use crate::logging::{Attach, Logger};
-use crate::model::{Limit, Output, Plan, ServiceSpec};
+use crate::model::{Limit, Output, Plan, RunId, ServiceSpec};
 use crate::supervisor::SpawnError;
 use crate::sys::fds;
 use crate::sys::spawn::Stdio;
+use crate::sys::wake::EventFd;
+use crossbeam_channel::Sender;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::stat::{Mode, fchmod};
@@ -28,30 +30,47 @@ pub struct Streams {
     stderr: Option<OwnedFd>,
 }
 
+/// Tells main whose awaited line has come: at most one for each run, so that the queue needs no other bound.
+#[derive(Clone)]
+pub struct Lines {
+    /// To main.
+    pub queue: Sender<RunId>,
+    /// Wakes it.
+    pub wake: Arc<EventFd>,
+}
+
+impl Lines {
+    fn came(&self, run: RunId) {
+        // If nobody takes it any more, all is over.
+        let _ = self.queue.send(run);
+        self.wake.wake();
+    }
+}
+
 /// Connects services to the logger, which starts with the first that is captured.
-#[derive(Default)]
 pub struct Outputs {
     logger: OnceCell<Logger>,
+    lines: Lines,
     /// What our limit of open files was, and services are to have, if it had to be raised.
     pub nofile: Option<Limit>,
 }
 
 impl Outputs {
     /// Nothing is connected yet. If the captured services need more descriptors than we may have, we allow ourselves more.
-    pub fn new(plan: &Plan) -> Outputs {
+    pub fn new(plan: &Plan, lines: Lines) -> Outputs {
         let captured = plan.services.iter().filter(|spec| spec.log.is_some()).count();
         let needed = captured.saturating_mul(EACH).saturating_add(OTHERS) as u64;
         let raise = || {
             let (soft, hard) = fds::nofile().ok().filter(|(soft, _)| *soft < needed)?;
             fds::set_nofile_soft(needed.min(hard)).ok().map(|()| Limit { soft, hard })
         };
-        Outputs { logger: OnceCell::new(), nofile: if captured > 0 { raise() } else { None } }
+        Outputs { logger: OnceCell::new(), lines, nofile: if captured > 0 { raise() } else { None } }
     }
 
-    /// Opens what a new run of the service writes to.
-    pub fn open(&self, spec: &Arc<ServiceSpec>) -> Result<Streams, SpawnError> {
+    /// Opens what a new run of the service writes to; or, without a run, what runs beside it.
+    pub fn open(&self, spec: &Arc<ServiceSpec>, run: Option<RunId>) -> Result<Streams, SpawnError> {
         if spec.log.is_some() {
-            return self.capture(spec);
+            return self.capture(spec, run);
         }
         let stdout = file(&spec.stdout)?;
         let stderr = match spec.stderr == spec.stdout {
@@ -62,11 +81,12 @@ impl Outputs {
     }
 
     /// Hands the reading ends to the logger before the start: if that fails, it sees the end of two empty pipes.
-    fn capture(&self, spec: &Arc<ServiceSpec>) -> Result<Streams, SpawnError> {
+    fn capture(&self, spec: &Arc<ServiceSpec>, run: Option<RunId>) -> Result<Streams, SpawnError> {
         let logger = match self.logger.get() {
             Some(logger) => logger,
             None => {
-                let started = Logger::start();
+                let lines = self.lines.clone();
+                let started = Logger::start(Box::new(move |run| lines.came(run)));
                 let logger = started.map_err(|e| cannot(format!("cannot start the thread that reads output: {e}")))?;
                 self.logger.get_or_init(|| logger)
             }
@@ -87,7 +107,9 @@ impl Outputs {
             let anybody = Mode::S_IRUSR | Mode::S_IWUSR | Mode::S_IWGRP | Mode::S_IWOTH;
             fchmod(&out, anybody).and_then(|()| fchmod(&err, anybody)).map_err(failed)?;
         }
-        let attach = Attach { spec: Arc::clone(spec), stdout, stderr, started: SystemTime::now() };
+        let line = spec.readiness.signs().and_then(|signs| signs.log_line.clone());
+        let awaited = run.zip(line);
+        let attach = Attach { spec: Arc::clone(spec), stdout, stderr, started: SystemTime::now(), awaited };
         match logger.attach(attach) {
             true => Ok(Streams { stdout: Some(out), stderr: Some(err) }),
             false => Err(cannot("the thread that reads output does not answer".to_owned())),

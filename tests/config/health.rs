@@ -1,6 +1,6 @@
 //! Readiness, health and watchdog: what loads, and what is said about what makes no sense.
 
-use super::support::{one, warnings};
+use super::support::one;
 use horust::model::{Command, FailureStrategy, Health, Hook, OnUnhealthy, Probe, Readiness, Rounds, Scope, Signs};
 use std::time::Duration;
 
@@ -49,11 +49,13 @@ fn signs_that_a_service_gives_by_itself() {
     assert_eq!(with("[readiness]\n[watchdog]\n[healthiness]").readiness, Readiness::Exec);
 }
 
-/// Until service output is captured nothing can be found in it; a service must not wait for that in vain.
 #[test]
-fn a_log_line_is_checked_and_has_no_effect_yet() {
-    let text = "command = \"/bin/a\"\n[readiness]\nlog-line = 'listening on \\d+$'";
-    assert_eq!(warnings(text), ["`log-line` has no effect yet"]);
+fn a_log_line_is_looked_for_in_output_that_is_captured_for_it() {
+    let spec = with("[readiness]\nlog-line = 'listening on \\d+$'");
+    let signs = Signs { log_line: Some(r"listening on \d+$".into()), ..Signs::default() };
+    assert_eq!(spec.readiness, Readiness::Signs(Box::new(signs)));
+    assert_eq!(spec.log, Some(Box::default()));
+    assert_eq!(with("[readiness]\nnotify = true").log, None);
 }
 
 #[test]

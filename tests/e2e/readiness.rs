@@ -255,3 +255,55 @@ fn a_service_whose_main_process_dies_before_it_is_ready_is_not_ready() {
     done.assert_code(0);
     assert!(!done.stdout.contains("too early"), "{}", done.stdout);
 }
+
+#[test]
+fn a_line_that_it_prints_makes_a_service_ready() {
+    // By either stream, also as the last of many, and with a format that changes what is passed on.
+    for (print, log) in [
+        ("echo 'listening on port 80'", ""),
+        ("echo 'listening on port 80' >&2", "[log]\nformat = \"json\""),
+        ("seq 100000; echo 'now listening on port 80, really'", "stdout = \"NULL\""),
+        ("printf 'listening on'; sleep 0.1; printf ' port 80\\n'", "user = \"nobody\""),
+    ] {
+        if log.starts_with("user") && needs_root() {
+            return;
+        }
+        let script = format!(
+            "echo 'not listening on port x'; until [ -e go ]; do sleep 0.01; done; touch late; {print}; sleep 1000"
+        );
+        let (main, table) = if log.starts_with('[') { ("", log) } else { (log, "") };
+        let rest = format!("{main}\n[readiness]\nlog-line = 'listening on port \\d+'\n{table}");
+        let horust = horust().bash("db", &script, &rest).bash("after", AFTER, &after("db")).start();
+        // Whoever runs it may make its file.
+        fs::set_permissions(horust.dir(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        fs::write(horust.dir().join("go"), "").unwrap();
+        horust.wait_for("in time");
+        let (done, _) = horust.stop(Signal::SIGTERM);
+        done.assert_code(0);
+        assert!(!done.stdout.contains("too early"), "{print}: {}", done.stdout);
+    }
+}
+
+#[test]
+fn a_line_of_an_old_run_says_nothing_about_the_next() {
+    let script = "if [ -e second ]; then touch late; echo up; exec sleep 1000; fi; touch second; echo nothing; exit 1";
+    let horust = horust()
+        .bash("db", script, "[restart]\nattempts = 1\n[readiness]\nlog-line = \"^up$$\"")
+        .bash("after", AFTER, &after("db"))
+        .start();
+    horust.wait_for("in time");
+    horust.stop(Signal::SIGTERM).0.assert_code(0);
+}
+
+/// The hooks of a captured service are captured with it; its own lines stay in their order, and count alone.
+#[test]
+fn what_a_hook_prints_makes_nobody_ready() {
+    let script = "touch late; echo up; exec sleep 1000";
+    let hooks = "[hooks]\nbefore-start = \"echo up\"\n[readiness]\nlog-line = \"^up$$\"\n[log]\nformat = \"prefix\"";
+    let horust = horust().bash("db", script, hooks).bash("after", AFTER, &after("db")).start();
+    horust.wait_for("in time");
+    let (done, _) = horust.stop(Signal::SIGTERM);
+    done.assert_code(0);
+    assert_eq!(done.stdout.matches("db | up\n").count(), 2, "{}", done.stdout);
+    assert!(!done.stdout.contains("too early"), "{}", done.stdout);
+}

@@ -69,6 +69,7 @@ fn ready_means_that_it_takes_queries() {
         "tcp = \"127.0.0.1:PORT\"\ncommand = \"pg_isready --quiet\"\ninterval = \"50ms\"",
         "command = \"pg_isready --quiet\"\ninterval = \"50ms\"",
         "notify = true",
+        "log-line = 'database system is ready to accept connections$$'",
     ] {
         let horust = Setup { port: free_port(), readiness, rest: "" }.start();
         horust.wait_for("asked");
