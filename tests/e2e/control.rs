@@ -283,28 +283,21 @@ fn random_verbs_from_many_clients() {
     let horust = set.start();
     horust.wait_for("up d");
     let path = socket(&horust);
-    let clients: Vec<_> = (0..8_usize)
-        .map(|client| {
-            let path = path.clone();
-            std::thread::Builder::new()
-                .spawn(move || {
-                    let mut dice = client * 7919 + 17;
-                    for _ in 0..25 {
-                        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                        let name = ["a", "b", "c", "d", "*"][(dice >> 33) % 5];
-                        let verb = ["start", "stop", "restart", "signal", "status"][(dice >> 40) % 5];
-                        let answer = match verb {
-                            "signal" => http(&path, "POST", &format!("/v1/signal?names={name}&signal=CONT")),
-                            "status" => http(&path, "GET", &format!("/v1/services?names={name}")),
-                            verb => http(&path, "POST", &format!("/v1/{verb}?names={name}")),
-                        };
-                        assert!(answer.starts_with("HTTP/1.1 200"), "{verb} {name}: {answer}");
-                    }
-                })
-                .unwrap()
-        })
-        .collect();
-    clients.into_iter().for_each(|client| client.join().unwrap());
+    let client = |client: usize| {
+        let mut dice = client * 7919 + 17;
+        for _ in 0..200 {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let name = ["a", "b", "c", "d", "*"][(dice >> 33) % 5];
+            let verb = ["start", "stop", "restart", "signal", "status"][(dice >> 40) % 5];
+            let answer = match verb {
+                "signal" => http(&path, "POST", &format!("/v1/signal?names={name}&signal=CONT")),
+                "status" => http(&path, "GET", &format!("/v1/services?names={name}")),
+                verb => http(&path, "POST", &format!("/v1/{verb}?names={name}")),
+            };
+            assert!(answer.starts_with("HTTP/1.1 200"), "{verb} {name}: {answer}");
+        }
+    };
+    std::thread::scope(|scope| (0..8).for_each(|number| drop(scope.spawn(move || client(number)))));
     ok(&verb(&horust, &["start", "--all"]));
     for name in names {
         wait_for_state(&horust, name, "Running");
