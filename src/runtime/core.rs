@@ -85,7 +85,7 @@ impl Core {
     fn carry_out(&mut self, mut actions: Vec<Action>) -> bool {
         actions.retain(|action| match action {
             Action::Report(report) => {
-                report::log(&self.plan, report);
+                report::log(&self.plan, &self.supervisor, Mono(mono_now()), report);
                 false
             }
             Action::StartProbe(id) => !self.submit(*id),

@@ -6,6 +6,7 @@ pub mod command;
 mod core;
 mod dotenv;
 mod environment;
+mod explain;
 mod launch;
 mod logger;
 mod main_loop;
