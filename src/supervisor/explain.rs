@@ -74,6 +74,21 @@ pub enum Why {
     Failed(Reason),
 }
 
+impl Why {
+    /// The service that has to change first, and what of it.
+    fn leads_to(&self) -> Option<(ServiceId, Option<Condition>)> {
+        if let Why::Waits(need) = self {
+            return Some((need.service, Some(need.condition)));
+        }
+        if let Why::Failed(Reason::Dependency(other) | Reason::DependencyOver(other) | Reason::DiedWith(other))
+        | Why::Stopping(StopCause::DiedWith(other)) = self
+        {
+            return Some((*other, Some(Condition::Ready)));
+        }
+        None
+    }
+}
+
 impl Supervisor {
     /// Why `id` is not what the user wants; nothing if it is.
     pub fn explain(&self, id: ServiceId) -> Vec<Link> {
@@ -82,14 +97,7 @@ impl Supervisor {
         while let Some((id, condition)) = next {
             let Some(service) = self.services.get(id) else { break };
             let Some(why) = self.why(id, condition) else { break };
-            next = match &why {
-                Why::Waits(need) => Some((need.service, Some(need.condition))),
-                Why::Failed(Reason::Dependency(other) | Reason::DependencyOver(other) | Reason::DiedWith(other)) => {
-                    Some((*other, Some(Condition::Ready)))
-                }
-                Why::Stopping(StopCause::DiedWith(other)) => Some((*other, Some(Condition::Ready))),
-                _ => None,
-            };
+            next = why.leads_to();
             // What failed with another one may wait for itself, once that has been started again by hand.
             let seen = chain.iter().any(|link| link.service == id);
             chain.push(Link { service: id, since: service.since, why });

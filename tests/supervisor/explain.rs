@@ -70,8 +70,7 @@ fn a_failure_leads_to_the_first_that_failed() {
     // It has been up for a moment when it fails, so `app` runs on; `web` is started by hand when it has failed.
     world.until(100);
     let failed = |id, since, reason| (id, since, Why::Failed(reason));
-    let db = failed(2, 15, Reason::Exit(Exit::Code(4)));
-    assert_eq!(chain(&world, 2), [db.clone()]);
+    assert_eq!(chain(&world, 2), [failed(2, 15, Reason::Exit(Exit::Code(4)))]);
     world.command(Command::Stop(ServiceId(1))).until(101);
     assert_eq!(chain(&world, 1), [(1, 100, Why::StoppedByHand)]);
     assert_eq!(chain(&world, 0), []);
