@@ -7,10 +7,12 @@
 //! * [`runtime`]: the shell around the supervisor: main loop, process table, threads.
 //! * [`healthcheck`]: probes on a bounded pool of workers.
 //! * [`logging`]: the output of services: capture, lines, rotation.
+//! * [`control`]: the API on a unix socket.
 //! * [`cli`]: arguments and verbs.
 
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod healthcheck;
 pub mod limits;
 pub mod logging;

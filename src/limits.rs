@@ -122,3 +122,36 @@ pub const SMALL_STACK: usize = 128 << 10;
 
 /// How long the start and the end of Horust wait for what they have killed in its cgroups.
 pub const CGROUP_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Where the control socket is, and verbs look for it.
+pub const SOCKET_FOLDER: &str = "/var/run/horust";
+
+/// Clients that may wait to be accepted; the server takes them one after the other without waiting for any.
+pub const BACKLOG: i32 = 128;
+
+/// Clients of the control socket that are served at a time: enough for people and a monitor, few enough that no crowd
+/// of them can eat PID 1's memory.
+pub const CLIENTS: usize = 64;
+
+/// Requests that may wait for the runtime thread; no client has more than one under way.
+pub const CALLS: usize = 2 * CLIENTS;
+
+/// How long a client may take to send a request, to follow it up with the next one, or to read a piece of an answer.
+pub const CLIENT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Headers in a request, and ...
+pub const CLIENT_HEADERS: usize = 32;
+/// ... bytes that are held of a request or of an answer: 8 KiB is the least that hyper takes.
+pub const CLIENT_BUFFER: usize = 16 << 10;
+
+/// How long somebody who waits for services rests after each look at them.
+pub const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// Nobody waits longer than this.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(365 * 86_400);
+
+/// How long the end of Horust waits for clients to be told of it.
+pub const CLIENT_FLUSH: Duration = Duration::from_millis(200);
+
+/// The stack of the thread that serves clients.
+pub const CONTROL_STACK: usize = 512 << 10;

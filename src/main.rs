@@ -1,6 +1,7 @@
 //! Picks the mode: supervise, run one command, client verb, exec stage. The only place that ends the process.
 
 use horust::cli::{self, ExitCode, Invocation, output};
+use horust::model::ControlSocket;
 use horust::{config, runtime, sys};
 
 fn main() -> std::process::ExitCode {
@@ -12,6 +13,7 @@ fn main() -> std::process::ExitCode {
         Invocation::Supervise(options) => supervise(&options),
         Invocation::Command(command) => ExitCode::Of(runtime::command::run(&command.argv)),
         Invocation::Check(options) => cli::check::run(&options),
+        Invocation::Control(options) => cli::control::run(&options),
         Invocation::Schema(kind) => {
             output::answer(&config::json_schema(kind));
             ExitCode::Ok
@@ -34,7 +36,10 @@ fn main() -> std::process::ExitCode {
 
 fn supervise(options: &cli::SuperviseOptions) -> ExitCode {
     sys::process::small_heap();
-    let loaded = options.load();
+    let mut loaded = options.load();
+    if let Some(folder) = &options.uds_folder {
+        loaded.plan.settings.socket = ControlSocket::Folder(folder.clone());
+    }
     let page = config::render(&loaded.diagnostics, output::colour(&std::io::stderr()));
     output::complain(&page);
     match loaded.refused {

@@ -1,16 +1,17 @@
 //! The arguments, declared once: parsing, `--help` and usage errors come from here. Nothing is carried out here.
 
 use super::ExitCode;
+use super::control::{At, ControlOptions, ControlVerb};
 use crate::config::{self, FileKind, Loaded};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// An init and process supervisor for containers.
 #[derive(Parser)]
-#[command(name = "horust", version, args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
+#[command(name = "horust", version, disable_help_subcommand = true)]
 #[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
 struct Args {
     /// A directory of service files (*.toml) or one such file; may be given several times
@@ -20,9 +21,15 @@ struct Args {
     /// Horust's own settings [default: /etc/horust/horust.toml]
     #[arg(long, value_name = "FILE")]
     config_path: Option<PathBuf>,
-    /// The directory of the control socket
-    #[arg(long, value_name = "DIR")]
+    /// The directory of the control socket [default: /var/run/horust]
+    #[arg(long, value_name = "DIR", global = true)]
     uds_folder_path: Option<PathBuf>,
+    /// For verbs: the Horust with this pid, if there are several
+    #[arg(long, value_name = "PID", global = true)]
+    pid: Option<u32>,
+    /// For verbs: the control socket itself
+    #[arg(long, value_name = "SOCKET", global = true, conflicts_with_all = ["uds_folder_path", "pid"])]
+    socket_path: Option<PathBuf>,
     /// Exit with 101 if any service failed for good
     #[arg(long)]
     unsuccessful_exit_finished_failed: bool,
@@ -67,6 +74,8 @@ enum Verb {
         #[arg(value_enum, default_value_t)]
         of: SchemaOf,
     },
+    #[command(flatten)]
+    Control(ControlVerb),
 }
 
 /// How findings are shown.
@@ -97,6 +106,8 @@ pub enum Invocation {
     Command(CommandOptions),
     /// `horust check`.
     Check(CheckOptions),
+    /// A verb for a running Horust.
+    Control(ControlOptions),
     /// `horust schema`.
     Schema(FileKind),
     /// `--sample-service`.
@@ -168,10 +179,12 @@ impl SuperviseOptions {
 /// Understands the arguments, the program's name first.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Invocation {
     let args: Vec<OsString> = args.into_iter().collect();
+    let name = args.first().map(Path::new).and_then(Path::file_name);
+    let horustctl = name.is_some_and(|name| name == "horustctl");
     if args.last().is_some_and(|last| last == "--") {
         return usage("error: a command is missing after `--`\n".to_owned());
     }
-    if let Some(invocation) = quick(&args) {
+    if let Some(invocation) = quick(&args).filter(|_| !horustctl) {
         return invocation;
     }
     let args = match Args::try_parse_from(args) {
@@ -186,6 +199,10 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Invocation {
             };
         }
     };
+    if let Some(why) = misplaced(&args, horustctl) {
+        return usage(format!("error: {why}\n\nFor more information, try '--help'.\n"));
+    }
+    let at = At { folder: args.uds_folder_path.clone(), pid: args.pid, socket: args.socket_path };
     let options = SuperviseOptions {
         services: args.services_path,
         config: args.config_path,
@@ -200,6 +217,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Invocation {
         Some(Verb::Schema { of: SchemaOf::Service }) => Invocation::Schema(FileKind::Service),
         Some(Verb::Schema { of: SchemaOf::DropIn }) => Invocation::Schema(FileKind::Part),
         Some(Verb::Schema { of: SchemaOf::Settings }) => Invocation::Schema(FileKind::Settings),
+        Some(Verb::Control(verb)) => Invocation::Control(ControlOptions { at, verb, horustctl }),
         None if args.sample_service => Invocation::SampleService,
         None if args.command.is_empty() => Invocation::Supervise(options),
         None => command(args.command, options),
@@ -222,6 +240,25 @@ fn quick(args: &[OsString]) -> Option<Invocation> {
         }
     }
     Some(Invocation::Supervise(options))
+}
+
+/// What does not go together: a verb takes no options of a start, and a start none of a verb.
+fn misplaced(args: &Args, horustctl: bool) -> Option<&'static str> {
+    let at_start = !args.services_path.is_empty()
+        || args.config_path.is_some()
+        || args.unsuccessful_exit_finished_failed
+        || args.skip_invalid
+        || !args.command.is_empty();
+    let at_socket = args.pid.is_some() || args.socket_path.is_some();
+    match &args.verb {
+        Some(_) if at_start => Some("what starts Horust cannot be used with a verb"),
+        Some(Verb::Control(_)) => None,
+        Some(_) if at_socket || args.uds_folder_path.is_some() => Some("this verb reaches no running Horust"),
+        Some(_) => None,
+        None if horustctl => Some("horustctl needs a verb, such as `status`"),
+        None if at_socket => Some("`--pid` and `--socket-path` go with a verb, such as `status`"),
+        None => None,
+    }
 }
 
 fn usage(text: String) -> Invocation {

@@ -7,6 +7,14 @@ pub enum ExitCode {
     Ok,
     /// `check --strict` has found warnings, and no errors.
     Warnings,
+    /// A running Horust did not do what it was asked for.
+    Failed,
+    /// The service does not run: as `service status` has it in the Linux Standard Base.
+    NotRunning,
+    /// There is no such service: the same.
+    NoService,
+    /// There is no Horust to ask: EX_UNAVAILABLE.
+    NoHorust,
     /// The command line makes no sense: EX_USAGE of sysexits.h.
     Usage,
     /// Horust itself failed: EX_SOFTWARE.
@@ -24,7 +32,10 @@ impl ExitCode {
     pub fn number(self) -> u8 {
         match self {
             ExitCode::Ok => 0,
-            ExitCode::Warnings => 1,
+            ExitCode::Warnings | ExitCode::Failed => 1,
+            ExitCode::NotRunning => 3,
+            ExitCode::NoService => 4,
+            ExitCode::NoHorust => 69,
             ExitCode::Usage => 64,
             ExitCode::Internal => 70,
             ExitCode::Configuration => 78,

@@ -3,8 +3,12 @@
 
 mod args;
 pub mod check;
+mod client;
+pub mod control;
 mod exit_code;
 pub mod output;
+mod show;
 
 pub use args::{CheckOptions, CommandOptions, Format, Invocation, SuperviseOptions, parse};
+pub use control::{At, ControlOptions, ControlVerb};
 pub use exit_code::ExitCode;

@@ -4,7 +4,7 @@
 use super::diagnostic::Span;
 use super::shape::Shape;
 use super::values::{Cx, Names, Read, closest, integer};
-use crate::model::{Command, IdOrName, Output, Probe, Signal};
+use crate::model::{Command, ControlSocket, IdOrName, Output, Probe, Signal};
 use std::path::PathBuf;
 use toml::de::DeValue;
 
@@ -242,6 +242,24 @@ impl Read for WebServer {
             DeValue::Boolean(on) => Some(WebServer(*on)),
             DeValue::String(text) if text.parse::<std::net::SocketAddr>().is_ok() => Some(WebServer(true)),
             DeValue::String(text) => cx.invalid(span, format_args!("\"{text}\" is no address and port")),
+            other => cx.refuse(other, span),
+        }
+    }
+}
+
+/// `socket` of `[control]`: whether, and possibly where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocketAt(pub ControlSocket);
+
+impl Read for SocketAt {
+    const TYPE: &'static str = "true, false or a path";
+    const SHAPE: Shape = Shape::Any(&[Shape::Bool, Shape::Pattern("/.+")]);
+    fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
+        match &value {
+            DeValue::Boolean(true) => Some(SocketAt(ControlSocket::Default)),
+            DeValue::Boolean(false) => Some(SocketAt(ControlSocket::Off)),
+            DeValue::String(text) if text.starts_with('/') => Some(SocketAt(ControlSocket::At(text.as_ref().into()))),
+            DeValue::String(text) => cx.invalid(span, format_args!("\"{text}\" is no path that begins with `/`")),
             other => cx.refuse(other, span),
         }
     }

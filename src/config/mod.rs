@@ -108,8 +108,11 @@ fn load_and(options: &Options<'_>, lint: Option<&Lint<'_>>) -> Loaded {
         lint::all(&drafts, lint, &mut diagnostics);
     }
     say_once(&mut diagnostics);
+    let control = settings.control.map(|at| at.value).unwrap_or_default();
     let plan_settings = Settings {
         unsuccessful_exit_finished_failed: settings.unsuccessful_exit_finished_failed.is_some_and(|at| at.value),
+        socket: control.socket.map_or_else(Default::default, |at| at.value.0),
+        socket_group: control.group.map(|at| at.value),
     };
     let mut services = Vec::new();
     if errors(&diagnostics) == 0 {

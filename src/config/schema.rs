@@ -3,7 +3,7 @@
 
 use super::after::Afters;
 use super::diagnostic::Span;
-use super::kinds::{ReadyWhen, Rewrite, ServiceName, WebServer};
+use super::kinds::{ReadyWhen, Rewrite, ServiceName, SocketAt, WebServer};
 use super::log::{PerTime, Times};
 use super::probes::{Address, Endpoint, NotifyFd, Pattern, SocketPath};
 use super::process::{Accounts, Bytes, CapabilitySets, Count, LimitIn, Microseconds, Nice, OomScore, Seconds, Umask};
@@ -389,8 +389,20 @@ read_tables!(
     Log,
     CapabilityTable,
     Limits,
-    ResourceLimit
+    ResourceLimit,
+    Control
 );
+
+table! {
+    /// `[control]`: the socket by which `horust status` and the other verbs reach Horust.
+    Control {
+        /// Where it is, or whether there is one. By default it is `/var/run/horust/horust-PID.sock`;
+        /// `--uds-folder-path` names another directory.
+        socket: SocketAt = "socket", default "true", sample r#""/run/horust.sock""#;
+        /// The group whose members may use it, beside root and Horust's own user.
+        group: IdOrName = "group", default "none", sample r#""adm""#;
+    }
+}
 
 table! {
     /// `horust.toml`
@@ -401,6 +413,8 @@ table! {
         timeout_before_sigkill: Duration = "timeout-before-sigkill", default "5s", sample r#""5s""#;
         /// Exit with 101 if any service failed for good by itself.
         unsuccessful_exit_finished_failed: bool = "unsuccessful-exit-finished-failed", default "false", sample "false";
+        /// The socket by which verbs reach Horust.
+        control: Control = "control", default "", sample "";
         /// What holds for every service: any key or table of a service file, but for `name` and `command`. A file
         /// `_defaults.toml` beside the services overrides it, a service's own file overrides both.
         defaults: Defaults = "defaults", default "", sample "";

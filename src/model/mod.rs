@@ -22,7 +22,7 @@ pub use process::{CapSet, Capabilities, IdOrName, Limit, Process};
 pub use resource::ResourceLimit;
 pub use signal::Signal;
 pub use spec::{
-    Command, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Kind, Origin, Output, Plan, Restart,
-    RestartStrategy, Scope, ServiceSpec, Settings, Termination,
+    Command, ControlSocket, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Kind, Origin, Output, Plan,
+    Restart, RestartStrategy, Scope, ServiceSpec, Settings, Termination,
 };
 pub use time::Mono;

@@ -28,6 +28,24 @@ impl Plan {
 pub struct Settings {
     /// Exit with 101 if any service ended FinishedFailed by itself.
     pub unsuccessful_exit_finished_failed: bool,
+    /// Where the control socket lies.
+    pub socket: ControlSocket,
+    /// Whose members may use it, beside root and Horust's own user.
+    pub socket_group: Option<IdOrName>,
+}
+
+/// Where the control socket lies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ControlSocket {
+    /// In the directory where everybody looks for it.
+    #[default]
+    Default,
+    /// `horust-PID.sock` in this directory.
+    Folder(PathBuf),
+    /// Here.
+    At(PathBuf),
+    /// There is none.
+    Off,
 }
 
 /// Where a service was defined, for messages.

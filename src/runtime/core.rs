@@ -2,14 +2,15 @@
 //! but the next event or deadline, and touches no process.
 
 use super::report;
+use crate::control::{Answer, Call, Steps, View};
 use crate::healthcheck::Pool;
 use crate::limits;
-use crate::model::{Mono, Plan, Probe, ProbeId};
+use crate::model::{Mono, Plan, Probe, ProbeId, ServiceId};
 use crate::supervisor::{Action, Event, Supervisor};
 use crate::sys::process::mono_now;
 use crate::sys::users;
 use crate::sys::wake::EventFd;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, Select, Sender};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -23,13 +24,23 @@ pub struct Outward {
     pub wake: Arc<EventFd>,
     /// For the answers of probes.
     pub events: Sender<Vec<Event>>,
+    /// Told of each step while somebody watches.
+    pub steps: Arc<Steps>,
+}
+
+/// What comes to the runtime thread.
+pub struct Inward {
+    /// What has happened.
+    pub events: Receiver<Vec<Event>>,
+    /// What people ask for. A queue of its own: however many ask, facts come first.
+    pub calls: Receiver<Call>,
 }
 
 /// Starts the thread. If it ends, however it does, the main thread finds the channel closed.
-pub fn start(plan: Arc<Plan>, events: Receiver<Vec<Event>>, outward: Outward) -> io::Result<()> {
+pub fn start(plan: Arc<Plan>, inward: Inward, outward: Outward) -> io::Result<()> {
     let body = move || {
         let wake = Arc::clone(&outward.wake);
-        let _ = catch_unwind(AssertUnwindSafe(move || Core::new(plan, outward).run(&events)));
+        let _ = catch_unwind(AssertUnwindSafe(move || Core::new(plan, outward).run(&inward)));
         wake.wake();
     };
     std::thread::Builder::new().name("runtime".into()).spawn(body).map(|_| ())
@@ -50,35 +61,65 @@ impl Core {
         Core { plan, supervisor, outward, pool: None, refused: Vec::new() }
     }
 
-    fn run(&mut self, events: &Receiver<Vec<Event>>) {
+    fn run(&mut self, inward: &Inward) {
         let mut batch = vec![Event::Boot];
+        let mut calls = Vec::new();
         loop {
             let mut actions = Vec::new();
+            // A mere question changes nothing, and must not make those look again who wait for a change.
+            let changed = !batch.is_empty() || calls.iter().any(|call: &Call| !call.commands.is_empty());
             for event in batch.drain(..) {
                 self.supervisor.step(Mono(mono_now()), event, &mut actions);
             }
+            for command in calls.iter_mut().flat_map(|call: &mut Call| call.commands.drain(..)) {
+                self.supervisor.step(Mono(mono_now()), Event::Commanded(command), &mut actions);
+            }
             if !self.carry_out(actions) {
                 return;
+            }
+            for call in calls.drain(..) {
+                let _the_client_may_be_gone = call.reply.send(self.answer(&call.of));
+            }
+            if changed && self.outward.steps.receiver_count() > 0 {
+                self.outward.steps.send_modify(|count| *count = count.wrapping_add(1));
             }
             if !self.refused.is_empty() {
                 batch = std::mem::take(&mut self.refused);
                 continue;
             }
-            batch = match self.wait(events) {
-                Ok(batch) => batch,
-                Err(RecvTimeoutError::Timeout) => vec![Event::Tick],
-                Err(RecvTimeoutError::Disconnected) => return,
-            };
+            self.wait(inward);
             // What has come meanwhile is one batch with it: one wake-up for main instead of many.
-            batch.extend(events.try_iter().take(limits::QUEUE).flatten());
+            batch = inward.events.try_iter().take(limits::QUEUE).flatten().collect();
+            calls.extend(inward.calls.try_iter().take(limits::CALLS));
+            if batch.is_empty() && calls.is_empty() {
+                batch.push(Event::Tick);
+            }
         }
     }
 
-    fn wait(&self, events: &Receiver<Vec<Event>>) -> Result<Vec<Event>, RecvTimeoutError> {
+    /// Sleeps until there is something to do.
+    fn wait(&self, inward: &Inward) {
+        let mut select = Select::new();
+        select.recv(&inward.events);
+        select.recv(&inward.calls);
         match self.supervisor.next_deadline() {
-            None => events.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(at) => events.recv_timeout(at.since(Mono(mono_now()))),
+            None => drop(select.ready()),
+            Some(at) => drop(select.ready_timeout(at.since(Mono(mono_now())))),
         }
+    }
+
+    fn answer(&self, of: &[ServiceId]) -> Answer {
+        let view = |id: &ServiceId| {
+            let status = self.supervisor.status(*id)?;
+            Some(View {
+                id: *id,
+                reason: status.reason.as_ref().map(|reason| report::explain(&self.plan, *id, reason)),
+                last_exit: status.last_exit.map(|exit| (exit, report::ended(&self.plan, *id, exit))),
+                status,
+            })
+        };
+        let services = of.iter().filter_map(view).collect();
+        Answer { now: Mono(mono_now()), up: self.supervisor.is_up(), services }
     }
 
     /// Keeps what concerns this thread and sends the rest to main. False once main is gone.

@@ -9,6 +9,7 @@ use super::notify::{self, Notices};
 use super::report;
 use super::sweep;
 use super::table::{Child, Orphans, Run, Table};
+use crate::control::Pids;
 use crate::limits;
 use crate::model::{Exit, HookId, Plan, Probe, ProbeId, RunId, Sign, Signal};
 use crate::supervisor::{Action, Event, Reason, SpawnError, Target};
@@ -20,6 +21,7 @@ use crate::sys::{poll, process, tree};
 use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError};
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long main waits for room in the runtime thread's queue before it tries again. Only ever under overload.
@@ -54,6 +56,8 @@ pub struct MainLoop<'a> {
     /// There may be more dead children than one turn took.
     more_dead: bool,
     exit: Option<u8>,
+    /// For readers.
+    pids: Option<Arc<Pids>>,
 }
 
 impl<'a> MainLoop<'a> {
@@ -81,6 +85,19 @@ impl<'a> MainLoop<'a> {
             processes: None,
             more_dead: true,
             exit: None,
+            pids: None,
+        }
+    }
+
+    /// Main processes are written here.
+    pub fn tell_pids(mut self, pids: Arc<Pids>) -> Self {
+        self.pids = Some(pids);
+        self
+    }
+
+    fn tell_pid(&self, run: RunId, pid: u32) {
+        if let Some(pids) = &self.pids {
+            pids.set(run.service, pid);
         }
     }
 
@@ -176,7 +193,11 @@ impl<'a> MainLoop<'a> {
         };
         match self.table.forget(pid) {
             Some(Child::Leader(run)) => {
-                if !self.table.hand_over(run) && self.table.lose_leader(run, exit) {
+                if self.table.hand_over(run) {
+                    let leader = self.table.run(run).map_or(0, |run| run.leader);
+                    self.tell_pid(run, leader);
+                } else if self.table.lose_leader(run, exit) {
+                    self.tell_pid(run, 0);
                     dead.push(run);
                 }
             }
@@ -293,6 +314,7 @@ impl<'a> MainLoop<'a> {
                 Some(StageStatus::Failed { message, errno, .. }) => {
                     // The stage itself still has to be waited for; it is nobody's run any more.
                     self.end_run(id);
+                    self.tell_pid(id, 0);
                     Event::SpawnFailed(id, stage_failed(&message, errno))
                 }
             };
@@ -374,6 +396,7 @@ impl<'a> MainLoop<'a> {
                     self.outbox.push(Event::Spawned(run));
                 }
                 self.cgroups.watch(run, started.pid, spec, leaf.as_deref());
+                self.tell_pid(run, started.pid);
                 self.table.add_run(run, started, leaf, spec.notifies());
             }
             Err(error) => {

@@ -3,6 +3,7 @@
 
 mod cgroups;
 pub mod command;
+mod control;
 mod core;
 mod dotenv;
 mod environment;
@@ -17,7 +18,9 @@ pub mod preflight;
 mod report;
 mod sweep;
 mod table;
+mod usage;
 
+use crate::control::{Desk, Pids, Steps};
 use crate::model::{Exit, Plan, Signal};
 use crate::sys::exe::Image;
 use crate::sys::reap::Ended;
@@ -56,12 +59,29 @@ fn start(plan: Plan) -> Result<u8, SysError> {
     let cgroups = cgroups::Cgroups::new(Arc::clone(&wake));
     let (event_sender, events) = bounded(crate::limits::QUEUE);
     let (action_sender, actions) = bounded(crate::limits::QUEUE);
-    let outward = core::Outward { actions: action_sender, wake: Arc::clone(&wake), events: event_sender.clone() };
-    core::start(Arc::clone(&plan), events, outward).map_err(|e| {
+    let (call_sender, calls) = bounded(crate::limits::CALLS);
+    let steps = Arc::new(Steps::default());
+    let outward = core::Outward {
+        actions: action_sender,
+        wake: Arc::clone(&wake),
+        events: event_sender.clone(),
+        steps: Arc::clone(&steps),
+    };
+    core::start(Arc::clone(&plan), core::Inward { events, calls }, outward).map_err(|e| {
         SysError::new("start", "the runtime thread", e.raw_os_error().map_or(nix::Error::EAGAIN, nix::Error::from_raw))
     })?;
+    let pids = Arc::new(Pids::new(&plan));
+    let calls = call_sender.clone();
+    let desk = Desk { plan: Arc::clone(&plan), calls, steps, pids: Arc::clone(&pids), usage: usage::usage };
+    let control = control::open(&plan.settings, desk);
     let queues = main_loop::Queues { events: event_sender, actions, lines };
-    let code = main_loop::MainLoop::new(&plan, &launcher, &signals, &wake, queues, notices, cgroups).run();
+    let code =
+        main_loop::MainLoop::new(&plan, &launcher, &signals, &wake, queues, notices, cgroups).tell_pids(pids).run();
+    if let Some(control) = control {
+        control.close();
+    }
+    // Until here: without a sender the runtime thread would not sleep.
+    drop(call_sender);
     launcher.finish();
     Ok(code)
 }

@@ -65,6 +65,7 @@ pub fn log(plan: &Plan, supervisor: &Supervisor, now: Mono, report: &Report) {
         Report::Unkillable(run) => {
             error!("{}: has processes that even SIGKILL does not end; going on without", of(run))
         }
+        Report::Shutdown(Cause::Asked) => info!("asked to end: stopping all services"),
         Report::Shutdown(Cause::Signal(signal)) => info!("{signal}: stopping all services"),
         Report::Shutdown(Cause::Service(id, code)) => {
             error!("{} has failed: stopping all services, exit code {code}", name(*id));
@@ -76,7 +77,7 @@ pub fn log(plan: &Plan, supervisor: &Supervisor, now: Mono, report: &Report) {
 }
 
 /// The end of a run, with the limit that it came up against.
-fn ended(plan: &Plan, id: ServiceId, exit: Exit) -> String {
+pub fn ended(plan: &Plan, id: ServiceId, exit: Exit) -> String {
     let memory = || plan.services.get(id.index())?.resources()?.memory;
     let limit = match exit {
         Exit::OutOfMemory(Oom::Limit | Oom::Watched) => memory(),

@@ -1,23 +1,31 @@
 //! What people want of single services: start, stop, restart by hand. Wishes only; the life cycle is in `service`.
 
 use super::Supervisor;
-use super::event::{Action, Command, StopCause};
+use super::event::{Action, Cause, Command, StopCause, Target};
 use super::restart::Streak;
 use super::service::Outcome;
 use super::state::State;
-use crate::model::{Need, ServiceId};
+use crate::model::{Need, ServiceId, Signal};
 
 impl Supervisor {
     /// Somebody has asked for this.
     pub(super) fn on_command(&mut self, command: Command, out: &mut Vec<Action>) {
-        let (Command::Start(id) | Command::Stop(id) | Command::Restart(id)) = command;
-        if !self.phase.is_up() || self.services.get(id).is_none() {
-            return;
-        }
+        let known = |id: ServiceId| self.services.get(id).is_some();
+        let up = self.phase.is_up();
         match command {
-            Command::Start(_) => self.start_by_hand(id),
-            Command::Stop(_) => self.stop_by_hand(id, out),
-            Command::Restart(_) => self.restart_by_hand(id, out),
+            Command::Start(id) if up && known(id) => self.start_by_hand(id),
+            Command::Stop(id) if up && known(id) => self.stop_by_hand(id, out),
+            Command::Restart(id) if up && known(id) => self.restart_by_hand(id, out),
+            Command::Signal(id, signal) if known(id) => self.signal_by_hand(id, signal, out),
+            Command::Shutdown => self.begin_shutdown(Cause::Asked, out),
+            Command::Start(_) | Command::Stop(_) | Command::Restart(_) | Command::Signal(..) => {}
+        }
+    }
+
+    fn signal_by_hand(&mut self, id: ServiceId, signal: Signal, out: &mut Vec<Action>) {
+        let service = &self.services[id];
+        if service.state.has_program() {
+            out.push(Action::Signal { run: service.run(id), signal, to: Target::Leader });
         }
     }
 

@@ -77,6 +77,10 @@ pub enum Command {
     Stop(ServiceId),
     /// Stop it if it runs, and start it again.
     Restart(ServiceId),
+    /// Send this signal to its main process, as it is: a rewrite is for what Horust receives.
+    Signal(ServiceId, Signal),
+    /// Stop everything, and end.
+    Shutdown,
 }
 
 /// Why a program could not be run.
@@ -223,6 +227,8 @@ pub enum StopCause {
 /// Why everything is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
+    /// Somebody has asked for it.
+    Asked,
     /// Horust was asked to by a signal.
     Signal(Signal),
     /// A service has given up, and the system must not go on without it; the code Horust ends with.
@@ -259,8 +265,14 @@ pub struct Status {
     pub since: Mono,
     /// The current or last run; `None` before the first.
     pub run: Option<RunId>,
+    /// Whether it is to run.
+    pub wanted: bool,
     /// Consecutive restarts after failure.
     pub failures: u32,
+    /// How the main process of its last run ended.
+    pub last_exit: Option<Exit>,
+    /// What the last round of probes that failed said, in this run.
+    pub probe_error: Option<String>,
     /// What its health checks say, if it has any and is ready: unknown, healthy or unhealthy.
     pub health: Option<&'static str>,
     /// It says that it is reading its configuration again.

@@ -204,6 +204,24 @@ impl Supervisor {
 }
 
 impl State {
+    /// What the last round of probes that failed said.
+    pub(super) fn probe_error(&self) -> Option<&str> {
+        let probing = match self {
+            State::Started(starting) => &starting.probing,
+            State::Running(up) => &up.probing,
+            State::Initial
+            | State::Delay { .. }
+            | State::Preparing { .. }
+            | State::Clearing(_)
+            | State::Spawning { .. }
+            | State::Stopping(_)
+            | State::Backoff { .. }
+            | State::Finished
+            | State::FinishedFailed { .. } => return None,
+        };
+        probing.error().map(|(_, why)| why.as_str())
+    }
+
     /// What its health checks say. `None` unless it is ready.
     pub(super) fn verdict(&self) -> Option<Verdict> {
         match self {

@@ -93,6 +93,16 @@ impl Supervisor {
         self.services.ids().map(|id| self.services[id].status(id)).collect()
     }
 
+    /// The same of one service.
+    pub fn status(&self, id: ServiceId) -> Option<Status> {
+        self.services.get(id).map(|service| service.status(id))
+    }
+
+    /// Whether services may start; else everything is being stopped.
+    pub fn is_up(&self) -> bool {
+        self.phase.is_up()
+    }
+
     fn handle(&mut self, event: Event, out: &mut Vec<Action>) {
         match event {
             Event::Boot => self.dirty.extend(self.services.ids()),

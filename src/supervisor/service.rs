@@ -179,6 +179,7 @@ impl Supervisor {
             return;
         }
         let id = run.service;
+        self.services[id].last_exit = Some(exit);
         match &self.services[id].state {
             State::Stopping(_) => self.on_exited_stopping(id, exit, left, out),
             State::Spawning { .. } | State::Started(_) | State::Running(_) => {

@@ -4,7 +4,7 @@ use super::event::Status;
 use super::health::Verdict;
 use super::restart::Streak;
 use super::state::State;
-use crate::model::{Mono, Plan, RunId, ServiceId, ServiceSpec};
+use crate::model::{Exit, Mono, Plan, RunId, ServiceId, ServiceSpec};
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
@@ -28,6 +28,8 @@ pub struct Service {
     pub streak: Streak,
     /// It is to run again once what it starts after, this service, is there again.
     pub renew: Option<ServiceId>,
+    /// How the main process of the last run ended.
+    pub last_exit: Option<Exit>,
     /// The run says that it is reading its configuration again.
     pub reloading: bool,
     /// What the run says that it is doing (`STATUS=`).
@@ -45,7 +47,10 @@ impl Service {
             state: self.state.name(),
             since: self.since,
             run: (self.generation > 0).then(|| self.run(id)),
+            wanted: self.wanted,
             failures: self.streak.failures,
+            last_exit: self.last_exit,
+            probe_error: self.state.probe_error().map(str::to_owned),
             health: self.spec.health.as_ref().and(self.state.verdict()).map(Verdict::name),
             reloading: self.reloading,
             says: self.says.clone(),
@@ -84,6 +89,7 @@ impl Services {
             started: Mono::default(),
             streak: Streak::default(),
             renew: None,
+            last_exit: None,
             reloading: false,
             says: None,
         };

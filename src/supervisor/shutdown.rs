@@ -124,7 +124,7 @@ impl Supervisor {
     pub(super) fn stop_signal(&self, id: ServiceId) -> Option<Signal> {
         let rewritten = match self.phase.cause() {
             Some(Cause::Signal(received)) => self.rewritten(id, received),
-            Some(Cause::Service(..)) | None => None,
+            Some(Cause::Asked | Cause::Service(..)) | None => None,
         };
         rewritten.unwrap_or(Some(self.services[id].spec.termination.signal))
     }
@@ -136,16 +136,21 @@ impl Supervisor {
 
     /// Orders the exit once nothing can happen any more.
     pub(super) fn conclude(&mut self, out: &mut Vec<Action>) {
-        if self.active > 0 || self.phase == Phase::Over {
+        if self.active > 0 || self.phase == Phase::Over || (self.phase.is_up() && self.any_stopped_by_hand()) {
             return;
         }
         let code = match self.phase.cause() {
             _ if self.fail_exit && self.any_gave_up() => limits::EXIT_FINISHED_FAILED,
             Some(Cause::Service(_, code)) => code,
-            Some(Cause::Signal(_)) | None => 0,
+            Some(Cause::Asked | Cause::Signal(_)) | None => 0,
         };
         self.phase = Phase::Over;
         out.push(Action::Exit(code));
+    }
+
+    /// Who stops the only service does not want to be thrown out of the container: it may be started again.
+    fn any_stopped_by_hand(&self) -> bool {
+        self.services.iter().any(|s| !s.wanted && s.state == State::Finished)
     }
 
     fn any_gave_up(&self) -> bool {

@@ -1,7 +1,10 @@
-//! What processes have in memory, as /proc tells it. Reading the shares can wait for a process that is busy with its own
+//! What processes have in memory, and have had of processor time, as /proc tells it. Reading the shares can wait for a process that is busy with its own
 //! memory, so it is no work for a thread that must not wait.
 
 use std::fs;
+use std::time::Duration;
+
+use nix::unistd::{SysconfVar, sysconf};
 
 use super::tree;
 
@@ -28,6 +31,17 @@ pub fn share(pid: u32) -> Option<u64> {
     Some(kilobytes(&text, "Pss:"))
 }
 
+/// The processor time that this process has had, its own and the kernel's on its behalf; none if it is gone.
+pub fn cpu_time(pid: u32) -> Option<Duration> {
+    let text = fs::read_to_string(tree::proc()?.join(format!("{pid}/stat"))).ok()?;
+    // The name, in parentheses, may hold anything; utime and stime are the 12th and 13th word after it.
+    let (_, rest) = text.rsplit_once(')')?;
+    let mut words = rest.split_ascii_whitespace().skip(11).map_while(|word| word.parse::<u64>().ok());
+    let ticks = words.next()?.saturating_add(words.next()?);
+    let per_second = sysconf(SysconfVar::CLK_TCK).ok()??;
+    Some(Duration::from_millis(ticks.saturating_mul(1000) / u64::try_from(per_second).ok()?.max(1)))
+}
+
 /// A line `NAME 123 kB`, in bytes.
 fn kilobytes(text: &str, name: &str) -> u64 {
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.split_ascii_whitespace().next()?.parse().ok());
@@ -37,6 +51,18 @@ fn kilobytes(text: &str, name: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn processor_time_grows_with_work() {
+        let own = std::process::id();
+        let before = cpu_time(own).unwrap();
+        let mut turns = 0_u64;
+        while cpu_time(own).unwrap() < before + Duration::from_millis(30) {
+            turns = std::hint::black_box(turns.wrapping_add(1));
+        }
+        assert!(turns > 0);
+        assert_eq!(cpu_time(u32::MAX), None);
+    }
 
     #[test]
     fn our_own_memory_is_more_than_nothing() {

@@ -11,6 +11,7 @@ pub mod memory;
 pub mod notify;
 pub mod oom;
 mod order;
+pub mod peer;
 pub mod poll;
 pub mod process;
 pub mod program;

@@ -78,6 +78,32 @@ pub fn close_range_cloexec(first: u32) -> Result<(), Errno> {
     Errno::result(result).map(drop)
 }
 
+/// getsockopt(2) SO_PEERGROUPS, Linux 4.13: the supplementary groups of who is at the other end of a unix socket.
+pub fn peer_groups(socket: BorrowedFd<'_>) -> Result<Vec<u32>, Errno> {
+    // NGROUPS_MAX is 65536; whoever is in more than 1024 is asked a second time, with as much room as is needed.
+    let mut groups: Vec<libc::gid_t> = vec![0; 1024];
+    for _ in 0..2 {
+        let bytes = std::mem::size_of_val(groups.as_slice());
+        let mut length = libc::socklen_t::try_from(bytes).map_err(|_| Errno::EINVAL)?;
+        // SAFETY: `groups` has room for `length` bytes and any bytes are gids; both outlive the call, and the descriptor is
+        // open while it is borrowed.
+        let result = unsafe {
+            let value = groups.as_mut_ptr().cast();
+            libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PEERGROUPS, value, &raw mut length)
+        };
+        let count = usize::try_from(length).unwrap_or(0) / size_of::<libc::gid_t>();
+        match Errno::result(result) {
+            Err(Errno::ERANGE) => groups.resize(count, 0),
+            Err(errno) => return Err(errno),
+            Ok(_) => {
+                groups.truncate(count);
+                return Ok(groups);
+            }
+        }
+    }
+    Err(Errno::ERANGE)
+}
+
 /// fcntl(2) F_SETOWN: a pid, or a negative process group.
 pub fn set_owner(fd: BorrowedFd<'_>, owner: i32) -> Result<(), Errno> {
     // SAFETY: F_SETOWN takes a plain integer; the descriptor is open while it is borrowed.

@@ -63,14 +63,20 @@ fn the_schema_tells_good_shapes_from_bad_ones() {
 
 #[test]
 fn the_schema_accepts_every_example_and_every_key() {
-    let validator = validator(FileKind::Service);
+    let (validator, of_defaults) = (validator(FileKind::Service), validator(FileKind::Part));
     let mut seen = 0;
-    for entry in root().join("example_services/quickstart").read_dir().unwrap() {
-        let path = entry.unwrap().path();
-        accepts(&validator, &std::fs::read_to_string(&path).unwrap(), &path.display().to_string());
-        seen += 1;
+    for set in ["quickstart", "web-stack"] {
+        for entry in root().join("example_services").join(set).read_dir().unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "toml") {
+                let is_defaults = path.ends_with("_defaults.toml");
+                let validator = if is_defaults { &of_defaults } else { &validator };
+                accepts(validator, &std::fs::read_to_string(&path).unwrap(), &path.display().to_string());
+                seen += 1;
+            }
+        }
     }
-    assert!(seen >= 4, "{seen}");
+    assert!(seen >= 12, "{seen}");
     let sample = horust::config::sample_service();
     accepts(&validator, &sample, "the sample");
     let is_key = |line: &str| line.starts_with('#') && !line.starts_with("# ") && line.len() > 1;

@@ -12,6 +12,7 @@ mod cgroup;
 mod check;
 mod client;
 mod command_mode;
+mod control;
 mod dependencies;
 mod environment;
 mod field_bugs;

@@ -34,7 +34,8 @@ fn one_thread_reads_all_captured_services() {
     horust.wait_for_count("up\n", 20);
     let threads = threads(&horust);
     assert_eq!(threads.iter().filter(|name| *name == "output").count(), 1, "{threads:?}");
-    assert!(threads.len() <= 3, "{threads:?}");
+    // And the main thread, the supervisor's, and the one that waits for verbs.
+    assert!(threads.len() <= 4, "{threads:?}");
     horust.stop(Signal::SIGTERM).0.assert_code(0);
 }
 

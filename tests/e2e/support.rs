@@ -167,7 +167,7 @@ impl Builder {
         self
     }
 
-    /// A process with this text in its command line is one of ours too.
+    /// A process with this text in its command line or its working directory is one of ours too.
     pub fn mark(mut self, text: &str) -> Builder {
         self.marks.push(text.to_owned());
         self
@@ -320,8 +320,8 @@ impl Horust {
         let own = [i32::try_from(self.child.id()).unwrap(), i32::try_from(std::process::id()).unwrap()];
         let mut ours = Vec::new();
         for process in processes() {
-            let here = process.cwd.as_ref().is_some_and(|cwd| cwd.starts_with(self.dir.path()))
-                || self.marks.iter().any(|mark| process.command.contains(mark));
+            let cwd = process.cwd.as_ref().map(|cwd| cwd.display().to_string()).unwrap_or_default();
+            let here = self.marks.iter().any(|mark| process.command.contains(mark) || cwd.contains(mark));
             if here && !own.contains(&process.pid) {
                 ours.push(process);
             }

@@ -58,4 +58,6 @@ fn the_examples_load() {
     for path in [format!("{examples}/quickstart"), format!("{examples}/sample_service.toml")] {
         horust().no_services_path().arg("check").arg("--strict").arg(&path).run().assert_code(0);
     }
+    // It would be told here that programs are missing. `tests/real` complains of all else.
+    horust().no_services_path().arg("check").arg(&format!("{examples}/web-stack")).run().assert_code(0);
 }

@@ -132,6 +132,7 @@ impl Checker {
             Command::Start(id) | Command::Restart(id) => {
                 self.seen.get_mut(id.index()).into_iter().for_each(|seen| seen.stopped = false);
             }
+            Command::Signal(..) | Command::Shutdown => {}
         }
     }
 

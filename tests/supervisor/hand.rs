@@ -3,7 +3,7 @@
 use crate::script::{OnStop, Script, Svc, ms};
 use crate::world::{World, run};
 use horust::model::{Condition, Need, RestartStrategy, ServiceId, ServiceSpec, Signal};
-use horust::supervisor::{Command, Reason, Report, StopCause};
+use horust::supervisor::{Cause, Command, Reason, Report, StopCause, Target};
 
 const A: ServiceId = ServiceId(0);
 const B: ServiceId = ServiceId(1);
@@ -134,4 +134,36 @@ fn what_dies_with_another_can_be_started_again() {
     world.assert_reported(10, &Report::GaveUp(B, Reason::DiedWith(A)));
     world.command(Command::Start(B)).until(200);
     assert_eq!(world.state(1), "Running");
+}
+
+/// Who stops the only service of a container does not want to be thrown out of it.
+#[test]
+fn horust_stays_up_while_something_is_stopped_by_hand() {
+    let mut world = World::up(vec![Svc::new("a", slow_stop())]);
+    world.until(100).command(Command::Stop(A)).until(60_000);
+    assert_eq!((world.state(0), world.exit), ("Finished", None));
+    world.command(Command::Start(A)).until(61_000);
+    assert_eq!(world.state(0), "Running");
+    world.command(Command::Shutdown);
+    assert_eq!(world.end(), 0);
+    world.assert_reported(61_000, &Report::Shutdown(Cause::Asked));
+}
+
+#[test]
+fn what_was_stopped_by_hand_holds_up_no_shutdown() {
+    let mut world = World::up(vec![Svc::new("a", slow_stop()), other()]);
+    world.until(100).command(Command::Stop(A)).until(200).command(Command::Shutdown).command(Command::Shutdown);
+    assert_eq!(world.end(), 0);
+}
+
+#[test]
+fn a_signal_by_hand_is_sent_as_it_is_to_what_runs() {
+    let usr1 = Signal::parse("USR1").unwrap();
+    let rewrites = |spec: &mut ServiceSpec| spec.signal_rewrite = vec![(usr1, None)];
+    let mut world =
+        World::up(vec![Svc::new("a", slow_stop()).with(rewrites), Svc::new("b", Script::runs()).with(manual)]);
+    world.until(100).command(Command::Signal(A, usr1)).command(Command::Signal(B, usr1));
+    world.command(Command::Signal(ServiceId(9), usr1)).until(200);
+    assert_eq!(world.signals(0), [(100, usr1, Target::Leader)]);
+    assert_eq!(world.signals(1), []);
 }

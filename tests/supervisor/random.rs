@@ -206,7 +206,7 @@ fn world(seed: u64) -> (World, Dice) {
         if dice.one_in(2) { readiness(&mut dice, svc) } else { svc }
     };
     let services = all.iter().map(service).collect();
-    let settings = Settings { unsuccessful_exit_finished_failed: dice.one_in(3) };
+    let settings = Settings { unsuccessful_exit_finished_failed: dice.one_in(3), ..Settings::default() };
     let latency = dice.pick(&[0, 1, 4]);
     (World::with(services, settings, seed, latency), dice)
 }
@@ -235,7 +235,8 @@ fn live(seed: u64) -> World {
         let count = u64::try_from(world.plan.services.len()).unwrap();
         if by_hand && world.exit.is_none() && dice.one_in(2) {
             let id = ServiceId(u32::try_from(dice.below(count)).unwrap());
-            world.command(dice.pick(&[Command::Start(id), Command::Stop(id), Command::Restart(id)]));
+            let signal = Command::Signal(id, usr1());
+            world.command(dice.pick(&[Command::Start(id), Command::Stop(id), Command::Restart(id), signal]));
         }
     }
     world.until(at + dice.below(4000));

@@ -129,7 +129,7 @@ fn facts_about_an_older_run_are_dropped() {
 
 #[test]
 fn the_exit_flag_tells_of_failures_but_not_of_a_clean_stop() {
-    let settings = Settings { unsuccessful_exit_finished_failed: true };
+    let settings = Settings { unsuccessful_exit_finished_failed: true, ..Settings::default() };
     for (script, code) in [(Script::exits(5, 1), 101), (Script::exits(5, 0), 0), (Script::runs(), 0)] {
         let mut world = World::with(vec![Svc::new("a", script)], settings.clone(), 1, 0);
         world.boot();

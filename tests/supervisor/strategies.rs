@@ -155,7 +155,7 @@ fn a_shutdown_at_every_failure_does_not_wait_for_restarts_and_tells_the_code() {
     });
     let mut world = World::up(vec![db.clone(), Svc::new("web", Script::runs())]);
     assert_eq!((world.end(), world.spawns(0)), (137, vec![0]));
-    let settings = Settings { unsuccessful_exit_finished_failed: true };
+    let settings = Settings { unsuccessful_exit_finished_failed: true, ..Settings::default() };
     let mut flagged = World::with(vec![db], settings, 1, 0);
     flagged.boot();
     assert_eq!(flagged.end(), 101, "scripts that give the flag look for this");

@@ -9,6 +9,7 @@ mod docker;
 mod images;
 mod layout;
 mod parts;
+mod real;
 mod tools;
 mod vm;
 
@@ -32,16 +33,21 @@ fn main() -> ExitCode {
             }
             ExitCode::SUCCESS
         }
-        ["layout"] => match layout::write() {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("{error:#}");
-                ExitCode::FAILURE
-            }
-        },
+        ["soak", "probes"] => done(real::soak_probes()),
+        ["layout"] => done(layout::write()),
         _ => {
             eprintln!("{USAGE}");
             ExitCode::from(64)
+        }
+    }
+}
+
+fn done(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The parts of `cargo xtask test`, in the order in which they run: the quick ones first.
 
 use crate::tools::{self, root};
-use crate::{docker, tools::run, vm};
+use crate::{docker, real, tools::run, vm};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::process::Command;
@@ -27,11 +27,12 @@ pub const PARTS: &[Part] = &[
     // The database of advisories is outside of the package registry, and may be out of reach where the rest is not.
     Part { name: "advisories", about: "no dependency has a known hole", run: advisories, always: false },
     Part { name: "test", about: "unit and end-to-end tests", run: test, always: true },
+    Part { name: "real", about: "PostgreSQL, Redis, nginx and others below Horust", run: real::part, always: true },
     Part { name: "vm", about: "Horust as the init of a booted kernel", run: vm::part, always: true },
     Part { name: "docker", about: "the built image in a real Docker daemon", run: docker::part, always: true },
 ];
 
-fn cargo(args: &[&str]) -> Command {
+pub fn cargo(args: &[&str]) -> Command {
     let mut cargo = Command::new("cargo");
     cargo.args(args);
     cargo
@@ -67,15 +68,19 @@ fn advisories() -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-/// `cargo test`. A test that needs more than this machine has (see `tests/e2e/support`) says so in a file.
 fn test() -> Result<Outcome> {
     if root() {
         tools::need("unshare", "util-linux")?;
         tools::need("setpriv", "util-linux")?;
     }
+    counting_skips(&mut cargo(&["test", "--workspace", "--locked"]))
+}
+
+/// Runs a `cargo test`. A test that needs more than this machine has (see `tests/e2e/support`) says so in a file.
+pub fn counting_skips(tests: &mut Command) -> Result<Outcome> {
     let skips = std::env::temp_dir().join(format!("horust-skips-{}", std::process::id()));
     fs::write(&skips, "").context("cannot write the list of skipped tests")?;
-    let result = run(cargo(&["test", "--workspace", "--locked"]).env("HORUST_TEST_SKIPS", &skips));
+    let result = run(tests.env("HORUST_TEST_SKIPS", &skips));
     let list = fs::read_to_string(&skips).unwrap_or_default();
     let _ = fs::remove_file(&skips);
     result?;

@@ -45,13 +45,19 @@ pub fn find(program: &str) -> Option<PathBuf> {
 
 /// Makes sure that a program is there, by apt-get if need be.
 pub fn need(program: &str, package: &str) -> Result<PathBuf> {
-    if let Some(found) = find(program) {
-        return Ok(found);
+    install_unless(|| find(program).is_some(), program, package)?;
+    find(program).with_context(|| format!("{package} is installed, but there is no {program}"))
+}
+
+/// Makes sure that something is there, by apt-get if need be.
+pub fn install_unless(there: impl Fn() -> bool, what: &str, package: &str) -> Result<()> {
+    if there() {
+        return Ok(());
     }
     if !root() || find("apt-get").is_none() {
-        bail!("there is no {program} here (Debian package {package})");
+        bail!("there is no {what} here (Debian package {package})");
     }
-    println!("installing {package} for {program}");
+    println!("installing {package} for {what}");
     let apt = |args: &[&str]| {
         // RUNLEVEL=1 keeps a package from starting its service.
         capture(Command::new("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1"))
@@ -61,7 +67,10 @@ pub fn need(program: &str, package: &str) -> Result<PathBuf> {
         apt(&["update"])?;
         apt(&install)?;
     }
-    find(program).with_context(|| format!("{package} is installed, but there is no {program}"))
+    if !there() {
+        bail!("{package} is installed, but there is no {what}");
+    }
+    Ok(())
 }
 
 /// Makes sure that cargo-deny is there.

@@ -1,0 +1,160 @@
+//! The client of a running Horust: finds its control socket, sends one request, and understands the answer.
+
+use super::ExitCode;
+use super::control::At;
+use crate::control::wire::Problem;
+use crate::limits;
+use reqwest::blocking::{Client as Http, Response};
+use reqwest::{Method, Url};
+use serde::de::DeserializeOwned;
+use std::error::Error;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+/// What went wrong: how to end, and for people.
+#[derive(Debug)]
+pub struct Failure {
+    /// How to end.
+    pub code: ExitCode,
+    /// What to say.
+    pub text: String,
+}
+
+impl Failure {
+    /// A failure.
+    pub fn new(code: ExitCode, text: impl Into<String>) -> Failure {
+        Failure { code, text: text.into() }
+    }
+}
+
+/// A way to one Horust.
+pub struct Client {
+    http: Http,
+    path: PathBuf,
+}
+
+impl Client {
+    /// Finds the Horust that is meant.
+    pub fn find(at: &At) -> Result<Client, Failure> {
+        let path = find(at)?;
+        let http = Http::builder().unix_socket(path.as_path()).no_proxy().http1_only().timeout(None).build();
+        let http = http.map_err(|error| Failure::new(ExitCode::Internal, error.to_string()))?;
+        Ok(Client { http, path })
+    }
+
+    /// Asks for something.
+    pub fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T, Failure> {
+        self.json(Method::GET, path, query)
+    }
+
+    /// Has something done.
+    pub fn post<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T, Failure> {
+        self.json(Method::POST, path, query)
+    }
+
+    fn json<T: DeserializeOwned>(&self, method: Method, path: &str, query: &[(&str, &str)]) -> Result<T, Failure> {
+        self.understand(self.send(method, path, query)?)
+    }
+
+    /// Asks for something that is told with any status.
+    pub fn get_whatever_the_status<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.understand(self.request(Method::GET, path, &[])?)
+    }
+
+    fn understand<T: DeserializeOwned>(&self, answer: Response) -> Result<T, Failure> {
+        let body = answer.bytes().map_err(|error| self.lost(&error))?;
+        serde_json::from_slice(&body).map_err(|error| {
+            let path = self.path.display();
+            Failure::new(ExitCode::Failed, format!("cannot understand the answer from {path}: {error}"))
+        })
+    }
+
+    /// Sends a request. An answer that tells of a problem is a failure.
+    pub fn send(&self, method: Method, path: &str, query: &[(&str, &str)]) -> Result<Response, Failure> {
+        let answer = self.request(method, path, query)?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let problem = answer.bytes().ok().and_then(|body| serde_json::from_slice::<Problem>(&body).ok());
+        let text = problem.map_or_else(|| format!("answered {status}"), |problem| problem.detail);
+        let code = if status.as_u16() == 404 { ExitCode::NoService } else { ExitCode::Failed };
+        Err(Failure::new(code, text))
+    }
+
+    fn request(&self, method: Method, path: &str, query: &[(&str, &str)]) -> Result<Response, Failure> {
+        let url = Url::parse_with_params(&format!("http://horust/v1/{path}"), query);
+        let mut url = url.map_err(|error| Failure::new(ExitCode::Internal, error.to_string()))?;
+        if query.is_empty() {
+            url.set_query(None);
+        }
+        self.http.request(method, url).send().map_err(|error| self.lost(&error))
+    }
+
+    /// No answer came.
+    fn lost(&self, error: &reqwest::Error) -> Failure {
+        let path = self.path.display();
+        match io_error(error) {
+            Some(cause) if cause.kind() == ErrorKind::PermissionDenied => {
+                Failure::new(ExitCode::Failed, format!("no permission to use {path}"))
+            }
+            Some(cause) => Failure::new(ExitCode::NoHorust, format!("no Horust answers at {path}: {cause}")),
+            None => Failure::new(ExitCode::NoHorust, format!("Horust at {path} has gone")),
+        }
+    }
+}
+
+fn io_error(error: &reqwest::Error) -> Option<&io::Error> {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if let Some(cause) = cause.downcast_ref::<io::Error>() {
+            return Some(cause);
+        }
+        source = cause.source();
+    }
+    None
+}
+
+/// The socket that is named, else the only one there is, else PID 1's.
+fn find(at: &At) -> Result<PathBuf, Failure> {
+    if let Some(path) = &at.socket {
+        return Ok(path.clone());
+    }
+    let folder = at.folder.as_deref().unwrap_or(Path::new(limits::SOCKET_FOLDER));
+    let of = |pid: u32| folder.join(format!("horust-{pid}.sock"));
+    if let Some(pid) = at.pid {
+        return Ok(of(pid));
+    }
+    let mut found = sockets(folder).map_err(|error| {
+        let code = if error.kind() == ErrorKind::PermissionDenied { ExitCode::Failed } else { ExitCode::NoHorust };
+        Failure::new(code, format!("cannot look for Horust in {}: {error}", folder.display()))
+    })?;
+    if found.len() > 1 {
+        // Whoever was killed has left its socket behind.
+        let gone = |path: &PathBuf| UnixStream::connect(path).is_err_and(|e| e.kind() == ErrorKind::ConnectionRefused);
+        found.retain(|path| !gone(path));
+    }
+    match found.as_slice() {
+        [] => Err(Failure::new(ExitCode::NoHorust, format!("no Horust has a socket in {}", folder.display()))),
+        [only] => Ok(only.clone()),
+        several if several.contains(&of(1)) => Ok(of(1)),
+        several => {
+            let list: Vec<String> = several.iter().map(|path| format!("  {}\n", path.display())).collect();
+            let text = format!("several are running; choose one with `--pid` or `--socket-path`:\n{}", list.concat());
+            Err(Failure::new(ExitCode::Usage, text.trim_end()))
+        }
+    }
+}
+
+fn sockets(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let is_socket = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let pid = name.strip_prefix("horust-").and_then(|name| name.strip_suffix(".sock"));
+        pid.is_some_and(|pid| pid.parse::<u32>().is_ok())
+    };
+    let mut found: Vec<PathBuf> = fs::read_dir(folder)?.flatten().map(|entry| entry.path()).filter(is_socket).collect();
+    found.sort();
+    Ok(found)
+}

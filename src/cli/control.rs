@@ -1,0 +1,214 @@
+//! The verbs for a running Horust: what each asks for, and the code that it ends with.
+
+use super::ExitCode;
+use super::args::Format;
+use super::client::{Client, Failure};
+use super::output::{answer, complain};
+use super::show;
+use crate::config;
+use crate::control::wire::{Health, Horust, Service, Services};
+use crate::model::Signal;
+use clap::{Args, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Which Horust.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct At {
+    /// The directory of its socket.
+    pub folder: Option<PathBuf>,
+    /// Its pid.
+    pub pid: Option<u32>,
+    /// Its socket.
+    pub socket: Option<PathBuf>,
+}
+
+/// A verb, for whom, and how it was called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlOptions {
+    /// Which Horust.
+    pub at: At,
+    /// What to do.
+    pub verb: ControlVerb,
+    /// Called by the name of Horust 0.1's client: `status NAME` then answers as that did.
+    pub horustctl: bool,
+}
+
+/// What a running Horust can be asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum ControlVerb {
+    /// Show what services are doing: all, several, or one in full
+    Status {
+        /// Names, or patterns such as `web-*`
+        names: Vec<String>,
+        /// How to show it
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Start services, and what they need
+    Start(Act),
+    /// Stop services, and don't start them again
+    Stop(Act),
+    /// Stop services if they run, and start them again
+    Restart(Act),
+    /// Send a signal to the main processes of services
+    Signal {
+        /// A name or a number: HUP, SIGUSR1, 10
+        #[arg(value_parser = signal)]
+        signal: Signal,
+        /// To whom
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Wait until services are ready, healthy or stopped
+    Wait {
+        /// Which ones
+        #[command(flatten)]
+        which: Which,
+        /// For what
+        #[arg(long = "for", value_enum, default_value_t)]
+        goal: Goal,
+        /// How long at most
+        #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = config::parse_duration)]
+        timeout: Duration,
+    },
+    /// Tell whether all services are well, by the exit code: for Docker's HEALTHCHECK
+    Health {
+        /// How to show it
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Stop all services, and end Horust
+    Shutdown,
+}
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Goal {
+    /// A daemon runs and says that it is ready; a oneshot has finished
+    #[default]
+    Ready,
+    /// Its health checks pass
+    Healthy,
+    /// It runs no more, and will not be started again
+    Stopped,
+}
+
+/// What is done with which services, and whether to wait for it.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct Act {
+    #[command(flatten)]
+    which: Which,
+    /// Wait until it is done: until they are ready, or have stopped
+    #[arg(long)]
+    wait: bool,
+    /// How long to wait at most
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = config::parse_duration)]
+    timeout: Duration,
+}
+
+/// Which services.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct Which {
+    /// Names, or patterns such as `web-*`
+    #[arg(required_unless_present = "all")]
+    names: Vec<String>,
+    /// All services
+    #[arg(long, conflicts_with = "names")]
+    all: bool,
+}
+
+impl Which {
+    fn words(&self) -> String {
+        if self.all { "*".to_owned() } else { self.names.join(",") }
+    }
+}
+
+fn signal(text: &str) -> Result<Signal, String> {
+    Signal::parse(text).ok_or_else(|| "there is no such signal".to_owned())
+}
+
+/// Carries out a verb.
+pub fn run(options: &ControlOptions) -> ExitCode {
+    Client::find(&options.at).and_then(|client| carry_out(&client, options)).unwrap_or_else(|Failure { code, text }| {
+        complain(&format!("horust: {text}\n"));
+        code
+    })
+}
+
+fn carry_out(client: &Client, options: &ControlOptions) -> Result<ExitCode, Failure> {
+    match &options.verb {
+        ControlVerb::Status { names, format: Format::Text } if options.horustctl && names.len() == 1 => {
+            let services: Services = client.get("services", &[("names", &names.concat())])?;
+            for service in services.services {
+                answer(&show::as_horustctl(&names.concat(), &service));
+            }
+            Ok(ExitCode::Ok)
+        }
+        ControlVerb::Status { names, format } => status(client, names, *format),
+        ControlVerb::Start(todo) => act(client, "start", todo, Goal::Ready),
+        ControlVerb::Stop(todo) => act(client, "stop", todo, Goal::Stopped),
+        ControlVerb::Restart(todo) => act(client, "restart", todo, Goal::Ready),
+        ControlVerb::Wait { which, goal, timeout } => wait(client, &which.words(), *goal, *timeout),
+        ControlVerb::Health { format } => health(client, *format),
+        ControlVerb::Signal { signal, which } => {
+            let query = [("names", which.words()), ("signal", signal.number().to_string())];
+            let query = query.each_ref().map(|(name, value)| (*name, value.as_str()));
+            let services: Services = client.post("signal", &query)?;
+            // Of a pattern nobody expects that all it fits are running.
+            let named = |service: &&Service| which.names.contains(&service.name) && service.pid.is_none();
+            let idle: Vec<&str> = services.services.iter().filter(named).map(|s| s.name.as_str()).collect();
+            match idle.is_empty() {
+                true => Ok(ExitCode::Ok),
+                false => Err(Failure::new(ExitCode::NotRunning, format!("not running: {}", idle.join(", ")))),
+            }
+        }
+        ControlVerb::Shutdown => client.post::<Horust>("shutdown", &[]).map(|_| ExitCode::Ok),
+    }
+}
+
+fn act(client: &Client, verb: &str, act: &Act, goal: Goal) -> Result<ExitCode, Failure> {
+    let words = act.which.words();
+    let _: Services = client.post(verb, &[("names", &words)])?;
+    if act.wait { wait(client, &words, goal, act.timeout) } else { Ok(ExitCode::Ok) }
+}
+
+fn wait(client: &Client, words: &str, goal: Goal, timeout: Duration) -> Result<ExitCode, Failure> {
+    let goal = match goal {
+        Goal::Ready => "ready",
+        Goal::Healthy => "healthy",
+        Goal::Stopped => "stopped",
+    };
+    let timeout = timeout.as_millis().to_string();
+    let _: Services = client.get("wait", &[("names", words), ("for", goal), ("timeout_ms", &timeout)])?;
+    Ok(ExitCode::Ok)
+}
+
+fn health(client: &Client, format: Format) -> Result<ExitCode, Failure> {
+    let health: Health = client.get_whatever_the_status("health")?;
+    match format {
+        Format::Json => answer(&show::json(&health)),
+        Format::Text => answer(&show::health(&health)),
+    }
+    Ok(if health.healthy { ExitCode::Ok } else { ExitCode::Failed })
+}
+
+fn status(client: &Client, names: &[String], format: Format) -> Result<ExitCode, Failure> {
+    let words = names.join(",");
+    let query = [("names", words.as_str())];
+    let query = if names.is_empty() { &[][..] } else { &query[..] };
+    let services: Services = client.get("services", query)?;
+    match (format, services.services.as_slice()) {
+        (Format::Json, _) => answer(&show::json(&services)),
+        (Format::Text, [one]) if is_plain(names) => answer(&show::card(one)),
+        (Format::Text, several) => answer(&show::table(several)),
+    }
+    // Who asks for one wants to know whether it runs.
+    let one = services.services.first().filter(|_| is_plain(names));
+    Ok(if one.is_none_or(Service::is_live) { ExitCode::Ok } else { ExitCode::NotRunning })
+}
+
+/// Whether one service was asked for, and by its name.
+fn is_plain(names: &[String]) -> bool {
+    matches!(names, [name] if !name.contains(['*', '?', ',']))
+}

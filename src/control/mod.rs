@@ -1,0 +1,14 @@
+//! Control: HTTP/1.1 and JSON on a unix socket. It turns requests into the supervisor's commands and its answers into
+//! JSON, on a thread of its own. It knows no process and no service but by what it is told, and nobody waits for it:
+//! calls go through a bounded queue, and what comes back is dropped if the client has gone.
+
+mod desk;
+mod patient;
+mod router;
+mod select;
+mod server;
+mod wait;
+pub mod wire;
+
+pub use desk::{Answer, Call, Calls, Desk, Pids, Steps, Usage, View};
+pub use server::{Gate, Server, serve};

@@ -1,0 +1,293 @@
+//! The paths of the API and what they answer. Every answer is JSON; what goes wrong is told as RFC 9457 has it.
+
+use super::desk::{Answer, Desk, NoAnswer, View};
+use super::select::select;
+use super::wait::{self, Goal};
+use super::wire::{Exit, Horust, Problem, Service, Services};
+use crate::limits;
+use crate::model::{self, Mono, ServiceId, Signal};
+use crate::supervisor::Command;
+use axum::Json;
+use axum::Router;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRef, Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde::Deserialize;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::sync::watch;
+
+/// What all handlers have.
+type Shared = State<Arc<Desk>>;
+
+/// Says when Horust ends.
+type End = watch::Receiver<bool>;
+
+/// What the router holds.
+#[derive(Clone)]
+struct App {
+    desk: Arc<Desk>,
+    end: End,
+}
+
+impl FromRef<App> for Arc<Desk> {
+    fn from_ref(app: &App) -> Arc<Desk> {
+        Arc::clone(&app.desk)
+    }
+}
+
+impl FromRef<App> for End {
+    fn from_ref(app: &App) -> End {
+        app.end.clone()
+    }
+}
+
+/// All paths.
+pub fn new(desk: Arc<Desk>, end: End) -> Router {
+    Router::new()
+        .route("/v1/horust", get(horust))
+        .route("/v1/services", get(list))
+        .route("/v1/services/{name}", get(one))
+        .route("/v1/services/{name}/{verb}", post(act_on_one))
+        .route("/v1/start", post(start))
+        .route("/v1/stop", post(stop))
+        .route("/v1/restart", post(restart))
+        .route("/v1/signal", post(signal))
+        .route("/v1/wait", get(wait_for))
+        .route("/v1/health", get(health))
+        .route("/v1/shutdown", post(shutdown))
+        .fallback(|| async { Fault::new(StatusCode::NOT_FOUND, "there is no such path") })
+        .method_not_allowed_fallback(|| async {
+            Fault::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method")
+        })
+        .with_state(App { desk, end })
+}
+
+/// What went wrong.
+pub struct Fault(StatusCode, String);
+
+impl Fault {
+    /// A status, and for people what is wrong.
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Fault {
+        Fault(status, detail.into())
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        let title = self.0.canonical_reason().unwrap_or_default().to_owned();
+        let problem = Problem { title, status: self.0.as_u16(), detail: self.1 };
+        (self.0, [(header::CONTENT_TYPE, "application/problem+json")], Json(problem)).into_response()
+    }
+}
+
+impl From<NoAnswer> for Fault {
+    fn from(why: NoAnswer) -> Fault {
+        let detail = match why {
+            NoAnswer::Busy => "too many requests wait; try again",
+            NoAnswer::Ending => "Horust is ending",
+        };
+        Fault::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+}
+
+impl From<QueryRejection> for Fault {
+    fn from(why: QueryRejection) -> Fault {
+        Fault::new(StatusCode::BAD_REQUEST, why.body_text())
+    }
+}
+
+/// Which services, and what about them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    /// Names and patterns, with commas between them.
+    names: Option<String>,
+    /// For `signal`: which one.
+    signal: Option<String>,
+    /// For `wait`: what for.
+    #[serde(rename = "for")]
+    goal: Option<Goal>,
+    /// For `wait`: how long, in milliseconds.
+    timeout_ms: Option<u64>,
+}
+
+type Asked = Result<Query<Options>, QueryRejection>;
+
+/// What may be done to services.
+enum Verb {
+    Start,
+    Stop,
+    Restart,
+    Signal(Signal),
+}
+
+impl Verb {
+    fn command(&self, id: ServiceId) -> Command {
+        match self {
+            Verb::Start => Command::Start(id),
+            Verb::Stop => Command::Stop(id),
+            Verb::Restart => Command::Restart(id),
+            Verb::Signal(signal) => Command::Signal(id, *signal),
+        }
+    }
+}
+
+async fn horust(State(desk): Shared) -> Result<Json<Horust>, Fault> {
+    let answer = desk.call(vec![], vec![]).await?;
+    Ok(Json(Horust {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        up: answer.up,
+        services: desk.plan.services.len(),
+    }))
+}
+
+async fn list(State(desk): Shared, asked: Asked) -> Result<Json<Services>, Fault> {
+    let ids = chosen(&desk, asked?.0.names.as_deref().unwrap_or("*"))?;
+    let answer = desk.call(vec![], ids).await?;
+    Ok(Json(services(&desk, answer)))
+}
+
+async fn one(State(desk): Shared, Path(name): Path<String>) -> Result<Json<Service>, Fault> {
+    let answer = desk.call(vec![], vec![exactly(&desk, &name)?]).await?;
+    first(&desk, answer)
+}
+
+async fn act_on_one(
+    State(desk): Shared,
+    Path((name, verb)): Path<(String, String)>,
+    asked: Asked,
+) -> Result<Json<Service>, Fault> {
+    let verb = match verb.as_str() {
+        "start" => Verb::Start,
+        "stop" => Verb::Stop,
+        "restart" => Verb::Restart,
+        "signal" => signal_of(asked?.0)?,
+        _ => return Err(Fault::new(StatusCode::NOT_FOUND, "there is no such path")),
+    };
+    let answer = act(&desk, &verb, vec![exactly(&desk, &name)?]).await?;
+    first(&desk, answer)
+}
+
+async fn start(State(desk): Shared, asked: Asked) -> Result<Json<Services>, Fault> {
+    several(&desk, Verb::Start, asked?.0).await
+}
+
+async fn stop(State(desk): Shared, asked: Asked) -> Result<Json<Services>, Fault> {
+    several(&desk, Verb::Stop, asked?.0).await
+}
+
+async fn restart(State(desk): Shared, asked: Asked) -> Result<Json<Services>, Fault> {
+    several(&desk, Verb::Restart, asked?.0).await
+}
+
+async fn signal(State(desk): Shared, asked: Asked) -> Result<Json<Services>, Fault> {
+    let Query(mut options) = asked?;
+    let verb = signal_of(Options { signal: options.signal.take(), ..Options::default() })?;
+    several(&desk, verb, options).await
+}
+
+async fn shutdown(State(desk): Shared) -> Result<Json<Horust>, Fault> {
+    desk.call(vec![Command::Shutdown], vec![]).await?;
+    horust(State(desk)).await
+}
+
+async fn wait_for(State(desk): Shared, State(end): State<End>, asked: Asked) -> Result<Json<Services>, Fault> {
+    let Query(options) = asked?;
+    let ids = chosen(&desk, options.names.as_deref().unwrap_or("*"))?;
+    let timeout = options.timeout_ms.map_or(limits::LONGEST_WAIT, Duration::from_millis).min(limits::LONGEST_WAIT);
+    wait::wait(&desk, end, ids, options.goal.unwrap_or(Goal::Ready), timeout).await.map(Json)
+}
+
+async fn health(State(desk): Shared) -> Result<Response, Fault> {
+    let answer = desk.call(vec![], desk.plan.ids().collect()).await?;
+    let health = wait::health(answer.up, &answer.services);
+    let status = if health.healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    Ok((status, Json(health)).into_response())
+}
+
+async fn several(desk: &Desk, verb: Verb, options: Options) -> Result<Json<Services>, Fault> {
+    let names = options.names.ok_or_else(|| {
+        Fault::new(StatusCode::BAD_REQUEST, "which services? Name them: `?names=web,db`, or all: `?names=*`")
+    })?;
+    let answer = act(desk, &verb, chosen(desk, &names)?).await?;
+    Ok(Json(services(desk, answer)))
+}
+
+/// Carries out a verb. A signal is for those that run.
+async fn act(desk: &Desk, verb: &Verb, ids: Vec<ServiceId>) -> Result<Answer, Fault> {
+    let commands = ids.iter().map(|id| verb.command(*id)).collect();
+    let answer = desk.call(commands, ids).await?;
+    match answer.up || matches!(verb, Verb::Signal(_) | Verb::Stop) {
+        true => Ok(answer),
+        false => Err(Fault::new(StatusCode::CONFLICT, "Horust is stopping all services")),
+    }
+}
+
+fn signal_of(options: Options) -> Result<Verb, Fault> {
+    let name = options.signal.ok_or_else(|| Fault::new(StatusCode::BAD_REQUEST, "which signal? `?signal=HUP`"))?;
+    let signal = Signal::parse(&name);
+    signal.map(Verb::Signal).ok_or_else(|| Fault::new(StatusCode::BAD_REQUEST, format!("there is no signal `{name}`")))
+}
+
+/// The services that these words name.
+fn chosen(desk: &Desk, words: &str) -> Result<Vec<ServiceId>, Fault> {
+    let words: Vec<&str> = words.split(',').collect();
+    select(&desk.plan, &words).map_err(|strangers| {
+        let quoted: Vec<String> = strangers.iter().map(|name| format!("`{name}`")).collect();
+        Fault::new(StatusCode::NOT_FOUND, format!("there is no service {}", quoted.join(", ")))
+    })
+}
+
+/// The one service of this name.
+fn exactly(desk: &Desk, name: &str) -> Result<ServiceId, Fault> {
+    let ids = select(&desk.plan, &[name]).ok().filter(|_| !name.contains(['*', '?']));
+    let id = ids.and_then(|ids| ids.first().copied());
+    id.ok_or_else(|| Fault::new(StatusCode::NOT_FOUND, format!("there is no service `{name}`")))
+}
+
+fn first(desk: &Desk, answer: Answer) -> Result<Json<Service>, Fault> {
+    let service = services(desk, answer).services.pop();
+    service.map(Json).ok_or_else(|| Fault::from(NoAnswer::Ending))
+}
+
+/// The answer as it goes over the wire.
+pub fn services(desk: &Desk, answer: Answer) -> Services {
+    let (now, clock) = (answer.now, SystemTime::now());
+    Services { services: answer.services.into_iter().map(|view| service(desk, view, now, clock)).collect() }
+}
+
+fn service(desk: &Desk, view: View, now: Mono, clock: SystemTime) -> Service {
+    let status = view.status;
+    let lasted = now.since(status.since);
+    let since = clock.checked_sub(lasted).unwrap_or(SystemTime::UNIX_EPOCH);
+    let pid = desk.pids.get(view.id);
+    Service {
+        name: status.name,
+        state: status.state.to_owned(),
+        wanted: status.wanted,
+        since: humantime::format_rfc3339_millis(since).to_string(),
+        for_ms: u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX),
+        pid,
+        starts: status.run.map_or(0, |run| run.generation),
+        failures: status.failures,
+        health: status.health.map(str::to_owned),
+        last_probe_error: status.probe_error,
+        reloading: status.reloading,
+        says: status.says,
+        last_exit: view.last_exit.map(|(exit, text)| Exit {
+            code: if let model::Exit::Code(code) = exit { Some(code) } else { None },
+            signal: match exit {
+                model::Exit::Code(_) => None,
+                model::Exit::Signal(signal) => Some(signal.number()),
+                model::Exit::OutOfMemory(_) => Some(Signal::KILL.number()),
+            },
+            text,
+        }),
+        reason: view.reason,
+        usage: pid.map(desk.usage),
+    }
+}

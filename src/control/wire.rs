@@ -1,0 +1,118 @@
+//! What goes over the wire: the JSON of version 1 of the API. Fields are added, never renamed or removed.
+
+use serde::{Deserialize, Serialize};
+
+/// `application/problem+json`, RFC 9457. `type` is left out: it is `about:blank`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// The HTTP status in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What is wrong, for people.
+    pub detail: String,
+}
+
+/// Horust itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Horust {
+    /// Its version.
+    pub version: String,
+    /// Its pid, in its own pid namespace.
+    pub pid: u32,
+    /// Whether services may start; else everything is being stopped.
+    pub up: bool,
+    /// How many services there are.
+    pub services: usize,
+}
+
+/// Several services.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Services {
+    /// In the order in which they were loaded.
+    pub services: Vec<Service>,
+}
+
+/// One service.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// What it is doing: Initial, Starting, Started, Running, InKilling, Success, Failed, Finished or FinishedFailed.
+    pub state: String,
+    /// Whether it is to run.
+    pub wanted: bool,
+    /// Since when it has been in this state: RFC 3339.
+    pub since: String,
+    /// The same, as the number of milliseconds that have passed.
+    pub for_ms: u64,
+    /// Its main process, while it has one.
+    pub pid: Option<u32>,
+    /// How often it has been started.
+    pub starts: u32,
+    /// How often it has failed in a row.
+    pub failures: u32,
+    /// What its health checks say: unknown, healthy or unhealthy. None without such checks, and while it is not ready.
+    pub health: Option<String>,
+    /// What the last probe that failed said.
+    pub last_probe_error: Option<String>,
+    /// It is reading its configuration again.
+    pub reloading: bool,
+    /// What it says that it is doing (sd_notify's `STATUS=`).
+    pub says: Option<String>,
+    /// How its last run ended.
+    pub last_exit: Option<Exit>,
+    /// Why it has failed for good.
+    pub reason: Option<String>,
+    /// What its processes use, if it has any.
+    pub usage: Option<Usage>,
+}
+
+/// Whether all is well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// The answer.
+    pub healthy: bool,
+    /// Whether services may start; else everything is being stopped.
+    pub up: bool,
+    /// Services that are not well.
+    pub troubles: Vec<Trouble>,
+}
+
+/// A service that is not well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// Its name.
+    pub service: String,
+    /// What is wrong.
+    pub why: String,
+}
+
+/// How a process ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// Its exit code.
+    pub code: Option<u8>,
+    /// The number of the signal that killed it.
+    pub signal: Option<u8>,
+    /// In words.
+    pub text: String,
+}
+
+/// What the main process and its descendants use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// How many there are.
+    pub processes: usize,
+    /// What they have in memory; what several of them share counts for each.
+    pub memory_bytes: u64,
+    /// The processor time that they have had.
+    pub cpu_ms: u64,
+}
+
+impl Service {
+    /// Whether it has processes, or is about to.
+    pub fn is_live(&self) -> bool {
+        matches!(self.state.as_str(), "Starting" | "Started" | "Running" | "InKilling")
+    }
+}
