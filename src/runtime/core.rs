@@ -113,7 +113,7 @@ impl Core {
             let status = self.supervisor.status(*id)?;
             Some(View {
                 id: *id,
-                reason: status.reason.as_ref().map(|reason| report::explain(&self.plan, *id, reason)),
+                reason: status.reason.as_ref().map(|reason| report::reason_of(&self.plan, *id, reason)),
                 last_exit: status.last_exit.map(|exit| (exit, report::ended(&self.plan, *id, exit))),
                 status,
             })
