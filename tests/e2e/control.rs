@@ -286,20 +286,22 @@ fn random_verbs_from_many_clients() {
     let clients: Vec<_> = (0..8_usize)
         .map(|client| {
             let path = path.clone();
-            std::thread::spawn(move || {
-                let mut dice = client * 7919 + 17;
-                for _ in 0..25 {
-                    dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                    let name = ["a", "b", "c", "d", "*"][(dice >> 33) % 5];
-                    let verb = ["start", "stop", "restart", "signal", "status"][(dice >> 40) % 5];
-                    let answer = match verb {
-                        "signal" => http(&path, "POST", &format!("/v1/signal?names={name}&signal=CONT")),
-                        "status" => http(&path, "GET", &format!("/v1/services?names={name}")),
-                        verb => http(&path, "POST", &format!("/v1/{verb}?names={name}")),
-                    };
-                    assert!(answer.starts_with("HTTP/1.1 200"), "{verb} {name}: {answer}");
-                }
-            })
+            std::thread::Builder::new()
+                .spawn(move || {
+                    let mut dice = client * 7919 + 17;
+                    for _ in 0..25 {
+                        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                        let name = ["a", "b", "c", "d", "*"][(dice >> 33) % 5];
+                        let verb = ["start", "stop", "restart", "signal", "status"][(dice >> 40) % 5];
+                        let answer = match verb {
+                            "signal" => http(&path, "POST", &format!("/v1/signal?names={name}&signal=CONT")),
+                            "status" => http(&path, "GET", &format!("/v1/services?names={name}")),
+                            verb => http(&path, "POST", &format!("/v1/{verb}?names={name}")),
+                        };
+                        assert!(answer.starts_with("HTTP/1.1 200"), "{verb} {name}: {answer}");
+                    }
+                })
+                .unwrap()
         })
         .collect();
     clients.into_iter().for_each(|client| client.join().unwrap());
