@@ -10,6 +10,8 @@ mod conditions;
 mod depend;
 #[path = "supervisor/docs.rs"]
 mod docs;
+#[path = "supervisor/explain.rs"]
+mod explain;
 #[path = "supervisor/hand.rs"]
 mod hand;
 #[path = "supervisor/health.rs"]

@@ -113,7 +113,7 @@ impl Core {
             let status = self.supervisor.status(*id)?;
             Some(View {
                 id: *id,
-                reason: status.reason.as_ref().map(|reason| report::explain(&self.plan, *id, reason)),
+                reason: status.reason.as_ref().map(|reason| report::reason_of(&self.plan, *id, reason)),
                 last_exit: status.last_exit.map(|exit| (exit, report::ended(&self.plan, *id, exit))),
                 status,
             })
@@ -126,7 +126,7 @@ impl Core {
     fn carry_out(&mut self, mut actions: Vec<Action>) -> bool {
         actions.retain(|action| match action {
             Action::Report(report) => {
-                report::log(&self.plan, report);
+                report::log(&self.plan, &self.supervisor, Mono(mono_now()), report);
                 false
             }
             Action::StartProbe(id) => !self.submit(*id),

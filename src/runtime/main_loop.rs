@@ -418,7 +418,7 @@ impl<'a> MainLoop<'a> {
     fn start_hook(&mut self, id: HookId, reason: Option<Reason>) {
         let Some(spec) = self.plan.services.get(id.run.service.index()) else { return };
         let Some((command, _)) = spec.hook(id.hook) else { return };
-        let reason = reason.map(|reason| report::explain(self.plan, id.run.service, &reason));
+        let reason = reason.map(|reason| report::reason_of(self.plan, id.run.service, &reason));
         match self.launcher.hook(spec, id.hook, command, reason) {
             Ok(started) => self.table.add_hook(id, started.pid),
             Err(SpawnError { message, .. }) => self.outbox.push(Event::HookEnded(id, Err(message))),

@@ -7,6 +7,7 @@ mod control;
 mod core;
 mod dotenv;
 mod environment;
+mod explain;
 mod launch;
 mod logger;
 mod main_loop;

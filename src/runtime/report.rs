@@ -1,13 +1,13 @@
 //! The supervisor's reports as lines for people. Wording only.
 
-use crate::model::{Exit, Oom, Plan, RunId, ServiceId};
-use crate::supervisor::{Cause, Reason, Report, StopCause};
+use super::explain;
+use crate::model::{Exit, Mono, Oom, Plan, RunId, ServiceId};
+use crate::supervisor::{Cause, Link, Reason, Report, StopCause, Supervisor};
 use humantime::format_duration;
 use log::{debug, error, info, warn};
-use std::path::Path;
 
-/// Logs one report.
-pub fn log(plan: &Plan, report: &Report) {
+/// Logs one report. What led to it is asked of the supervisor.
+pub fn log(plan: &Plan, supervisor: &Supervisor, now: Mono, report: &Report) {
     let name = |id: ServiceId| plan.services.get(id.index()).map_or("?", |spec| spec.name.as_str());
     let of = |run: &RunId| name(run.service);
     match report {
@@ -16,20 +16,30 @@ pub fn log(plan: &Plan, report: &Report) {
         Report::Ended(run, exit) => info!("{}: {}", of(run), ended(plan, run.service, *exit)),
         Report::Restarting(id, delay, None) => debug!("{}: starts again in {}", name(*id), format_duration(*delay)),
         Report::Restarting(id, delay, Some((reason, count))) => {
-            let (why, delay) = (explain(plan, *id, reason), format_duration(*delay));
+            let (why, delay) = (reason_of(plan, *id, reason), format_duration(*delay));
             warn!("{}: {why}; restart {count} in {delay}", name(*id));
         }
         Report::Throttled(id) => warn!("{}: ends at once again and again; held to ten starts a second", name(*id)),
         Report::Finished(id) => info!("{}: finished", name(*id)),
         Report::NotNeeded(id, other) => info!("{}: not needed: {} has not failed", name(*id), name(*other)),
         Report::GaveUp(id, reason) => {
-            let place = plan.services.get(id.index()).map(|spec| &spec.origin);
-            let place = place.filter(|at| at.file != Path::new(""));
-            let place = place.map_or(String::new(), |at| format!(" ({}:{})", at.file.display(), at.line));
-            error!("{}: failed for good: {}{place}", name(*id), explain(plan, *id, reason));
+            let (why, place) = (reason_of(plan, *id, reason), explain::place(plan, *id));
+            let chain = supervisor.explain(*id);
+            let cause = chain.get(1..).and_then(<[Link]>::last).map(|link| explain::sentence(plan, link, now));
+            let cause = cause.map_or(String::new(), |cause| format!("; {cause}"));
+            error!("{}: failed for good: {why}{place}{cause}", name(*id));
         }
         Report::Recovered(run) => warn!("{}: healthy again", of(run)),
-        Report::NotReadyYet(run, after) => warn!("{}: not ready after {}", of(run), format_duration(*after)),
+        Report::NotReadyYet(run, after) => {
+            let chain = supervisor.explain(run.service);
+            let lacks = chain.first().map_or(String::new(), |link| explain::lacks(&link.why, now));
+            let (place, waiting) = (explain::place(plan, run.service), supervisor.waiting_for(run.service));
+            let waiting = match waiting.is_empty() {
+                true => String::new(),
+                false => format!("; waited for by {}", explain::names(plan, &waiting)),
+            };
+            warn!("{}: not ready after {}: {lacks}{place}{waiting}", of(run), explain::time(*after));
+        }
         Report::TooLate(run, why) => warn!("{}: {why}", of(run)),
         Report::HookFailed(run, hook, why) => warn!("{}: its {hook} failed: {why}", of(run)),
         Report::Unhealthy(run, why) => warn!("{}: unhealthy: {why}", of(run)),
@@ -86,7 +96,7 @@ fn size(bytes: u64) -> String {
 }
 
 /// A reason in words.
-pub fn explain(plan: &Plan, id: ServiceId, reason: &Reason) -> String {
+pub fn reason_of(plan: &Plan, id: ServiceId, reason: &Reason) -> String {
     let name = |id: &ServiceId| plan.services.get(id.index()).map_or("?", |spec| spec.name.as_str());
     match reason {
         Reason::Exit(exit) => ended(plan, id, *exit),

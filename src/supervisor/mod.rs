@@ -9,6 +9,7 @@
 mod command;
 mod depend;
 mod event;
+mod explain;
 mod health;
 mod hooks;
 mod invariants;
@@ -24,6 +25,8 @@ mod timers;
 pub use event::{
     Action, Cause, Command, Event, Notice, Reason, Report, SpawnError, Status, StopCause, Target, Watchdog,
 };
+pub use explain::{Link, Why};
+pub use health::Verdict;
 pub use invariants::Broken;
 pub use state::State;
 

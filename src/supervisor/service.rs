@@ -244,16 +244,15 @@ impl Supervisor {
                 out.push(Action::Report(Report::Throttled(id)));
             }
         }
-        let failed = failure.is_some();
-        let failure = failure.map(|reason| (reason, service.streak.failures));
-        out.push(Action::Report(Report::Restarting(id, delay, failure)));
-        if failed {
+        let reported = failure.clone().map(|reason| (reason, service.streak.failures));
+        out.push(Action::Report(Report::Restarting(id, delay, reported)));
+        if failure.is_some() {
             self.failed_for_now(id);
         }
         match delay.is_zero() {
             true => self.await_gate(id),
             false => {
-                self.set_state(id, State::Backoff { until: self.now.after(delay), failed });
+                self.set_state(id, State::Backoff { until: self.now.after(delay), failure });
                 // What it needs may have given up while it ran: then it waits for nothing.
                 self.dirty.push_back(id);
             }

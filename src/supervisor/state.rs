@@ -40,8 +40,8 @@ pub enum State {
     Backoff {
         /// When its gate is looked at again.
         until: Mono,
-        /// After a failure, or after a success.
-        failed: bool,
+        /// Why its last run has failed, if it has.
+        failure: Option<Reason>,
     },
     /// It is over.
     Finished,
@@ -126,8 +126,8 @@ impl State {
             State::Started(_) => "Started",
             State::Running(_) => "Running",
             State::Stopping(_) | State::Clearing(_) => "InKilling",
-            State::Backoff { failed: true, .. } => "Failed",
-            State::Backoff { failed: false, .. } => "Success",
+            State::Backoff { failure: Some(_), .. } => "Failed",
+            State::Backoff { failure: None, .. } => "Success",
             State::Finished => "Finished",
             State::FinishedFailed { .. } => "FinishedFailed",
         }

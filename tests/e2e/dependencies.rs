@@ -167,3 +167,37 @@ fn conditions_are_about_what_really_happens() {
     assert!(!done.stdout.contains("must not run"), "{}", done.stdout);
     assert!(done.stderr.contains(" e: failed for good") && !done.stderr.contains(" d: failed"), "{}", done.stderr);
 }
+
+#[test]
+fn a_failed_start_is_told_with_its_first_cause_and_where_it_stands() {
+    let done = horust()
+        .bash("db", "exit 4", "kind = \"oneshot\"")
+        .bash("app", "echo must not run", "start-after = [\"db\"]")
+        .bash("web", "echo must not run", "start-after = [\"app\"]")
+        .run();
+    done.assert_code(0);
+    let line = |start: &str| {
+        let line = done.stderr.lines().find(|line| line.contains(start));
+        line.unwrap_or_else(|| panic!("no {start} in {}", done.stderr)).to_owned()
+    };
+    let web = line(" web: failed for good: starts after app, which has failed (");
+    assert!(web.contains("services/web.toml:1); db failed ") && web.contains(" ago: exited with code 4 ("), "{web}");
+    assert!(web.ends_with("services/db.toml:1)"), "{web}");
+    assert!(line(" db: failed for good: exited with code 4 (").ends_with("services/db.toml:1)"));
+    assert_eq!(done.stderr.lines().count(), 3, "{}", done.stderr);
+}
+
+/// Nothing waits silently: after half a minute Horust says what for.
+#[test]
+fn a_service_that_is_not_ready_for_long_is_mentioned_with_what_it_lacks() {
+    let horust = horust()
+        .bash("db", "exec sleep 1000", "[readiness]\nunix-socket = \"@DIR@/db.sock\"")
+        .bash("app", "echo must not run", "start-after = [\"db\"]")
+        .bash("web", "echo must not run", "start-after = [\"db\", \"app\"]")
+        .start();
+    horust.wait_until("it is mentioned", |h| h.stderr().contains("db: not ready after 30s: cannot connect to "));
+    let (done, _) = horust.stop(Signal::SIGTERM);
+    done.assert_code(0);
+    assert!(done.stderr.contains("services/db.toml:1); waited for by app and web\n"), "{}", done.stderr);
+    assert_eq!(done.stderr.lines().count(), 1, "{}", done.stderr);
+}
