@@ -191,6 +191,7 @@ impl<'a> MainLoop<'a> {
                 Exit::Code(255)
             }
         };
+        let unexecuted = self.table.exec_failure(pid);
         match self.table.forget(pid) {
             Some(Child::Leader(run)) => {
                 if self.table.hand_over(run) {
@@ -203,15 +204,20 @@ impl<'a> MainLoop<'a> {
             }
             Some(Child::Probe(id)) => {
                 let _ = process::kill_group(pid, libc::SIGKILL);
-                let answer = match exit {
-                    Exit::Code(0) => Ok(()),
-                    Exit::Code(_) | Exit::Signal(_) | Exit::OutOfMemory(_) => Err(format!("the health command {exit}")),
+                let answer = match (unexecuted, exit) {
+                    (Some(error), _) => Err(error.message),
+                    (None, Exit::Code(0)) => Ok(()),
+                    (None, exit) => Err(format!("the health command {exit}")),
                 };
                 self.outbox.push(Event::Probed(id, answer));
             }
             Some(Child::Hook(id)) => {
                 let _ = process::kill_group(pid, libc::SIGKILL);
-                let answer = if exit == Exit::Code(0) { Ok(()) } else { Err(exit.to_string()) };
+                let answer = match (unexecuted, exit) {
+                    (Some(error), _) => Err(error.message),
+                    (None, Exit::Code(0)) => Ok(()),
+                    (None, exit) => Err(exit.to_string()),
+                };
                 self.outbox.push(Event::HookEnded(id, answer));
             }
             None => log::trace!("reaped the orphan {pid}"),
@@ -410,7 +416,7 @@ impl<'a> MainLoop<'a> {
         let Some(spec) = self.plan.services.get(id.run.service.index()) else { return };
         let Some((Probe::Command(command), _)) = probe(self.plan, id) else { return };
         match self.launcher.probe(spec, command) {
-            Ok(started) => self.table.add_probe(id, started.pid),
+            Ok(started) => self.table.add_probe(id, started),
             Err(SpawnError { message, .. }) => self.outbox.push(Event::Probed(id, Err(message))),
         }
     }
@@ -420,7 +426,7 @@ impl<'a> MainLoop<'a> {
         let Some((command, _)) = spec.hook(id.hook) else { return };
         let reason = reason.map(|reason| report::reason_of(self.plan, id.run.service, &reason));
         match self.launcher.hook(spec, id.hook, command, reason) {
-            Ok(started) => self.table.add_hook(id, started.pid),
+            Ok(started) => self.table.add_hook(id, started),
             Err(SpawnError { message, .. }) => self.outbox.push(Event::HookEnded(id, Err(message))),
         }
     }

@@ -3,12 +3,12 @@
 //! can't have given its number to anybody else: signals by pid are safe (wait(2)).
 
 use super::cgroups::Leaf;
-use super::launch::Started;
+use super::launch::{Started, stage_failed};
 use crate::limits;
 use crate::model::{Exit, HookId, Oom, ProbeId, RunId, Signal};
-use crate::supervisor::Target;
+use crate::supervisor::{SpawnError, Target};
 use crate::sys::process;
-use crate::sys::spawn::StatusPipe;
+use crate::sys::spawn::{StageStatus, StatusPipe};
 use crate::sys::tree::{self, ProcId, Stat};
 use std::collections::HashMap;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -60,6 +60,8 @@ pub struct Table {
     runs: Vec<Option<Box<Run>>>,
     probes: HashMap<ProbeId, u32>,
     hooks: HashMap<HookId, u32>,
+    /// Of probes and hooks, which end soon: what tells at their end whether it was their exec that failed.
+    stages: HashMap<u32, StatusPipe>,
     /// Runs whose exec is still open. Few, and looked at in every turn.
     staged: Vec<RunId>,
     /// Runs whose main process has ended.
@@ -103,15 +105,25 @@ impl Table {
     }
 
     /// A command probe has begun.
-    pub fn add_probe(&mut self, id: ProbeId, pid: u32) {
+    pub fn add_probe(&mut self, id: ProbeId, Started { pid, stage, .. }: Started) {
+        self.stages.extend(stage.map(|stage| (pid, stage)));
         self.children.insert(pid, Child::Probe(id));
         self.probes.insert(id, pid);
     }
 
     /// A hook has begun.
-    pub fn add_hook(&mut self, id: HookId, pid: u32) {
+    pub fn add_hook(&mut self, id: HookId, Started { pid, stage, .. }: Started) {
+        self.stages.extend(stage.map(|stage| (pid, stage)));
         self.children.insert(pid, Child::Hook(id));
         self.hooks.insert(id, pid);
+    }
+
+    /// Why the exec of this probe or hook, which has ended, did not take place.
+    pub fn exec_failure(&mut self, pid: u32) -> Option<SpawnError> {
+        match self.stages.remove(&pid)?.read() {
+            StageStatus::Failed { message, errno, .. } => Some(stage_failed(&message, errno)),
+            StageStatus::Pending | StageStatus::Executed => None,
+        }
     }
 
     /// This pid has been waited for: it means nothing any more.

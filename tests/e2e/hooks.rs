@@ -68,6 +68,26 @@ fn hooks_run_as_the_service_in_its_directory_and_environment() {
     horust.end().assert_code(0);
 }
 
+/// What the exec stage of a hook or a probe could not do is told as that of a service is.
+#[test]
+fn a_program_that_is_not_there_is_named_also_through_the_exec_stage() {
+    if needs_root() {
+        return;
+    }
+    let probe = "user = \"nobody\"\n[readiness]\ncommand = \"no-such-probe\"\nstart-timeout = \"200ms\"";
+    let done = horust()
+        .bash("a", "true", "user = \"nobody\"\n[hooks]\nbefore-start = \"no-such-program\"")
+        .bash("b", "sleep 1000", probe)
+        .run();
+    done.assert_code(0);
+    let spawn = "Failed spawning the process: Program \"no-such-";
+    for words in
+        [format!("its before-start failed: {spawn}program\" not found"), format!("200ms: {spawn}probe\" not found")]
+    {
+        assert!(done.stderr.contains(&words), "{words}: {}", done.stderr);
+    }
+}
+
 #[test]
 fn a_hook_that_hangs_is_killed_with_its_children() {
     let hang = "[\"bash\", \"-c\", \"sleep 1000 & sleep 1000\"]";

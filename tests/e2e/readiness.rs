@@ -157,12 +157,18 @@ fn a_main_process_can_hand_over_to_another_one() {
 
 #[test]
 fn a_handed_over_service_is_stopped_like_any_other() {
-    let steps = "hand-over say READY=1";
-    let horust = horust().service("db", &speaks(steps, NOTIFY)).bash("after", "echo after", &after("db")).start();
-    horust.wait_for("after");
-    let (done, took) = horust.stop(Signal::SIGTERM);
-    done.assert_code(0);
-    assert!(took < BEFORE_KILL, "{took:?}");
+    for pid1 in [false, true] {
+        if pid1 && needs_root() {
+            return;
+        }
+        let set = if pid1 { horust().pid1() } else { horust() };
+        let set = set.service("db", &speaks("hand-over say READY=1", NOTIFY));
+        let horust = set.bash("after", "echo after", &after("db")).start();
+        horust.wait_for("after");
+        let (done, took) = horust.stop(Signal::SIGTERM);
+        done.assert_code(0);
+        assert!(took < BEFORE_KILL, "{took:?}");
+    }
 }
 
 #[test]

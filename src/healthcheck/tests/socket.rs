@@ -79,6 +79,17 @@ fn a_socket_that_accepts_passes() {
     assert_eq!(probe(path.clone()), cannot("connection refused"));
 }
 
+/// A server whose queue of connections is full does not answer at all: the kernel drops what comes.
+#[test]
+fn a_port_that_accepts_nobody_times_out() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listen(&listener, Backlog::new(0).unwrap()).unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let probe = || verdict(Probe::Tcp(address.clone()), Duration::from_millis(200));
+    let seen = (0..5).map(|_| probe()).find(Result::is_err);
+    assert_eq!(seen, Some(Err("timed out after 200ms".to_owned())));
+}
+
 /// A blocking connect(2) would wait for ever for a server that hangs.
 #[test]
 fn a_server_that_accepts_nobody_fails_at_once() {
