@@ -32,3 +32,10 @@ pub fn postgres_bin() -> Option<PathBuf> {
 pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
+
+/// What a verb answers about the Horust whose control socket is in this directory.
+pub fn ask(folder: &Path, words: &[&str]) -> String {
+    let mut verb = std::process::Command::new(env!("CARGO_BIN_EXE_horust"));
+    let out = verb.args(words).arg("--uds-folder-path").arg(folder).output().unwrap();
+    String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned()
+}

@@ -1,6 +1,6 @@
 //! systemd's own client of the sd_notify protocol.
 
-use crate::needs::lacks;
+use crate::needs::{ask, lacks};
 use crate::support::*;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -20,10 +20,15 @@ systemd-notify --ready --status='serving'; exec sleep 1000";
     let horust = horust()
         .bash("db", script, "[readiness]\nnotify = true")
         .bash("after", "test -e @DIR@/late && echo in time || echo too early", "start-after = [\"db\"]")
+        .arg("--uds-folder-path")
+        .arg("@DIR@/run")
         .start();
+    let says = |horust: &Horust, text: &str| ask(&horust.dir().join("run"), &["status", "db"]).contains(text);
     horust.wait_for("loading");
+    horust.wait_until("its words are passed on", |h| says(h, "loading"));
     fs::write(horust.dir().join("late"), "").unwrap();
     horust.wait_for("in time");
+    horust.wait_until("its last words are passed on", |h| says(h, "serving"));
     let (done, _) = horust.stop(Signal::SIGTERM);
     done.assert_code(0);
     assert!(!done.stdout.contains("too early"), "{}", done.stdout);

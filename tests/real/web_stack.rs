@@ -1,6 +1,6 @@
 //! `example_services/web-stack` as it stands, below Horust as PID 1: it starts from nothing, heals, and stops in order.
 
-use crate::needs::{find, free_port, lacks, postgres_bin};
+use crate::needs::{ask, find, free_port, lacks, postgres_bin};
 use crate::support::*;
 use crate::web::{Answer, get};
 use nix::sys::signal::{Signal, kill};
@@ -56,6 +56,8 @@ impl Data {
             .no_services_path()
             .arg("--services-path")
             .arg(&text(&example()))
+            .arg("--uds-folder-path")
+            .arg("@DIR@/run")
             .env("WEB_STACK", &text(&self.stack()))
             .env("WEB_STACK_FILES", &text(files))
             .env("WEB_PORT", &self.web_port.to_string())
@@ -105,7 +107,7 @@ impl Stack {
         psql
     }
 
-    fn ask(&self, query: &str) -> String {
+    fn query(&self, query: &str) -> String {
         let out = self.psql().args(["--command", query]).stdin(Stdio::null()).output().unwrap();
         String::from_utf8(out.stdout).unwrap().trim().to_owned()
     }
@@ -168,6 +170,12 @@ fn each_part_is_killed_in_turn_and_heals_and_the_others_go_on() {
     let data = Data::new();
     let stack = data.start();
     let mut visits = stack.visit();
+    let run = stack.horust.dir().join("run");
+    stack.horust.wait_until("all is well", |_| ask(&run, &["health"]) == "healthy\n");
+    for (service, words) in [("app", "Gunicorn arbiter booted"), ("cache", "Ready to accept connections")] {
+        let status = ask(&run, &["status", service]);
+        assert!(status.contains(words), "what it says of itself (STATUS): {status}");
+    }
     // A worker is its master's business: nothing is restarted.
     let mains = stack.mains();
     let worker = processes().into_iter().find(|p| p.parent == mains["app"]).unwrap().pid;
@@ -207,7 +215,7 @@ fn it_stops_in_order_and_finishes_what_is_under_way() {
     let port = stack.web_port;
     let request = std::thread::Builder::new().spawn(move || get(port, "/")).unwrap();
     stack.horust.wait_until("the request waits for the lock", |_| {
-        stack.ask("SELECT count(*) FROM pg_locks WHERE NOT granted") == "1"
+        stack.query("SELECT count(*) FROM pg_locks WHERE NOT granted") == "1"
     });
     let before = stack.mains();
     stack.horust.signal(Signal::SIGTERM);
