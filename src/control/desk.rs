@@ -14,10 +14,14 @@ use tokio::sync::{oneshot, watch};
 pub struct Call {
     /// Carried out first, in this order and at one moment.
     pub commands: Vec<Command>,
-    /// Who is looked at after that.
-    pub of: Vec<ServiceId>,
-    /// Where the answer goes.
-    pub reply: oneshot::Sender<Answer>,
+    /// Answered after that.
+    pub question: Question,
+}
+
+/// What somebody wants to know, with the place where the answer goes.
+pub enum Question {
+    /// What these services are doing.
+    Services(Vec<ServiceId>, oneshot::Sender<Answer>),
 }
 
 /// The answer.
@@ -100,10 +104,14 @@ impl Desk {
     /// Hands in a call and awaits the answer.
     pub async fn call(&self, commands: Vec<Command>, of: Vec<ServiceId>) -> Result<Answer, NoAnswer> {
         let (reply, answer) = oneshot::channel();
-        self.calls.try_send(Call { commands, of, reply }).map_err(|error| match error {
+        self.hand_in(Call { commands, question: Question::Services(of, reply) })?;
+        answer.await.map_err(|_| NoAnswer::Ending)
+    }
+
+    fn hand_in(&self, call: Call) -> Result<(), NoAnswer> {
+        self.calls.try_send(call).map_err(|error| match error {
             TrySendError::Full(_) => NoAnswer::Busy,
             TrySendError::Disconnected(_) => NoAnswer::Ending,
-        })?;
-        answer.await.map_err(|_| NoAnswer::Ending)
+        })
     }
 }

@@ -2,7 +2,7 @@
 //! but the next event or deadline, and touches no process.
 
 use super::report;
-use crate::control::{Answer, Call, Steps, View};
+use crate::control::{Answer, Call, Question, Steps, View};
 use crate::healthcheck::Pool;
 use crate::limits;
 use crate::model::{Mono, Plan, Probe, ProbeId, ServiceId};
@@ -78,7 +78,7 @@ impl Core {
                 return;
             }
             for call in calls.drain(..) {
-                let _the_client_may_be_gone = call.reply.send(self.answer(&call.of));
+                self.reply(call.question);
             }
             if changed && self.outward.steps.receiver_count() > 0 {
                 self.outward.steps.send_modify(|count| *count = count.wrapping_add(1));
@@ -105,6 +105,13 @@ impl Core {
         match self.supervisor.next_deadline() {
             None => drop(select.ready()),
             Some(at) => drop(select.ready_timeout(at.since(Mono(mono_now())))),
+        }
+    }
+
+    /// Answers a question. Whoever has asked may be gone.
+    fn reply(&self, question: Question) {
+        match question {
+            Question::Services(of, reply) => drop(reply.send(self.answer(&of))),
         }
     }
 
