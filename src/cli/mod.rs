@@ -5,9 +5,12 @@ mod args;
 pub mod check;
 mod client;
 pub mod control;
+mod events;
 mod exit_code;
+mod logs;
 pub mod output;
 mod show;
+mod stream;
 
 pub use args::{CheckOptions, CommandOptions, Format, Invocation, SuperviseOptions, parse};
 pub use control::{At, ControlOptions, ControlVerb};

@@ -1,7 +1,10 @@
 //! The paths of the API and what they answer. Every answer is JSON; what goes wrong is told as RFC 9457 has it.
 
 use super::desk::{Answer, Desk, NoAnswer, View};
+use super::events::events;
+use super::logs::logs;
 use super::select::select;
+use super::stream::Seats;
 use super::wait::{self, Goal};
 use super::wire::{Exit, Horust, Problem, Service, Services};
 use crate::limits;
@@ -20,16 +23,17 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 
 /// What all handlers have.
-type Shared = State<Arc<Desk>>;
+pub type Shared = State<Arc<Desk>>;
 
 /// Says when Horust ends.
-type End = watch::Receiver<bool>;
+pub type End = watch::Receiver<bool>;
 
 /// What the router holds.
 #[derive(Clone)]
 struct App {
     desk: Arc<Desk>,
     end: End,
+    seats: Seats,
 }
 
 impl FromRef<App> for Arc<Desk> {
@@ -41,6 +45,12 @@ impl FromRef<App> for Arc<Desk> {
 impl FromRef<App> for End {
     fn from_ref(app: &App) -> End {
         app.end.clone()
+    }
+}
+
+impl FromRef<App> for Seats {
+    fn from_ref(app: &App) -> Seats {
+        app.seats.clone()
     }
 }
 
@@ -57,12 +67,14 @@ pub fn new(desk: Arc<Desk>, end: End) -> Router {
         .route("/v1/signal", post(signal))
         .route("/v1/wait", get(wait_for))
         .route("/v1/health", get(health))
+        .route("/v1/logs", get(logs))
+        .route("/v1/events", get(events))
         .route("/v1/shutdown", post(shutdown))
         .fallback(|| async { Fault::new(StatusCode::NOT_FOUND, "there is no such path") })
         .method_not_allowed_fallback(|| async {
             Fault::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method")
         })
-        .with_state(App { desk, end })
+        .with_state(App { desk, end, seats: Seats::new() })
 }
 
 /// What went wrong.
@@ -234,7 +246,7 @@ fn signal_of(options: Options) -> Result<Verb, Fault> {
 }
 
 /// The services that these words name.
-fn chosen(desk: &Desk, words: &str) -> Result<Vec<ServiceId>, Fault> {
+pub fn chosen(desk: &Desk, words: &str) -> Result<Vec<ServiceId>, Fault> {
     let words: Vec<&str> = words.split(',').collect();
     select(&desk.plan, &words).map_err(|strangers| {
         let quoted: Vec<String> = strangers.iter().map(|name| format!("`{name}`")).collect();
@@ -274,6 +286,7 @@ fn service(desk: &Desk, view: View, now: Mono, clock: SystemTime) -> Service {
         pid,
         starts: status.run.map_or(0, |run| run.generation),
         failures: status.failures,
+        lacks: view.lacks,
         health: status.health.map(str::to_owned),
         last_probe_error: status.probe_error,
         reloading: status.reloading,

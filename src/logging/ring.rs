@@ -1,50 +1,11 @@
 //! The latest output of a service in memory: whole lines of both streams, in the order in which they came, in bounded
 //! space. The oldest goes first. It is written by the logger thread alone.
 
+use super::frame;
 use crate::limits;
+use crate::model::{Ask, Piece, Reading, Start, Stream};
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
-
-/// A stream of a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stream {
-    /// Standard output.
-    Out,
-    /// Standard error.
-    Err,
-}
-
-impl Stream {
-    /// As it is written in JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Stream::Out => "stdout",
-            Stream::Err => "stderr",
-        }
-    }
-}
-
-/// Lines of one stream that were read at one time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Piece {
-    /// When.
-    pub time: SystemTime,
-    /// Which.
-    pub stream: Stream,
-    /// Whole lines with their newlines; only a line that was never ended, or is passed on in parts, has none.
-    pub text: Vec<u8>,
-}
-
-/// What a reader gets.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reading {
-    /// What there is, the oldest first.
-    pub pieces: Vec<Piece>,
-    /// Where to go on reading.
-    pub next: u64,
-    /// How many bytes before these were asked for but are gone.
-    pub lost: u64,
-}
 
 struct Mark {
     time: SystemTime,
@@ -131,33 +92,91 @@ impl Ring {
         }
     }
 
-    /// What was put in after the first `from` bytes, as far as it is still there; at most the last `most` bytes of it.
-    pub fn read(&self, from: u64, most: usize) -> Reading {
-        let first = self.held_from();
-        let least = self.total.saturating_sub(most as u64);
-        let mut reading = Reading { pieces: Vec::new(), next: self.total, lost: first.saturating_sub(from) };
-        let start = first.max(from).max(least);
-        let mut at = first;
-        for mark in &self.marks {
-            let end = at.saturating_add(mark.length as u64);
-            if end > start {
-                let mut text = self.copy_out(at.max(start), end);
-                // What is left of a line is no line.
-                let torn = match at < start {
-                    true => self.copy_out(start.saturating_sub(1), start) != b"\n",
-                    false => at == first && self.torn,
-                };
-                if torn {
-                    let cut = memchr::memchr(b'\n', &text).map_or(0, |newline| newline.saturating_add(1));
-                    text.drain(..cut);
-                }
-                if !text.is_empty() {
-                    reading.pieces.push(Piece { time: mark.time, stream: mark.stream, text });
-                }
+    /// What is asked for, as far as it is still there.
+    pub fn read(&self, ask: &Ask) -> Reading {
+        let (held, end) = (self.held_from(), ask.end.min(self.total));
+        let (from, mut start) = match ask.start {
+            Start::At(at) => (at, at.max(held)),
+            Start::Latest { lines, since } => {
+                let start = self.latest(lines, since);
+                (start, start)
             }
-            at = end;
+        };
+        if from < held && self.torn {
+            start = self.after_line(held);
         }
-        reading
+        let end = end.max(start);
+        let next = self.cut(start, end, ask.most);
+        let lines = if matches!(ask.start, Start::Latest { .. }) { self.lines(start, end) } else { 0 };
+        Reading { pieces: self.pieces(start, next), lines, next, end, lost: start.saturating_sub(from) }
+    }
+
+    fn pieces(&self, from: u64, to: u64) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        let mut at = self.held_from();
+        for mark in &self.marks {
+            let (start, end) = (at.max(from), at.saturating_add(mark.length as u64).min(to));
+            if start < end {
+                let time = since_1970(mark.time);
+                pieces.push(Piece { time, stream: mark.stream, text: self.copy_out(start, end) });
+            }
+            at = at.saturating_add(mark.length as u64);
+        }
+        pieces
+    }
+
+    /// Where these last lines begin, the first of which came at this time or later.
+    fn latest(&self, lines: Option<u64>, since: Option<Duration>) -> u64 {
+        let mut start = self.held_from();
+        if let Some(since) = since {
+            let old = self.marks.iter().take_while(|mark| since_1970(mark.time) < since);
+            start = start.saturating_add(old.map(|mark| mark.length as u64).sum());
+        }
+        if start == self.held_from() && self.torn {
+            start = self.after_line(start);
+        }
+        let Some(lines) = lines else { return start };
+        let mut end = self.total;
+        for _ in 0..lines {
+            if end <= start {
+                return start;
+            }
+            let (first, second) = self.slices(start, end.saturating_sub(1));
+            let in_second = || memchr::memrchr(b'\n', second).map(|at| first.len().saturating_add(at));
+            let newline = in_second().or_else(|| memchr::memrchr(b'\n', first));
+            end = newline.map_or(start, |at| start.saturating_add(at as u64).saturating_add(1));
+        }
+        end
+    }
+
+    /// How many lines there are between two places; one that has no end counts.
+    fn lines(&self, from: u64, to: u64) -> u64 {
+        let (first, second) = self.slices(from, to);
+        let newlines = memchr::memchr_iter(b'\n', first).count().saturating_add(memchr::memchr_iter(b'\n', second).count());
+        let last = if second.is_empty() { first.last() } else { second.last() };
+        (newlines as u64).saturating_add(u64::from(last.is_some_and(|byte| *byte != b'\n')))
+    }
+
+    /// The end of the line at this place.
+    fn after_line(&self, at: u64) -> u64 {
+        let (first, second) = self.slices(at, self.total);
+        let in_second = || memchr::memchr(b'\n', second).map(|at| first.len().saturating_add(at));
+        let newline = memchr::memchr(b'\n', first).or_else(in_second);
+        newline.map_or(self.total, |newline| at.saturating_add(newline as u64).saturating_add(1))
+    }
+
+    /// The last place to which not too many bytes lead: at the end of a line, or, in a long one, of a character.
+    fn cut(&self, from: u64, to: u64, most: usize) -> u64 {
+        let reach = from.saturating_add(most as u64);
+        if reach >= to {
+            return to;
+        }
+        let text = self.copy_out(from, reach.saturating_add(1));
+        let end = match text.get(..most).and_then(|text| memchr::memrchr(b'\n', text)) {
+            Some(newline) => newline.saturating_add(1),
+            None => frame::part(&text, most),
+        };
+        from.saturating_add(end as u64)
     }
 
     /// The count of bytes before the oldest that is held.
@@ -165,8 +184,13 @@ impl Ring {
         self.total.saturating_sub(self.held as u64)
     }
 
-    /// The bytes from one count to another, which are held.
+    /// The bytes from one place to another, which are held.
     fn copy_out(&self, from: u64, to: u64) -> Vec<u8> {
+        let (first, second) = self.slices(from, to);
+        [first, second].concat()
+    }
+
+    fn slices(&self, from: u64, to: u64) -> (&[u8], &[u8]) {
         let back = |count: u64| usize::try_from(self.total.saturating_sub(count)).unwrap_or(usize::MAX);
         let capacity = self.bytes.len();
         let place = |count: u64| {
@@ -181,8 +205,12 @@ impl Ring {
         let start = place(from);
         let first = self.bytes.get(start..start.saturating_add(length).min(capacity)).unwrap_or_default();
         let second = self.bytes.get(..length.saturating_sub(first.len())).unwrap_or_default();
-        [first, second].concat()
+        (first, second)
     }
+}
+
+fn since_1970(time: SystemTime) -> Duration {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 #[cfg(test)]
