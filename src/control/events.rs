@@ -106,5 +106,5 @@ async fn rest(desk: &Desk, feed: &mut Feed, asked: &mut EventsAsked) -> Result<(
 
 fn event(happening: Happening) -> Event {
     let Happening { seq, at, service, kind, text } = happening;
-    Event { seq, ts: humantime::format_rfc3339_micros(at).to_string(), service, kind: kind.to_owned(), text }
+    Event { seq, ts: humantime::format_rfc3339_millis(at).to_string(), service, kind: kind.to_owned(), text }
 }

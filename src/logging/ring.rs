@@ -214,6 +214,7 @@ fn since_1970(time: SystemTime) -> Duration {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 
@@ -225,26 +226,46 @@ mod tests {
         reading.pieces.iter().map(|piece| String::from_utf8_lossy(&piece.text).into_owned()).collect()
     }
 
+    fn ask(start: Start, most: usize) -> Ask {
+        Ask { service: "web".into(), start, end: u64::MAX, most }
+    }
+
+    fn from(ring: &Ring, at: u64) -> Reading {
+        ring.read(&ask(Start::At(at), usize::MAX))
+    }
+
+    fn last(ring: &Ring, lines: u64) -> Reading {
+        ring.read(&ask(Start::Latest { lines: Some(lines), since: None }, usize::MAX))
+    }
+
     #[test]
     fn the_latest_lines_are_kept_in_their_order() {
         let mut ring = Ring::new(20);
         ring.push(at(0), Stream::Out, b"one\n");
         ring.push(at(5), Stream::Err, b"two\n");
         ring.push(at(5), Stream::Err, b"three\n");
-        let all = ring.read(0, usize::MAX);
+        let all = from(&ring, 0);
         assert_eq!((shown(&all).as_str(), all.next, all.lost), ("one\ntwo\nthree\n", 14, 0));
         assert_eq!(all.pieces.iter().map(|p| p.stream).collect::<Vec<_>>(), [Stream::Out, Stream::Err]);
         ring.push(at(9), Stream::Out, b"four\nfive\n");
         // Of 24 bytes 20 are held: `one\n` is gone as a whole.
-        let rest = ring.read(0, usize::MAX);
+        let rest = from(&ring, 0);
         assert_eq!((rest.next, rest.lost), (24, 4));
         assert_eq!(shown(&rest), "two\nthree\nfour\nfive\n");
         ring.push(at(20), Stream::Out, b"6\n");
         // Of `two` a part is left, which is no line.
-        assert_eq!(shown(&ring.read(0, usize::MAX)), "three\nfour\nfive\n6\n");
-        assert_eq!(shown(&ring.read(14, usize::MAX)), "four\nfive\n6\n");
-        assert_eq!(shown(&ring.read(26, usize::MAX)), "");
-        assert_eq!(shown(&ring.read(0, 9)), "five\n6\n");
+        assert_eq!(shown(&from(&ring, 0)), "three\nfour\nfive\n6\n");
+        assert_eq!(shown(&from(&ring, 14)), "four\nfive\n6\n");
+        assert_eq!(shown(&from(&ring, 26)), "");
+        let two = last(&ring, 2);
+        assert_eq!((shown(&two).as_str(), two.lines, two.lost), ("five\n6\n", 2, 0));
+        assert_eq!(shown(&last(&ring, 99)), "three\nfour\nfive\n6\n");
+        assert_eq!(shown(&last(&ring, 0)), "");
+        let since = |ms| Start::Latest { lines: None, since: Some(Duration::from_millis(ms)) };
+        assert_eq!(shown(&ring.read(&ask(since(9), usize::MAX))), "four\nfive\n6\n");
+        assert_eq!(shown(&ring.read(&ask(since(21), usize::MAX))), "");
+        // No more than was there when somebody began to read.
+        assert_eq!(shown(&ring.read(&Ask { end: 19, ..ask(Start::At(14), usize::MAX) })), "four\n");
     }
 
     #[test]
@@ -261,6 +282,45 @@ mod tests {
                 assert_eq!(ring.copy_out(ring.total - held as u64, ring.total), all[all.len() - held..]);
             }
             assert_eq!(ring.held.min(1), capacity.min(1));
+        }
+    }
+
+    /// Whatever was written and however it is read, whole lines come, each once; only a line that is longer than what is
+    /// read at once comes in parts, and no character is cut.
+    #[test]
+    fn all_is_read_in_pieces_of_any_size() {
+        for most in [4, 10, 100, 5000] {
+            let (mut ring, mut all, mut read) = (Ring::new(700), String::new(), String::new());
+            let (mut next, mut lost) = (0, 0);
+            for i in 0..400_u64 {
+                let line = format!("{i}{}\n", "ü".repeat(usize::try_from(i * 7 % 40).unwrap()));
+                ring.push(at(i), if i % 3 == 0 { Stream::Err } else { Stream::Out }, line.as_bytes());
+                all.push_str(&line);
+                // A reader that is slow at times.
+                while i % 50 > 25 {
+                    let reading = ring.read(&ask(Start::At(next), most));
+                    for piece in &reading.pieces {
+                        let text = std::str::from_utf8(&piece.text).unwrap();
+                        assert!(text.len() <= most);
+                        read.push_str(text);
+                    }
+                    (next, lost) = (reading.next, lost + reading.lost);
+                    if reading.next == reading.end {
+                        break;
+                    }
+                }
+            }
+            assert_eq!(read.len() as u64 + lost, next);
+            // What was lost was whole lines.
+            let known: std::collections::HashSet<&str> = all.lines().collect();
+            assert!(read.lines().all(|line| known.contains(line)), "{read}");
+            assert!(lost > 0 && read.lines().count() > 200);
+            for lines in [1, 5, 10] {
+                let wanted: Vec<&str> = all.lines().rev().take(lines).collect();
+                let latest = last(&ring, lines as u64);
+                let got = shown(&latest);
+                assert_eq!((got.lines().rev().collect::<Vec<_>>(), latest.lines), (wanted, lines as u64));
+            }
         }
     }
 
