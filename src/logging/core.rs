@@ -11,6 +11,7 @@ use super::sink::{Kind, Sink};
 use super::source::{Read, Source};
 use super::tidy::Tidy;
 use super::{Attach, OnLine, OnOutput, Request};
+use crate::chaos;
 use crate::limits;
 use crate::model::{Ask, Reading, Stream};
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
@@ -107,6 +108,7 @@ impl Core {
         let mut last = Instant::now();
         loop {
             self.wait();
+            chaos::point("output");
             let now = Now::read();
             let moved = self.turn(&now);
             self.finish_if_due(&now);

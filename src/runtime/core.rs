@@ -4,6 +4,7 @@
 use super::explain;
 use super::history::History;
 use super::report;
+use crate::chaos;
 use crate::control::{Answer, Call, Question, Steps, View, moved};
 use crate::healthcheck::Pool;
 use crate::limits;
@@ -94,6 +95,7 @@ impl Core {
                 continue;
             }
             self.wait(inward);
+            chaos::point("runtime");
             // What has come meanwhile is one batch with it: one wake-up for main instead of many.
             batch = inward.events.try_iter().take(limits::QUEUE).flatten().collect();
             calls.extend(inward.calls.try_iter().take(limits::CALLS));
