@@ -27,8 +27,7 @@ impl Read for Endpoint {
         }
         match reqwest::Url::parse(&text) {
             Ok(url) if url.scheme() == "https" => {
-                let help =
-                    format!("ask an http:// address of the service itself, or use `command = 'curl -fsS {text}'`");
+                let help = "ask an http:// address of the service itself, or use `command = \"curl -fsS https://...\"`";
                 cx.mended(span, "this build has no TLS", help)
             }
             Ok(url) if url.scheme() == "http" && url.port() == Some(0) => {
