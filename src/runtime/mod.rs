@@ -18,6 +18,7 @@ pub mod preflight;
 mod report;
 mod sweep;
 mod table;
+mod tell;
 mod usage;
 
 use crate::control::{Desk, Pids, Steps};
