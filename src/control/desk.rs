@@ -26,6 +26,8 @@ pub enum Question {
     Why(Vec<ServiceId>, oneshot::Sender<Vec<wire::Why>>),
     /// Who waits for whom.
     Graph(oneshot::Sender<wire::Graph>),
+    /// How they came up.
+    Timeline(oneshot::Sender<wire::Timeline>),
 }
 
 /// The answer.

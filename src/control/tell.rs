@@ -1,8 +1,8 @@
-//! The paths that explain: why services are not what is wanted, and who waits for whom.
+//! The paths that explain: why services are not what is wanted, who waits for whom, how all came up.
 
 use super::desk::{Desk, Question};
 use super::router::{App, Asked, Fault, Shared, chosen, exactly};
-use super::wire::{Graph, Why, Whys};
+use super::wire::{Graph, Timeline, Why, Whys};
 use crate::limits;
 use crate::model::ServiceId;
 use axum::Json;
@@ -17,6 +17,7 @@ pub fn routes() -> Router<App> {
         .route("/v1/services/{name}/why", get(why_one))
         .route("/v1/why", get(why))
         .route("/v1/graph", get(graph))
+        .route("/v1/timeline", get(timeline))
 }
 
 async fn why_one(State(desk): Shared, Path(name): Path<String>) -> Result<Json<Why>, Fault> {
@@ -42,4 +43,8 @@ async fn reasons(desk: &Desk, ids: &[ServiceId]) -> Result<Vec<Why>, Fault> {
 
 async fn graph(State(desk): Shared) -> Result<Json<Graph>, Fault> {
     Ok(Json(desk.ask(Question::Graph).await?))
+}
+
+async fn timeline(State(desk): Shared) -> Result<Json<Timeline>, Fault> {
+    Ok(Json(desk.ask(Question::Timeline).await?))
 }

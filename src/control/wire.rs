@@ -2,7 +2,7 @@
 
 mod tell;
 
-pub use tell::{Edge, Graph, Link, Node, Why, Whys};
+pub use tell::{Course, Edge, Graph, Link, Node, Phase, Timeline, Why, Whys};
 
 use serde::{Deserialize, Serialize};
 

@@ -118,6 +118,7 @@ impl Core {
                 drop(reply.send(of.iter().filter_map(why).collect()));
             }
             Question::Graph(reply) => drop(reply.send(tell::graph(&self.plan, &self.supervisor))),
+            Question::Timeline(reply) => drop(reply.send(tell::timeline(&self.supervisor, Mono(mono_now())))),
         }
     }
 

@@ -2,11 +2,12 @@
 
 use super::explain;
 use crate::control::graph;
-use crate::control::wire::{self, Graph, Why};
+use crate::control::wire::{self, Course, Graph, Phase, Timeline, Why};
 use crate::limits;
 use crate::model::{Mono, Plan, ServiceId};
-use crate::supervisor::{Link, Status, Supervisor};
-use std::time::SystemTime;
+use crate::supervisor::{First, Link, Milestone, Status, Supervisor};
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
 
 /// Why a service is not what is wanted.
 pub fn why(plan: &Plan, supervisor: &Supervisor, now: Mono, id: ServiceId) -> Option<Why> {
@@ -44,11 +45,10 @@ fn is_well(status: &Status, now: Mono) -> String {
 }
 
 fn link(plan: &Plan, link: &Link, now: Mono) -> wire::Link {
-    let since = SystemTime::now().checked_sub(now.since(link.since)).unwrap_or(SystemTime::UNIX_EPOCH);
     let origin = explain::origin(plan, link.service);
     wire::Link {
         service: explain::name(plan, link.service).to_owned(),
-        since: humantime::format_rfc3339_millis(since).to_string(),
+        since: clock(now.since(link.since)),
         text: explain::words(plan, link, now),
         file: origin.map(|origin| origin.file.display().to_string()),
         line: origin.map(|origin| origin.line),
@@ -61,6 +61,66 @@ pub fn graph(plan: &Plan, supervisor: &Supervisor) -> Graph {
         Some(status) => (Some(status.state.to_owned()), status.wanted),
         None => (None, false),
     })
+}
+
+/// How all came up.
+pub fn timeline(supervisor: &Supervisor, now: Mono) -> Timeline {
+    let boot = supervisor.boot();
+    let critical: BTreeSet<ServiceId> = supervisor.critical_chain().into_iter().collect();
+    let statuses = supervisor.snapshot();
+    let names: Vec<&str> = statuses.iter().map(|status| status.name.as_str()).collect();
+    let mut timeline = Timeline { boot: clock(now.since(boot)), now_ms: ms(now, boot), ..Timeline::default() };
+    let mut last = Some(boot);
+    for (at, status) in (0..).zip(&statuses) {
+        let id = ServiceId(at);
+        let Some(first) = supervisor.first(id) else { continue };
+        if first.at(Milestone::Waits) == Some(boot) {
+            let there = first.at(Milestone::Ready).or(first.at(Milestone::Over));
+            last = last.zip(there).map(|(last, there)| last.max(there));
+        }
+        timeline.services.push(Course {
+            name: status.name.clone(),
+            state: status.state.to_owned(),
+            phases: phases(&first, boot),
+            critical: critical.contains(&id),
+            waited_for: first.last_wait().and_then(|id| names.get(id.index())).map(|name| (*name).to_owned()),
+        });
+    }
+    timeline.ready_ms = last.map(|last| ms(last, boot));
+    timeline
+}
+
+/// From each milestone to the next one.
+fn phases(first: &First, boot: Mono) -> Vec<Phase> {
+    let reached = Milestone::ALL.into_iter().filter_map(|milestone| Some((milestone, first.at(milestone)?)));
+    let reached: Vec<(Milestone, Mono)> = reached.collect();
+    let mut phases = Vec::new();
+    for (at, (milestone, from)) in reached.iter().enumerate() {
+        let phase = match milestone {
+            Milestone::Waits => "waiting",
+            Milestone::Delayed => "delayed",
+            Milestone::Prepares => "preparing",
+            Milestone::Executes => "executing",
+            Milestone::Starts => "starting",
+            Milestone::Retries => "retrying",
+            Milestone::Ready => "ready",
+            Milestone::Over => continue,
+        };
+        let to_ms = reached.get(at.saturating_add(1)).map(|(_, to)| ms(*to, boot));
+        phases.push(Phase { phase: phase.to_owned(), from_ms: ms(*from, boot), to_ms });
+    }
+    phases
+}
+
+/// Milliseconds since the boot, to the microsecond.
+fn ms(at: Mono, boot: Mono) -> f64 {
+    (at.since(boot).as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// The time so long ago.
+fn clock(ago: Duration) -> String {
+    let then = SystemTime::now().checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH);
+    humantime::format_rfc3339_millis(then).to_string()
 }
 
 #[cfg(test)]

@@ -73,3 +73,43 @@ pub struct Edge {
     /// If not, it is about the order only.
     pub required: bool,
 }
+
+/// How services came up after Horust had started. All times are in milliseconds since `boot`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Timeline {
+    /// When services could start for the first time: RFC 3339.
+    pub boot: String,
+    /// How long ago that is.
+    pub now_ms: f64,
+    /// When the last of the services that start with Horust was ready; none if some of them are not there yet.
+    pub ready_ms: Option<f64>,
+    /// The services, in the order in which they were loaded.
+    pub services: Vec<Course>,
+}
+
+/// How one service came up for the first time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Course {
+    /// Its name.
+    pub name: String,
+    /// What it is doing now.
+    pub state: String,
+    /// One after the other. None if nobody has wanted it yet.
+    pub phases: Vec<Phase>,
+    /// Whether the last service would have been ready earlier if this one had been.
+    pub critical: bool,
+    /// Of the services that it waited for, the one that came last.
+    pub waited_for: Option<String>,
+}
+
+/// A part of that.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Phase {
+    /// waiting (for others), delayed (`start-delay`), preparing (`before-start`), executing, starting (its program runs and
+    /// is not ready; that of a oneshot until it has finished), retrying (its first run ended before it was ready) or ready.
+    pub phase: String,
+    /// When it began.
+    pub from_ms: f64,
+    /// When it ended; none if it goes on.
+    pub to_ms: Option<f64>,
+}
