@@ -3,6 +3,7 @@
 
 use super::report;
 use super::tell;
+use crate::chaos;
 use crate::control::{Answer, Call, Question, Steps, View};
 use crate::healthcheck::Pool;
 use crate::limits;
@@ -89,6 +90,7 @@ impl Core {
                 continue;
             }
             self.wait(inward);
+            chaos::point("runtime");
             // What has come meanwhile is one batch with it: one wake-up for main instead of many.
             batch = inward.events.try_iter().take(limits::QUEUE).flatten().collect();
             calls.extend(inward.calls.try_iter().take(limits::CALLS));
