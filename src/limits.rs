@@ -182,3 +182,9 @@ pub const EVENTS: usize = 4096;
 
 /// Events that are put into words at once: the runtime thread does it.
 pub const EVENTS_AT_ONCE: usize = 256;
+
+/// Links of one chain of reasons that are told: people read no more, and a chain can be as long as there are services.
+pub const WHY_LINKS: usize = 16;
+
+/// Services that one question for reasons is about; for more there are more questions, so that facts get in between.
+pub const WHY_BATCH: usize = 32;

@@ -85,7 +85,8 @@ mod tests {
 
     #[test]
     fn events_are_told_apart() {
-        let text = ":\n\nevent: log\nid: 7\ndata: {\"a\": 1}\n\n:\n\nevent: note\r\ndata: x\r\n\r\nevent: log\ndata: cut";
+        let text =
+            ":\n\nevent: log\nid: 7\ndata: {\"a\": 1}\n\n:\n\nevent: note\r\ndata: x\r\n\r\nevent: log\ndata: cut";
         let mut events = Events { lines: BufReader::new(text.as_bytes()), kind: String::new(), data: String::new() };
         let mut seen = Vec::new();
         while events.next().unwrap() {

@@ -25,6 +25,12 @@ pub enum Question {
     Services(Vec<ServiceId>, oneshot::Sender<Answer>),
     /// What has happened to services.
     Events(EventsAsked, oneshot::Sender<Happenings>),
+    /// Why these are not what is wanted.
+    Why(Vec<ServiceId>, oneshot::Sender<Vec<wire::Why>>),
+    /// Who waits for whom.
+    Graph(oneshot::Sender<wire::Graph>),
+    /// How they came up.
+    Timeline(oneshot::Sender<wire::Timeline>),
 }
 
 /// The answer.
@@ -103,7 +109,8 @@ pub fn moved(steps: &Steps) {
 
 /// Asks for what services have written. The answer is given on a thread that must not be held up; none for a service that
 /// has never been captured.
-pub type ReadOutput = Box<dyn Fn(Vec<Ask>, Box<dyn FnOnce(Vec<Option<Reading>>) + Send>) -> Result<(), NoAnswer> + Send + Sync>;
+pub type ReadOutput =
+    Box<dyn Fn(Vec<Ask>, Box<dyn FnOnce(Vec<Option<Reading>>) + Send>) -> Result<(), NoAnswer> + Send + Sync>;
 
 /// What processes use: asked for by the control thread, of main processes.
 pub type Usage = fn(u32) -> wire::Usage;
@@ -167,18 +174,18 @@ impl Desk {
         answer.await.map_err(|_| NoAnswer::Ending)
     }
 
-    /// Asks for events.
-    pub async fn events(&self, asked: EventsAsked) -> Result<Happenings, NoAnswer> {
-        let (reply, answer) = oneshot::channel();
-        self.hand_in(Call { commands: Vec::new(), question: Question::Events(asked, reply) })?;
-        answer.await.map_err(|_| NoAnswer::Ending)
-    }
-
     /// Asks for output.
     pub async fn output(&self, asks: Vec<Ask>) -> Result<Vec<Option<Reading>>, NoAnswer> {
         let (reply, answer) = oneshot::channel();
         // Whoever has asked may be gone.
         (self.read_output)(asks, Box::new(move |readings| drop(reply.send(readings))))?;
+        answer.await.map_err(|_| NoAnswer::Ending)
+    }
+
+    /// Asks for something that changes nothing.
+    pub async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Question) -> Result<T, NoAnswer> {
+        let (reply, answer) = oneshot::channel();
+        self.hand_in(Call { commands: Vec::new(), question: question(reply) })?;
         answer.await.map_err(|_| NoAnswer::Ending)
     }
 

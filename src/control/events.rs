@@ -1,6 +1,6 @@
 //! `GET /v1/events`: what has happened to services, as far as it is kept, and on request what happens from then on.
 
-use super::desk::{Desk, EventsAsked, Happening, NoAnswer};
+use super::desk::{Desk, EventsAsked, Happening, NoAnswer, Question};
 use super::patient::Patience;
 use super::router::{End, Fault, Shared, chosen};
 use super::stream::{self, Feed, Seats, Stop};
@@ -61,7 +61,7 @@ async fn all(desk: &Desk, mut asked: EventsAsked) -> Result<Events, NoAnswer> {
     let mut all = Events::default();
     let mut newest = None;
     loop {
-        let some = desk.events(asked.clone()).await?;
+        let some = desk.ask(|reply| Question::Events(asked.clone(), reply)).await?;
         let newest = *newest.get_or_insert(some.newest);
         all.lost = all.lost.saturating_add(some.lost);
         all.events.extend(some.events.into_iter().map(event));
@@ -89,7 +89,7 @@ async fn follow(
 /// What has happened since the last look.
 async fn rest(desk: &Desk, feed: &mut Feed, asked: &mut EventsAsked) -> Result<(), Stop> {
     loop {
-        let some = desk.events(asked.clone()).await?;
+        let some = desk.ask(|reply| Question::Events(asked.clone(), reply)).await?;
         if some.lost > 0 {
             let text = format!("{} events are lost: more have happened than are kept", some.lost);
             feed.event("note", None, &Note { service: None, text, lost: some.lost }).await?;

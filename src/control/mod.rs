@@ -4,6 +4,7 @@
 
 mod desk;
 mod events;
+pub mod graph;
 mod logs;
 mod merge;
 mod patient;
@@ -11,6 +12,7 @@ mod router;
 mod select;
 mod server;
 mod stream;
+mod tell;
 mod wait;
 pub mod wire;
 

@@ -5,6 +5,7 @@ use super::events::events;
 use super::logs::logs;
 use super::select::select;
 use super::stream::Seats;
+use super::tell;
 use super::wait::{self, Goal};
 use super::wire::{Exit, Horust, Problem, Service, Services};
 use crate::limits;
@@ -30,7 +31,7 @@ pub type End = watch::Receiver<bool>;
 
 /// What the router holds.
 #[derive(Clone)]
-struct App {
+pub struct App {
     desk: Arc<Desk>,
     end: End,
     seats: Seats,
@@ -70,6 +71,7 @@ pub fn new(desk: Arc<Desk>, end: End) -> Router {
         .route("/v1/logs", get(logs))
         .route("/v1/events", get(events))
         .route("/v1/shutdown", post(shutdown))
+        .merge(tell::routes())
         .fallback(|| async { Fault::new(StatusCode::NOT_FOUND, "there is no such path") })
         .method_not_allowed_fallback(|| async {
             Fault::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method")
@@ -114,9 +116,9 @@ impl From<QueryRejection> for Fault {
 /// Which services, and what about them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Options {
+pub struct Options {
     /// Names and patterns, with commas between them.
-    names: Option<String>,
+    pub names: Option<String>,
     /// For `signal`: which one.
     signal: Option<String>,
     /// For `wait`: what for.
@@ -126,7 +128,8 @@ struct Options {
     timeout_ms: Option<u64>,
 }
 
-type Asked = Result<Query<Options>, QueryRejection>;
+/// What stands after the `?`.
+pub type Asked = Result<Query<Options>, QueryRejection>;
 
 /// What may be done to services.
 enum Verb {
@@ -255,7 +258,7 @@ pub fn chosen(desk: &Desk, words: &str) -> Result<Vec<ServiceId>, Fault> {
 }
 
 /// The one service of this name.
-fn exactly(desk: &Desk, name: &str) -> Result<ServiceId, Fault> {
+pub fn exactly(desk: &Desk, name: &str) -> Result<ServiceId, Fault> {
     let ids = select(&desk.plan, &[name]).ok().filter(|_| !name.contains(['*', '?']));
     let id = ids.and_then(|ids| ids.first().copied());
     id.ok_or_else(|| Fault::new(StatusCode::NOT_FOUND, format!("there is no service `{name}`")))

@@ -1,8 +1,10 @@
 //! What goes over the wire: the JSON of version 1 of the API. Fields are added, never renamed or removed.
 
 mod streams;
+mod tell;
 
 pub use streams::{Event, Events, LogLine, Logs, Note};
+pub use tell::{Course, Edge, Graph, Link, Node, Phase, Timeline, Why, Whys};
 
 use serde::{Deserialize, Serialize};
 

@@ -152,7 +152,8 @@ impl Ring {
     /// How many lines there are between two places; one that has no end counts.
     fn lines(&self, from: u64, to: u64) -> u64 {
         let (first, second) = self.slices(from, to);
-        let newlines = memchr::memchr_iter(b'\n', first).count().saturating_add(memchr::memchr_iter(b'\n', second).count());
+        let newlines =
+            memchr::memchr_iter(b'\n', first).count().saturating_add(memchr::memchr_iter(b'\n', second).count());
         let last = if second.is_empty() { first.last() } else { second.last() };
         (newlines as u64).saturating_add(u64::from(last.is_some_and(|byte| *byte != b'\n')))
     }

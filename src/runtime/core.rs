@@ -4,6 +4,7 @@
 use super::explain;
 use super::history::History;
 use super::report;
+use super::tell;
 use crate::chaos;
 use crate::control::{Answer, Call, Question, Steps, View, moved};
 use crate::healthcheck::Pool;
@@ -123,6 +124,12 @@ impl Core {
             Question::Events(asked, reply) => {
                 drop(reply.send(self.history.read(&self.plan, Mono(mono_now()), &asked)));
             }
+            Question::Why(of, reply) => {
+                let why = |id: &ServiceId| tell::why(&self.plan, &self.supervisor, Mono(mono_now()), *id);
+                drop(reply.send(of.iter().filter_map(why).collect()));
+            }
+            Question::Graph(reply) => drop(reply.send(tell::graph(&self.plan, &self.supervisor))),
+            Question::Timeline(reply) => drop(reply.send(tell::timeline(&self.supervisor, Mono(mono_now())))),
         }
     }
 

@@ -132,7 +132,9 @@ impl Entry {
         let name = |id: ServiceId| plan.services.get(id.index()).map_or("?", |spec| spec.name.as_str()).to_owned();
         let rebuilt = match &self.what {
             What::Started(run) => Report::Started(*run),
-            What::Ready(run, after) => Report::Ready(*run, Duration::from_micros(u64::from(*after).saturating_mul(100))),
+            What::Ready(run, after) => {
+                Report::Ready(*run, Duration::from_micros(u64::from(*after).saturating_mul(100)))
+            }
             What::Ended(run, exit) => Report::Ended(*run, *exit),
             What::Finished(id) => Report::Finished(*id),
             What::Other(report) => (**report).clone(),

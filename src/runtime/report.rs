@@ -60,10 +60,9 @@ pub fn kind(report: &Report) -> &'static str {
 /// How much it matters.
 pub fn level(report: &Report) -> Level {
     match report {
-        Report::GaveUp(..)
-        | Report::Unkillable(_)
-        | Report::Shutdown(Cause::Service(..))
-        | Report::Bug(..) => Level::Error,
+        Report::GaveUp(..) | Report::Unkillable(_) | Report::Shutdown(Cause::Service(..)) | Report::Bug(..) => {
+            Level::Error
+        }
         Report::Restarting(_, _, Some(_))
         | Report::Throttled(_)
         | Report::Recovered(_)
