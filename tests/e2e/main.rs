@@ -28,6 +28,7 @@ mod readiness;
 mod restart;
 mod rotation;
 mod stop;
+mod streams;
 mod told;
 mod users;
 mod verbs;
