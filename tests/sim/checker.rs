@@ -20,8 +20,9 @@ struct Seen {
     started: bool,
     /// Since when it is ready.
     ready: Option<Mono>,
-    /// A round of its health checks has an answer since then, or has made it ready.
+    /// As many rounds of its health checks in a row as are asked for have passed since then, or have made it ready.
     well: bool,
+    passes: u32,
     sick: bool,
     finished: bool,
     failed: Option<Reason>,
@@ -96,10 +97,14 @@ impl Checker {
                 self.current(*run).into_iter().for_each(|seen| seen.program = false);
             }
             Event::Probed(id, answer) => {
+                let health = self.fixed.plan.services.get(id.run.service.index()).and_then(|spec| spec.health.as_ref());
                 if let Some(seen) = self.seen.get_mut(id.run.service.index())
                     && seen.probes.remove(id)
+                    && id.ready
                 {
-                    seen.well |= id.ready && answer.is_ok();
+                    let passed = answer.is_ok() && seen.probes.is_empty();
+                    seen.passes = if answer.is_ok() { seen.passes + u32::from(passed) } else { 0 };
+                    seen.well |= health.is_some_and(|health| seen.passes >= health.rounds.success_threshold);
                 }
             }
             Event::HookEnded(id, answer) => {
@@ -131,7 +136,8 @@ impl Checker {
 
     /// Judges one action. `alive` tells whether a service truly has a process.
     pub fn action(&mut self, action: &Action, alive: impl Fn(ServiceId) -> bool) {
-        assert!(!self.over, "nothing after the end: {action:?}");
+        let ignored = matches!(action, Action::Report(Report::IgnoredSignal(_)));
+        assert!(!self.over || ignored, "nothing after the end: {action:?}");
         match action {
             Action::Spawn(run) => self.spawned(*run, alive),
             Action::Report(report) => self.reported(report, alive),
@@ -157,6 +163,7 @@ impl Checker {
                 let seen = &mut self.seen[id.run.service.index()];
                 assert_eq!(id.run.generation, seen.generation, "{id:?}: of the current run");
                 seen.probes.remove(id);
+                seen.passes = 0;
             }
             Action::Exit(_) => {
                 let left = self.fixed.plan.ids().find(|id| {
@@ -229,7 +236,7 @@ impl Checker {
     }
 
     fn command(&mut self, command: Command) {
-        if self.stopping {
+        if self.stopping || self.over {
             return;
         }
         self.asked = Some(command);
@@ -291,8 +298,15 @@ impl Checker {
                 let seen = &mut self.seen[run.service.index()];
                 (seen.abandoned, seen.program) = (true, false);
             }
-            Report::Unhealthy(run, _) => self.seen[run.service.index()].sick = true,
-            Report::Recovered(run) => self.seen[run.service.index()].sick = false,
+            Report::Unhealthy(run, _) => {
+                let seen = &mut self.seen[run.service.index()];
+                (seen.sick, seen.well) = (true, false);
+            }
+            Report::Recovered(run) => {
+                let seen = &mut self.seen[run.service.index()];
+                assert!(seen.passes > 0, "{run} is well again, and no check has passed");
+                (seen.sick, seen.well) = (false, true);
+            }
             Report::Shutdown(_) => self.stopping = true,
             Report::KillAll(_) => self.killing = true,
             Report::Bug(what, run) => panic!("{run}: {what}"),
@@ -312,6 +326,7 @@ impl Checker {
             assert!(seen.signs.contains(&sign), "{run} is ready without {sign:?}");
         }
         (seen.ready, seen.well, seen.sick) = (Some(self.now), spec.readiness == Readiness::Health, false);
+        seen.passes = 0;
     }
 
     fn in_turn(&self, run: RunId, cause: &StopCause, alive: impl Fn(ServiceId) -> bool) {
@@ -342,6 +357,7 @@ impl Checker {
             // What was over may be wanted again.
             seen.finished &= status.state == "Finished";
             seen.failed.take_if(|_| status.state != "FinishedFailed");
+            seen.stopped &= !status.wanted;
         }
         self.nobody_waits_for_the_impossible(status, alive);
         self.request_is_answered(status);

@@ -37,6 +37,8 @@ pub struct Process {
     /// What it does about the stop signal.
     pub on_stop: OnStop,
     pub unkillable: bool,
+    /// It will say WATCHDOG=1.
+    pub barks: bool,
     /// A zombie.
     pub dead: Option<Exit>,
 }
@@ -62,7 +64,7 @@ impl Kernel {
         }
         self.serials += 1;
         let on_stop = OnStop::Ends(0, None);
-        let process = Process { owner, serial: self.serials, on_stop, unkillable: false, dead: None };
+        let process = Process { owner, serial: self.serials, on_stop, unkillable: false, barks: false, dead: None };
         if free == self.processes.len() {
             self.processes.push(None);
         }

@@ -4,7 +4,7 @@
 use crate::faults::{Behaviour, Faults, OnStop, Said, refusal, strikes};
 use crate::kernel::{Owner, Proc};
 use crate::world::{Coming, World};
-use horust::model::{Exit, HookId, Kind, ProbeId, RunId, Sign, Signal};
+use horust::model::{Exit, HookId, Kind, ProbeId, RestartStrategy, RunId, Sign, Signal};
 use horust::supervisor::{Action, Event, Notice, SpawnError, Target, Watchdog};
 
 /// What a child is, as far as main knows.
@@ -212,7 +212,8 @@ impl World {
 
     /// A staged process tells what has become of it.
     pub fn exec(&mut self, proc: Proc, id: RunId) {
-        if self.kernel.alive(proc).is_none() {
+        let waits = self.table.run(id).is_some_and(|run| run.stage == Some(None));
+        if self.kernel.alive(proc).is_none() || !waits {
             return;
         }
         let failed = strikes(&mut self.dice, self.faults.exec);
@@ -251,12 +252,13 @@ impl World {
             self.later(after, Coming::Says(proc, id, said));
         }
         if self.plan.services[id.service.index()].watchdog.is_some() {
-            self.later(1, Coming::Barks(proc, id));
+            self.keep_barking(proc, id, 1);
         }
     }
 
     pub fn says(&mut self, proc: Proc, run: RunId, said: Said) {
-        if self.kernel.alive(proc).is_none() {
+        let odd = matches!(&said, Said::Notice(notice) if !notice.ready && notice.watchdog != Some(Watchdog::Alive));
+        if self.kernel.alive(proc).is_none() || (odd && self.calm) {
             return;
         }
         match said {
@@ -269,12 +271,12 @@ impl World {
 
     /// WATCHDOG=1, until it is forgotten.
     pub fn bark(&mut self, proc: Proc, run: RunId) {
+        let Some(process) = self.kernel.alive(proc) else { return };
+        process.barks = false;
         if self.calm || !self.dice.one_in(12) {
             let notice = Notice { watchdog: Some(Watchdog::Alive), ..Notice::default() };
-            if self.kernel.alive(proc).is_some() {
-                self.says(proc, run, Said::Notice(notice));
-                self.later(45, Coming::Barks(proc, run));
-            }
+            self.says(proc, run, Said::Notice(notice));
+            self.keep_barking(proc, run, 45);
         }
     }
 
@@ -288,7 +290,7 @@ impl World {
             process.on_stop = OnStop::Ends(0, None);
             let was_unkillable = std::mem::take(&mut process.unkillable);
             let Some(id) = owner.run() else { continue };
-            let run = self.table.run(id).map(|run| (run.killing, run.stage.is_some()));
+            let run = self.table.run(id).map(|run| (run.killing, run.stage == Some(None)));
             match run {
                 Some((false, true)) if matches!(owner, Owner::Leader(_)) => self.later(1, Coming::Exec(proc, id)),
                 Some((false, false)) if matches!(owner, Owner::Leader(_)) => self.settle_down(proc, id),
@@ -307,10 +309,19 @@ impl World {
         let spec = &self.plan.services[id.service.index()];
         let (oneshot, watched) = (spec.kind == Kind::Oneshot, spec.watchdog.is_some());
         if oneshot {
-            self.later(5, Coming::Ends(proc, Exit::Code(0)));
+            // One that is run again and again has to leave time to others.
+            let after = if spec.restart.strategy == RestartStrategy::Always { 1000 } else { 5 };
+            self.later(after, Coming::Ends(proc, Exit::Code(0)));
         }
         if watched {
-            self.later(1, Coming::Barks(proc, id));
+            self.keep_barking(proc, id, 1);
+        }
+    }
+
+    fn keep_barking(&mut self, proc: Proc, id: RunId, after: u64) {
+        if let Some(process) = self.kernel.alive(proc).filter(|process| !process.barks) {
+            process.barks = true;
+            self.later(after, Coming::Barks(proc, id));
         }
     }
 

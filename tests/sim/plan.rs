@@ -94,7 +94,8 @@ fn policies(dice: &mut Dice, spec: &mut ServiceSpec) {
     restart.growth = dice.pick(&[Growth::Linear, Growth::Constant, Growth::Exponential]);
     restart.jitter = dice.pick(&[0.0, 0.0, 0.5, 1.0]);
     restart.reset_after = ms(dice.pick(&[0, 500, 10_000]));
-    restart.throttle = !dice.one_in(6);
+    // Without either it would spin.
+    restart.throttle = restart.backoff.is_zero() || !dice.one_in(6);
     spec.failure.every_failure = dice.one_in(4);
     spec.failure.strategy = match dice.below(10) {
         0 => FailureStrategy::Shutdown,

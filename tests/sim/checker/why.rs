@@ -1,7 +1,6 @@
 //! Whether what `why` says is true.
 
 use super::Checker;
-use horust::model::ServiceId;
 use horust::supervisor::{Link, Status, Supervisor, Why};
 
 impl Checker {
@@ -44,7 +43,7 @@ impl Checker {
                 Why::NotReady { missing, .. } => {
                     seen.started && seen.ready.is_none() && missing.iter().all(|sign| !seen.signs.contains(sign))
                 }
-                Why::NotHealthy { .. } => seen.ready.is_some() && (seen.sick || !seen.well || self.is_unsure(*id)),
+                Why::NotHealthy { .. } => seen.ready.is_some() && (seen.sick || !seen.well),
                 Why::StillRuns => seen.ready.is_some() && seen.program,
                 Why::Stopping(_) => state == "InKilling" && seen.program && seen.ready.is_none(),
                 Why::Restarts { until, failure } => {
@@ -55,11 +54,5 @@ impl Checker {
                 Why::Finished => seen.finished,
                 Why::Failed(reason) => seen.failed.as_ref() == Some(reason),
             }
-    }
-
-    /// As many rounds in a row as are asked for may not have passed yet.
-    fn is_unsure(&self, id: ServiceId) -> bool {
-        let health = self.fixed.plan.services[id.index()].health.as_ref();
-        health.is_some_and(|health| health.rounds.success_threshold > 1)
     }
 }
