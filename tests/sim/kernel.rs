@@ -19,13 +19,15 @@ pub enum Owner {
     Other(RunId, bool),
     Hook(HookId),
     Probe(ProbeId),
+    /// An exec stage that has failed and is about to exit: it was never the program.
+    Nobody,
 }
 
 impl Owner {
     pub fn run(self) -> Option<RunId> {
         match self {
             Owner::Leader(run) | Owner::Other(run, _) => Some(run),
-            Owner::Hook(_) | Owner::Probe(_) => None,
+            Owner::Hook(_) | Owner::Probe(_) | Owner::Nobody => None,
         }
     }
 }

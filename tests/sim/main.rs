@@ -5,6 +5,7 @@
 
 mod checker;
 mod dice;
+mod every;
 #[path = "../supervisor/docs.rs"]
 mod docs;
 mod failure;

@@ -222,7 +222,10 @@ impl World {
             run.stage = Some(Some(result));
         }
         match failed {
-            true => self.later(0, Coming::Ends(proc, Exit::Code(126))),
+            true => {
+                self.kernel.alive(proc).into_iter().for_each(|process| process.owner = Owner::Nobody);
+                self.later(0, Coming::Ends(proc, Exit::Code(126)));
+            }
             false => self.begin(proc, id),
         }
         self.wake_main();
