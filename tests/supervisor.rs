@@ -2,7 +2,7 @@
 //! supervision take milliseconds and every run can be repeated exactly. Nothing here starts a process or sleeps.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)] // also in the helpers of tests
 
-#[path = "sim/checker.rs"]
+#[path = "sim/checker/mod.rs"]
 mod checker;
 #[path = "supervisor/conditions.rs"]
 mod conditions;

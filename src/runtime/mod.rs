@@ -16,6 +16,7 @@ mod notify;
 mod output;
 pub mod preflight;
 mod report;
+pub mod rescue;
 mod sweep;
 mod table;
 mod usage;
@@ -50,7 +51,8 @@ fn start(plan: Plan) -> Result<u8, SysError> {
     let wake = Arc::new(EventFd::new()?);
     let (queue, lines) = unbounded();
     let queue = output::Lines { queue, wake: Arc::clone(&wake) };
-    let mut launcher = launch::Launcher::new(Image::open().path().to_owned(), &plan, queue)?;
+    let image = Image::open();
+    let mut launcher = launch::Launcher::new(image.path().to_owned(), &plan, queue)?;
     let notices = match plan.services.iter().any(|spec| spec.notifies()) {
         true => Some(notify::Notices::new(Arc::clone(&wake))?),
         false => None,
@@ -75,8 +77,9 @@ fn start(plan: Plan) -> Result<u8, SysError> {
     let desk = Desk { plan: Arc::clone(&plan), calls, steps, pids: Arc::clone(&pids), usage: usage::usage };
     let control = control::open(&plan.settings, desk);
     let queues = main_loop::Queues { events: event_sender, actions, lines };
-    let code =
-        main_loop::MainLoop::new(&plan, &launcher, &signals, &wake, queues, notices, cgroups).tell_pids(pids).run();
+    let code = main_loop::MainLoop::new(&plan, &launcher, &signals, &wake, queues, notices, cgroups)
+        .tell_pids(pids)
+        .run(&image);
     if let Some(control) = control {
         control.close();
     }

@@ -24,6 +24,7 @@ mod stop;
 mod timers;
 
 pub use checkpoint::{Checkpoint, Memory};
+pub use depend::stop_turns;
 pub use event::{
     Action, Cause, Command, Event, Notice, Reason, Report, SpawnError, Status, StopCause, Target, Watchdog,
 };

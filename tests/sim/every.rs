@@ -277,7 +277,10 @@ fn every_sequence_up_to_six_events_keeps_every_promise() {
     let plans = plans();
     let counts: Vec<u64> = std::thread::scope(|scope| {
         let threads: Vec<_> = plans.iter().map(|plan| scope.spawn(move || lives(plan))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
     });
     let all: u64 = counts.iter().sum();
     println!("{all} sequences in all");

@@ -36,7 +36,11 @@ pub fn catch(body: impl FnOnce()) -> Result<(), Broken> {
         std::panic::set_hook(Box::new(move |info| {
             if QUIET.with_borrow(|quiet| *quiet) {
                 let place = info.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
-                let text = info.payload_as_str().unwrap_or("a panic").to_owned();
+                let text = {
+                    let payload = info.payload();
+                    let fixed = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+                    fixed.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default()
+                };
                 LAST.set(Some(Broken { what: text, place }));
             } else {
                 usual(info);
@@ -77,7 +81,7 @@ impl Failure {
         for spec in &self.plan.services {
             let _ = writeln!(text, "{spec:?}");
         }
-        let _ = writeln!(text, "\nagain: cargo xtask sim --seed {}", self.seed);
+        let _ = writeln!(text, "\nagain: HORUST_SIM_SEED={} cargo test --test sim random_lives", self.seed);
         text
     }
 

@@ -21,6 +21,8 @@ pub struct Faults {
     pub crash: u64,
     /// ... or with success.
     pub exit: u64,
+    /// Whatever ends by itself does so at once.
+    pub hasty: bool,
     /// It does nothing about the stop signal.
     pub deaf: u64,
     /// Not even SIGKILL ends it.
@@ -55,6 +57,7 @@ impl Faults {
             few_pids: odds(&[1]) == 1,
             crash: odds(&[1, 2, 3, 8]),
             exit: odds(&[1, 2, 3, 8]),
+            hasty: odds(&[0, 0, 1]) == 1,
             deaf: odds(&[1, 3, 8]),
             unkillable: odds(&[20, 60]),
             orphans: odds(&[2, 4, 10]),
@@ -123,14 +126,15 @@ impl Behaviour {
 
     pub fn random(dice: &mut Dice, faults: &Faults) -> Behaviour {
         let mut behaviour = Behaviour::good();
+        let moments: &[u64] = if faults.hasty { &[2] } else { &[2, 40, 600, 3000] };
         // Everything takes some time: else a service without backoff or throttle would stop the clock.
         if strikes(dice, faults.crash) {
             let by_signal = Exit::Signal(dice.pick(&[Signal::KILL, Signal::HUP, Signal::TERM]));
             let code = Exit::Code(dice.pick(&[1, 7, 255]));
             let exit = dice.pick(&[code, code, by_signal, Exit::OutOfMemory(Oom::Limit)]);
-            behaviour.ends = Some((dice.pick(&[2, 40, 600, 3000]) + dice.below(30), exit));
+            behaviour.ends = Some((dice.pick(moments) + dice.below(30), exit));
         } else if strikes(dice, faults.exit) {
-            behaviour.ends = Some((dice.pick(&[2, 40, 600, 3000]) + dice.below(30), Exit::Code(0)));
+            behaviour.ends = Some((dice.pick(moments) + dice.below(30), Exit::Code(0)));
         }
         behaviour.on_stop = OnStop::random(dice, faults);
         behaviour.unkillable = strikes(dice, faults.unkillable);

@@ -45,6 +45,9 @@ pub struct Process {
     pub dead: Option<Exit>,
 }
 
+/// So many milliseconds later, and how.
+pub type Ends = (u64, Exit);
+
 #[derive(Clone, Debug, Default)]
 pub struct Kernel {
     processes: Vec<Option<Process>>,
@@ -85,7 +88,7 @@ impl Kernel {
     }
 
     /// kill(2): what comes of it, how many milliseconds later, for whoever has this number now.
-    pub fn kill(&self, pid: usize, signal: Signal) -> Option<(Proc, Owner, Option<(u64, Exit)>)> {
+    pub fn kill(&self, pid: usize, signal: Signal) -> Option<(Proc, Owner, Option<Ends>)> {
         let process = self.processes.get(pid - 1)?.as_ref()?;
         let ends = match (signal, process.on_stop) {
             _ if process.dead.is_some() => None,

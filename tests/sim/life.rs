@@ -156,7 +156,9 @@ fn rests(world: &World, id: ServiceId, why: &Why) -> bool {
 fn restless(world: &World) -> Vec<bool> {
     let by_itself = |spec: &ServiceSpec| {
         let oneshot = spec.kind == Kind::Oneshot;
-        let forever = spec.restart.strategy != RestartStrategy::Never && spec.restart.attempts == 0;
+        let unlimited = spec.restart.strategy != RestartStrategy::Never && spec.restart.attempts == 0;
+        // With no time to be well for, every run that gets ready wipes the count.
+        let forever = unlimited || (spec.restart.attempts > 0 && spec.restart.reset_after.is_zero());
         let slow = oneshot || spec.readiness != Readiness::Exec;
         let late = spec.start_timeout.is_some_and(|timeout| slow || timeout < ms(30));
         (oneshot && spec.restart.strategy == RestartStrategy::Always) || (late && forever)

@@ -5,9 +5,9 @@
 
 mod checker;
 mod dice;
-mod every;
 #[path = "../supervisor/docs.rs"]
 mod docs;
+mod every;
 mod failure;
 mod faults;
 mod kernel;

@@ -34,7 +34,6 @@ struct Run {
 
 pub struct World {
     pub supervisor: Supervisor,
-    pub plan: Plan,
     pub now: Mono,
     /// All actions, and when.
     pub log: Vec<(Mono, Action)>,
@@ -81,7 +80,6 @@ impl World {
             sequence: 0,
             latency,
             checker: Checker::new(&plan),
-            plan,
         }
     }
 

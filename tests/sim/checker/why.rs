@@ -20,7 +20,10 @@ impl Checker {
                 let next = chain.get(nth + 1).map(|link| link.service);
                 if let Why::Waits(need) = &link.why {
                     let again = chain[..nth].iter().any(|other| other.service == link.service);
-                    assert!(again || next == Some(need.service), "{id:?}: nothing is said of what it waits for: {chain:?}");
+                    assert!(
+                        again || next == Some(need.service),
+                        "{id:?}: nothing is said of what it waits for: {chain:?}"
+                    );
                 }
             }
         }

@@ -4,7 +4,9 @@
 mod restarts;
 mod why;
 
-use horust::model::{Condition, Exit, Hook, HookId, Kind, Mono, Need, Plan, ProbeId, Readiness, RunId, ServiceId, Sign};
+use horust::model::{
+    Condition, Exit, Hook, HookId, Kind, Mono, Need, Plan, ProbeId, Readiness, RunId, ServiceId, Sign,
+};
 use horust::supervisor::{Action, Command, Event, Reason, Report, Status, StopCause, Supervisor, Target};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -123,11 +125,6 @@ impl Checker {
             }
             Event::Boot | Event::Tick | Event::Signalled(_) | Event::Spawned(_) | Event::Notified(..) => {}
         }
-    }
-
-    /// Whether it was given up because it would not die.
-    pub fn is_abandoned(&self, id: ServiceId) -> bool {
-        self.seen[id.index()].abandoned
     }
 
     fn current(&mut self, run: RunId) -> Option<&mut Seen> {
