@@ -2,6 +2,7 @@
 //! has happened in one order: signals, exits, execs, and only then the supervisor's actions, so that nothing is done to
 //! a process that is known to be gone.
 
+use super::End;
 use super::cgroups::{Cgroups, Leaf};
 use super::core::probe;
 use super::launch::{Launcher, cannot, stage_failed};
@@ -63,6 +64,8 @@ pub struct MainLoop<'a> {
     exit: Option<u8>,
     /// The runtime thread is gone, and the supervisor with it.
     orphaned: bool,
+    /// The kernel has told of Ctrl-Alt-Delete.
+    reboot: bool,
     /// For readers.
     pids: Option<Arc<Pids>>,
 }
@@ -93,6 +96,7 @@ impl<'a> MainLoop<'a> {
             more_dead: true,
             exit: None,
             orphaned: false,
+            reboot: false,
             pids: None,
         }
     }
@@ -109,9 +113,9 @@ impl<'a> MainLoop<'a> {
         }
     }
 
-    /// Runs until the supervisor orders the exit. Returns the exit code, with no process left behind. If this thread or
+    /// Runs until the supervisor orders the exit. Returns with no process left behind. If this thread or
     /// the supervisor fails, [`rescue`] takes over.
-    pub fn run(mut self, image: &Image) -> u8 {
+    pub fn run(mut self, image: &Image) -> End {
         let turns = catch_unwind(AssertUnwindSafe(|| {
             while self.exit.is_none() && !self.orphaned {
                 self.turn();
@@ -120,11 +124,12 @@ impl<'a> MainLoop<'a> {
         if turns.is_err() || self.orphaned {
             logger::flush();
             let charges = rescue::charges(self.plan, self.table.runs());
-            log::error!("cannot stop in order: {}", rescue::enter(image, &charges));
+            let error = rescue::enter(image, self.plan.settings.when_init, &charges);
+            log::error!("cannot stop in order: {error}");
         }
         sweep::all(self.signals);
         self.cgroups.release();
-        self.exit.unwrap_or(super::INTERNAL)
+        End { code: self.exit.unwrap_or(super::INTERNAL), reboot: self.reboot }
     }
 
     fn turn(&mut self) {
@@ -169,7 +174,11 @@ impl<'a> MainLoop<'a> {
         while let Some(info) = self.signals.read() {
             match Signal::new(info.signo) {
                 Some(Signal::CHLD) => self.more_dead = true,
-                Some(signal) => self.outbox.push(Event::Signalled(signal)),
+                Some(signal) => {
+                    // Of a machine's init it is the keyboard that the kernel tells of, of any other process the terminal.
+                    self.reboot |= signal == Signal::INT && info.sender.is_none();
+                    self.outbox.push(Event::Signalled(signal));
+                }
                 None => {}
             }
         }

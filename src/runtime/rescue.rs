@@ -5,9 +5,10 @@
 use super::sweep;
 use super::table::Run;
 use crate::limits;
-use crate::model::{Mono, Plan, Scope};
+use crate::model::{Mono, Plan, Scope, WhenInit};
 use crate::supervisor::stop_turns;
 use crate::sys::exe::Image;
+use crate::sys::machine::Machine;
 use crate::sys::reap::{self, Peek};
 use crate::sys::signals::SignalFd;
 use crate::sys::{SysError, poll, process};
@@ -18,6 +19,14 @@ use std::time::Duration;
 
 /// The first argument of our image that asks for this mode.
 pub const MODE: &str = "__rescue";
+
+/// What becomes of the machine, as the first word of the arguments.
+const ENDS: [(&str, WhenInit); 4] = [
+    ("poweroff", WhenInit::PowerOff),
+    ("reboot", WhenInit::Reboot),
+    ("halt", WhenInit::Halt),
+    ("exit", WhenInit::Exit),
+];
 
 /// A run that has to be stopped. As an argument: `TURN:GROUP:LEADER:SIGNAL:WAIT_MS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +61,9 @@ pub fn charges<'a>(plan: &Plan, runs: impl Iterator<Item = &'a Run>) -> Vec<Char
 }
 
 /// Becomes the rescue. Returns, with the reason, only if that can't be: then there is no order left to keep.
-pub fn enter(image: &Image, charges: &[Charge]) -> SysError {
-    let words = charges.iter().map(Charge::to_string).map(CString::new);
+pub fn enter(image: &Image, when_init: WhenInit, charges: &[Charge]) -> SysError {
+    let end = ENDS.iter().find(|(_, end)| *end == when_init).map(|(word, _)| (*word).to_owned());
+    let words = end.into_iter().chain(charges.iter().map(Charge::to_string)).map(CString::new);
     let argv: Vec<CString> =
         [Ok(c"horust".to_owned()), CString::new(MODE)].into_iter().chain(words).flatten().collect();
     let variable =
@@ -64,8 +74,9 @@ pub fn enter(image: &Image, charges: &[Charge]) -> SysError {
 }
 
 /// Runs the rescue. `args` are the words after `MODE`. Returns the exit code, with no process left behind.
-pub fn run(args: impl Iterator<Item = OsString>) -> u8 {
+pub fn run(mut args: impl Iterator<Item = OsString>) -> u8 {
     super::logger::init();
+    let end = args.next().and_then(|word| ENDS.iter().find(|(end, _)| word == *end));
     let mut charges: Vec<Charge> = args.filter_map(|word| Charge::parse(word.to_str()?)).collect();
     charges.sort_by_key(|charge| charge.turn);
     log::error!("Horust itself has failed; all services are being stopped");
@@ -79,6 +90,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> u8 {
         }
         Err(error) => log::error!("{error}"),
     }
+    super::end_machine(Machine::own(), end.map_or(WhenInit::default(), |(_, end)| *end));
     super::logger::flush();
     super::INTERNAL
 }
