@@ -4,6 +4,7 @@ use super::ExitCode;
 use super::args::Format;
 use super::client::{Client, Failure};
 use super::output::{answer, complain};
+use super::reload;
 use super::show;
 use crate::config;
 use crate::control::wire::{Health, Horust, Service, Services};
@@ -74,6 +75,21 @@ pub enum ControlVerb {
     },
     /// Tell whether all services are well, by the exit code: for Docker's HEALTHCHECK
     Health {
+        /// How to show it
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Read the configuration again, and do the least that makes the services run by it
+    Reload {
+        /// Only tell what would change
+        #[arg(long)]
+        dry_run: bool,
+        /// How to show it
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Tell what a reload would change
+    Plan {
         /// How to show it
         #[arg(long, value_enum, default_value_t)]
         format: Format,
@@ -163,6 +179,8 @@ fn carry_out(client: &Client, options: &ControlOptions) -> Result<ExitCode, Fail
                 false => Err(Failure::new(ExitCode::NotRunning, format!("not running: {}", idle.join(", ")))),
             }
         }
+        ControlVerb::Reload { dry_run, format } => reload::reload(client, *dry_run, *format),
+        ControlVerb::Plan { format } => reload::plan(client, *format),
         ControlVerb::Shutdown => client.post::<Horust>("shutdown", &[]).map(|_| ExitCode::Ok),
     }
 }

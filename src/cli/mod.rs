@@ -7,6 +7,7 @@ mod client;
 pub mod control;
 mod exit_code;
 pub mod output;
+mod reload;
 mod show;
 
 pub use args::{CheckOptions, CommandOptions, Format, Invocation, SuperviseOptions, parse};

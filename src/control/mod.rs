@@ -10,5 +10,5 @@ mod server;
 mod wait;
 pub mod wire;
 
-pub use desk::{Answer, Call, Calls, Desk, Pids, Question, Steps, Usage, View};
+pub use desk::{Answer, Call, Calls, Desk, NoAnswer, Pids, Plans, Question, Reload, Steps, Usage, View};
 pub use server::{Gate, Server, serve};

@@ -1,5 +1,6 @@
 //! Plain data that every part speaks: ids, time, signals, exits, service specs. No serde, no I/O, nothing of ours.
 
+mod change;
 mod depend;
 mod exit;
 mod health;
@@ -12,6 +13,7 @@ mod signal;
 mod spec;
 mod time;
 
+pub use change::{Change, Effect, changes, every_key};
 pub use depend::{Condition, Need};
 pub use exit::{Exit, Oom};
 pub use health::{Health, OnUnhealthy, Probe, Readiness, Rounds, Sign, Signs};

@@ -15,12 +15,13 @@ mod memory;
 mod notify;
 mod output;
 pub mod preflight;
+mod reload;
 mod report;
 mod sweep;
 mod table;
 mod usage;
 
-use crate::control::{Desk, Pids, Steps};
+use crate::control::{Desk, Pids, Plans, Steps};
 use crate::model::{Exit, Plan, Signal};
 use crate::sys::exe::Image;
 use crate::sys::reap::Ended;
@@ -33,10 +34,12 @@ use std::sync::Arc;
 /// Horust's own failure: EX_SOFTWARE in sysexits(3).
 const INTERNAL: u8 = 70;
 
-/// Runs all services of the plan until all is over. Returns the exit code.
-pub fn supervise(plan: Plan) -> u8 {
+pub use reload::Reader;
+
+/// Runs all services of the plan until all is over. `again` reads it anew for a reload. Returns the exit code.
+pub fn supervise(plan: Plan, again: Reader) -> u8 {
     logger::init();
-    let code = start(plan).unwrap_or_else(|error| {
+    let code = start(plan, again).unwrap_or_else(|error| {
         log::error!("{error}");
         INTERNAL
     });
@@ -44,7 +47,7 @@ pub fn supervise(plan: Plan) -> u8 {
     code
 }
 
-fn start(plan: Plan) -> Result<u8, SysError> {
+fn start(plan: Plan, again: Reader) -> Result<u8, SysError> {
     let signals = prepare(!process::is_pid1())?;
     let plan = Arc::new(plan);
     let wake = Arc::new(EventFd::new()?);
@@ -61,22 +64,36 @@ fn start(plan: Plan) -> Result<u8, SysError> {
     let (action_sender, actions) = bounded(crate::limits::QUEUE);
     let (call_sender, calls) = bounded(crate::limits::CALLS);
     let steps = Arc::new(Steps::default());
+    let plans = Plans::new(Arc::clone(&plan));
+    let new_plans = plans.subscribe();
+    let reloader = Arc::new(reload::Reloader::new(again, call_sender.clone()));
+    let by_signal = Arc::clone(&reloader);
     let outward = core::Outward {
         actions: action_sender,
         wake: Arc::clone(&wake),
         events: event_sender.clone(),
         steps: Arc::clone(&steps),
+        plans,
+        load: Box::new(move || by_signal.start()),
     };
     core::start(Arc::clone(&plan), core::Inward { events, calls }, outward).map_err(|e| {
         SysError::new("start", "the runtime thread", e.raw_os_error().map_or(nix::Error::EAGAIN, nix::Error::from_raw))
     })?;
-    let pids = Arc::new(Pids::new(&plan));
+    let pids = Arc::new(Pids::default());
     let calls = call_sender.clone();
-    let desk = Desk { plan: Arc::clone(&plan), calls, steps, pids: Arc::clone(&pids), usage: usage::usage };
+    let desk = Desk {
+        plan: Arc::clone(&plan),
+        plans: new_plans,
+        calls,
+        steps,
+        pids: Arc::clone(&pids),
+        usage: usage::usage,
+        reload: Arc::new(move |apply| reloader.reload(apply)),
+    };
     let control = control::open(&plan.settings, desk);
     let queues = main_loop::Queues { events: event_sender, actions, lines };
     let code =
-        main_loop::MainLoop::new(&plan, &launcher, &signals, &wake, queues, notices, cgroups).tell_pids(pids).run();
+        main_loop::MainLoop::new(plan, &mut launcher, &signals, &wake, queues, notices, cgroups).tell_pids(pids).run();
     if let Some(control) = control {
         control.close();
     }

@@ -71,7 +71,7 @@ pub fn log(plan: &Plan, supervisor: &Supervisor, now: Mono, report: &Report) {
             error!("{} has failed: stopping all services, exit code {code}", name(*id));
         }
         Report::KillAll(signal) => warn!("a second {signal}: killing all services"),
-        Report::IgnoredSignal(signal) => warn!("{signal}: reloading is not supported yet; nothing was done"),
+        Report::IgnoredSignal(signal) => warn!("{signal}: not reloaded: all services are being stopped"),
         Report::Bug(what, run) => error!("bug: {what}: {} (please report this)", of(run)),
     }
 }
