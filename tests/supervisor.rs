@@ -22,6 +22,8 @@ mod hooks;
 mod random;
 #[path = "supervisor/ready.rs"]
 mod ready;
+#[path = "supervisor/reload.rs"]
+mod reload;
 #[path = "supervisor/restart.rs"]
 mod restart;
 #[path = "supervisor/script.rs"]

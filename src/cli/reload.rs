@@ -77,7 +77,10 @@ mod tests {
         let mut told = Reload {
             added: vec!["cache".into()],
             removed: vec!["old".into()],
-            changed: vec![changed("web", &["command", "start-after"], true), changed("db", &["restart.backoff"], false)],
+            changed: vec![
+                changed("web", &["command", "start-after"], true),
+                changed("db", &["restart.backoff"], false),
+            ],
             at_next_start: vec!["control.socket".into()],
             ..Reload::default()
         };

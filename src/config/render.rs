@@ -159,7 +159,8 @@ fn text_bound() -> usize {
 
 impl Record {
     fn of(diagnostic: &Diagnostic, with_text: bool) -> Record {
-        let note = |(place, label): &(Place, String)| Note { message: label.clone(), place: Where::of(place, with_text) };
+        let note =
+            |(place, label): &(Place, String)| Note { message: label.clone(), place: Where::of(place, with_text) };
         Record {
             severity: match diagnostic.severity {
                 Severity::Error => Grade::Error,

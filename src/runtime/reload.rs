@@ -35,8 +35,7 @@ impl Reloader {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let Loaded { plan, diagnostics, refused } = (self.read)();
         let (errors, warnings): (Vec<_>, Vec<_>) = diagnostics.iter().partition(|d| d.severity == Severity::Error);
-        let mut answer =
-            wire::Reload { warnings: config::findings(warnings), ..wire::Reload::default() };
+        let mut answer = wire::Reload { warnings: config::findings(warnings), ..wire::Reload::default() };
         if refused {
             answer.errors = config::findings(errors);
             if apply {
@@ -50,7 +49,8 @@ impl Reloader {
         }
         let Difference { added, removed, changed, at_next_start } = difference;
         let keys = |keys: Vec<std::borrow::Cow<'static, str>>| keys.into_iter().map(Into::into).collect();
-        let changed = changed.into_iter().map(|one| Changed { name: one.name, keys: keys(one.keys), restart: one.restart });
+        let changed =
+            changed.into_iter().map(|one| Changed { name: one.name, keys: keys(one.keys), restart: one.restart });
         let at_next_start = at_next_start.into_iter().map(str::to_owned).collect();
         Ok(wire::Reload { applied: apply, added, removed, changed: changed.collect(), at_next_start, ..answer })
     }
@@ -107,7 +107,9 @@ fn tell(difference: &Difference, diagnostics: &[Diagnostic]) {
     list(removed, "removed");
     let changes: Vec<String> = changed
         .iter()
-        .map(|one| format!("{} ({}{})", one.name, one.keys.join(", "), if one.restart { ": it runs again" } else { "" }))
+        .map(|one| {
+            format!("{} ({}{})", one.name, one.keys.join(", "), if one.restart { ": it runs again" } else { "" })
+        })
         .collect();
     list(&changes, "changed");
     log::info!("reloaded: {}", if parts.is_empty() { "no service has changed".to_owned() } else { parts.join("; ") });

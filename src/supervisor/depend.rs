@@ -3,8 +3,8 @@
 use super::Supervisor;
 use super::event::{Action, StopCause};
 use super::health::Verdict;
-use super::state::State;
 use super::services::{Member, Services};
+use super::state::State;
 use crate::model::{Condition, FailureStrategy, Kind, Need, ServiceId};
 
 /// The edges of the plan, turned round: whom to look at when a service changes.

@@ -101,7 +101,15 @@ impl Supervisor {
                     starting.nag = late.is_none().then(|| now.after(limits::NOT_READY_NAG));
                 }
                 State::Running(up) if new.kind == Kind::Oneshot => up.late = late,
-                _ => {}
+                State::Running(_)
+                | State::Initial
+                | State::Delay { .. }
+                | State::Preparing { .. }
+                | State::Stopping(_)
+                | State::Clearing(_)
+                | State::Backoff { .. }
+                | State::Finished
+                | State::FinishedFailed { .. } => {}
             }
         }
         let (before, rounds) = (old.rounds(ready), new.rounds(ready));

@@ -74,7 +74,10 @@ impl Supervisor {
     pub fn difference(&self, plan: &Plan) -> Difference {
         let merged = self.merge(plan);
         let new: BTreeMap<ServiceId, &Arc<ServiceSpec>> = merged.specs.iter().map(|(id, spec)| (*id, spec)).collect();
-        let name = |id: &ServiceId| new.get(id).map_or(&self.services[*id].spec, |spec| *spec).name.clone();
+        let name = |id: &ServiceId| match new.get(id) {
+            Some(spec) => spec.name.clone(),
+            None => self.services[*id].spec.name.clone(),
+        };
         let changed = merged.changed.iter().map(|(id, keys)| Changed {
             name: name(id),
             keys: keys.iter().map(|change| change.key.clone()).collect(),
@@ -324,7 +327,16 @@ impl Supervisor {
                 State::FinishedFailed { reason } => {
                     mended.contains(id) || reason.mentions().is_some_and(|other| mended.contains(&other))
                 }
-                _ => false,
+                State::Initial
+                | State::Delay { .. }
+                | State::Preparing { .. }
+                | State::Spawning { .. }
+                | State::Started(_)
+                | State::Running(_)
+                | State::Stopping(_)
+                | State::Clearing(_)
+                | State::Backoff { .. }
+                | State::Finished => false,
             };
             let again: Vec<ServiceId> = self.services.ids().filter(again).collect();
             if again.is_empty() {

@@ -68,15 +68,24 @@ impl Subtree {
                 neighbour.remove();
             }
         }
-        let mut subtree =
-            Self { base, top, _lock: held, offered: vec![], asked: vec![], enabled: vec![], shortfall: String::new(), leftovers };
+        let mut subtree = Self {
+            base,
+            top,
+            _lock: held,
+            offered: vec![],
+            asked: vec![],
+            enabled: vec![],
+            shortfall: String::new(),
+            leftovers,
+        };
         subtree.enable(&own, controllers, inherited);
         Ok(subtree)
     }
 
     /// Enables these as well, those that are new, as far as that is possible.
     pub fn want(&mut self, controllers: &[&str]) {
-        let new: Vec<&str> = controllers.iter().copied().filter(|one| !self.asked.iter().any(|old| old == one)).collect();
+        let new: Vec<&str> =
+            controllers.iter().copied().filter(|one| !self.asked.iter().any(|old| old == one)).collect();
         if new.is_empty() {
             return;
         }

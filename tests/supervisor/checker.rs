@@ -21,6 +21,10 @@ struct Seen {
     prepared: u32,
     /// The last run whose `after-stop` has begun.
     cleared: u32,
+    /// The last run in which its keys have changed: it may have begun without a hook that it has now.
+    changed: u32,
+    /// A reload has removed it. These must have stopped before it does.
+    leaves: Option<BTreeSet<ServiceId>>,
 }
 
 #[derive(Clone, Debug)]
@@ -40,7 +44,7 @@ impl Checker {
         Checker {
             plan: plan.clone(),
             seen: vec![Seen::default(); plan.services.len()],
-            stop_before: stop_before(plan),
+            stop_before: stop_before(plan, &|_| false),
             stopping: false,
             killing: false,
             commanded: false,
@@ -56,7 +60,8 @@ impl Checker {
                 assert_eq!(run.generation, self.seen[run.service.index()].generation, "signals go to the current run");
             }
             Action::StartHook(hook, _) => self.hook_starts(*hook, alive),
-            Action::StartProbe(_) | Action::CancelProbe(_) | Action::CancelHook(_) => {}
+            Action::Adopt(plan) => self.adopt(plan),
+            Action::StartProbe(_) | Action::CancelProbe(_) | Action::CancelHook(_) | Action::Load => {}
             Action::Exit(_) => {
                 let left = self.plan.ids().find(|id| alive(*id) && !self.seen[id.index()].abandoned);
                 assert_eq!(left, None, "Horust ends after its services");
@@ -68,15 +73,16 @@ impl Checker {
         let id = run.service;
         assert!(!alive(id), "{run}: at most one live run per service");
         assert!(!self.stopping, "{run}: nothing starts during a shutdown");
+        assert!(self.seen[id.index()].leaves.is_none(), "{run}: what was removed is not started");
         for need in self.plan.services[id.index()].start_after.iter().filter(|need| need.required) {
             assert!(self.is_met(*need), "{run} starts before {need:?}");
         }
         let spec = &self.plan.services[id.index()];
-        let (prepared, cleared) = (self.seen[id.index()].prepared, self.seen[id.index()].cleared);
+        let Seen { prepared, cleared, changed, .. } = self.seen[id.index()];
         if spec.hook(Hook::BeforeStart).is_some() {
             assert_eq!(prepared, run.generation, "{run} starts after its before-start");
         }
-        if spec.hook(Hook::AfterStop).is_some() {
+        if spec.hook(Hook::AfterStop).is_some() && changed + 1 < run.generation {
             assert_eq!(cleared, run.generation - 1, "{run} starts after what is done after the last one");
         }
         let commanded = self.commanded;
@@ -84,7 +90,7 @@ impl Checker {
         assert!(run.generation > seen.generation, "{run}: runs are counted");
         assert!(commanded || !(seen.finished || seen.failed), "{run}: what is over stays so");
         let abandoned = seen.abandoned;
-        *seen = Seen { generation: run.generation, abandoned, prepared, cleared, ..Seen::default() };
+        *seen = Seen { generation: run.generation, abandoned, prepared, cleared, changed, ..Seen::default() };
     }
 
     /// `before-start` of this run has passed.
@@ -120,6 +126,48 @@ impl Checker {
         }
     }
 
+    /// The configuration has been read again.
+    pub fn reload(&mut self, read: &Plan) {
+        self.commanded = true;
+        if self.stopping {
+            return;
+        }
+        self.seen.iter_mut().for_each(|seen| seen.leaves = None);
+        let names: BTreeSet<&str> = read.services.iter().map(|spec| spec.name.as_str()).collect();
+        let leave = |id: &ServiceId| !names.contains(self.plan.services[id.index()].name.as_str());
+        let leaving: BTreeSet<ServiceId> = self.plan.ids().filter(leave).collect();
+        for id in self.plan.ids().collect::<Vec<_>>() {
+            let dependents =
+                self.plan.iter().filter(|(_, spec)| spec.start_after.iter().any(|need| need.service == id));
+            let first: BTreeSet<ServiceId> = dependents
+                .map(|(id, _)| id)
+                .chain(self.plan.services[id.index()].shutdown_after.iter().copied())
+                .filter(|id| leaving.contains(id))
+                .collect();
+            self.seen[id.index()].leaves = leaving.contains(&id).then_some(first);
+        }
+    }
+
+    /// Ids mean the services of this plan.
+    fn adopt(&mut self, plan: &Plan) {
+        self.seen.resize(plan.services.len(), Seen::default());
+        for (id, spec) in plan.iter() {
+            let seen = &mut self.seen[id.index()];
+            match self.plan.services.get(id.index()) {
+                Some(old) if old.name != spec.name => {
+                    // Runs of who had the id before are counted on.
+                    let generation = seen.generation;
+                    *seen = Seen { generation, changed: generation, ..Seen::default() };
+                }
+                Some(old) if old == spec => {}
+                Some(_) | None => seen.changed = seen.generation,
+            }
+        }
+        self.plan = plan.clone();
+        let leaves = |id: ServiceId| self.seen[id.index()].leaves.is_some();
+        self.stop_before = stop_before(&self.plan, &leaves);
+    }
+
     /// Somebody asks for something.
     pub fn command(&mut self, command: Command) {
         self.commanded = true;
@@ -143,8 +191,15 @@ impl Checker {
             Report::Ended(run, _) => self.not_up(run.service),
             Report::Stopping(run, cause) => {
                 self.not_up(run.service);
-                if *cause == StopCause::Shutdown && !self.killing {
-                    let first = &self.stop_before[run.service.index()];
+                let leaves = self.seen[run.service.index()].leaves.as_ref();
+                let in_order = match cause {
+                    StopCause::Shutdown => !self.killing,
+                    // What is only being prepared goes at once.
+                    StopCause::Asked => leaves.is_some() && alive(run.service),
+                    _ => false,
+                };
+                if in_order {
+                    let first = leaves.unwrap_or(&self.stop_before[run.service.index()]);
                     let early = first.iter().find(|id| alive(**id) && !self.seen[id.index()].abandoned);
                     assert_eq!(early, None, "{run} is stopped before what started after it");
                 }
@@ -180,16 +235,17 @@ impl Checker {
     }
 
     /// What readers may see after a step: nobody waits for something that has given up.
-    pub fn between_steps(&self, status: &[Status], alive: impl Fn(ServiceId) -> bool) {
-        for (id, spec) in self.plan.ids().zip(&self.plan.services) {
-            let waits = match status[id.index()].state {
-                "Initial" => spec.autostart,
-                "Starting" => !alive(id) && status[id.index()].run.is_none(),
+    pub fn between_steps(&self, status: impl Fn(ServiceId) -> Option<Status>, alive: impl Fn(ServiceId) -> bool) {
+        for (id, spec) in self.plan.iter() {
+            let own = status(id).unwrap_or_else(|| panic!("{id:?} is in the plan"));
+            let waits = match own.state {
+                "Initial" => spec.autostart && own.wanted,
+                "Starting" => !alive(id) && own.run.is_none(),
                 "Failed" | "Success" => true,
                 _ => false,
             };
-            let gone =
-                |need: &&Need| status[need.service.index()].state == "FinishedFailed" && need.is_harmed_by_failure();
+            let has_failed = |id| status(id).is_some_and(|status| status.state == "FinishedFailed");
+            let gone = |need: &&Need| has_failed(need.service) && need.is_harmed_by_failure();
             let failed = spec.start_after.iter().find(gone);
             assert!(!waits || failed.is_none(), "{id:?} waits for {failed:?}, which has given up");
         }
@@ -197,9 +253,9 @@ impl Checker {
 }
 
 /// The reverse of the start order, and `shutdown-after`, through any number of services between.
-fn stop_before(plan: &Plan) -> Vec<BTreeSet<ServiceId>> {
+fn stop_before(plan: &Plan, leaves: &impl Fn(ServiceId) -> bool) -> Vec<BTreeSet<ServiceId>> {
     let mut before: Vec<BTreeSet<ServiceId>> = plan.services.iter().map(|_| BTreeSet::new()).collect();
-    for (id, spec) in plan.ids().zip(&plan.services) {
+    for (id, spec) in plan.iter().filter(|(id, _)| !leaves(*id)) {
         before[id.index()].extend(&spec.shutdown_after);
         for need in &spec.start_after {
             before[need.service.index()].insert(id);

@@ -5,7 +5,7 @@
 use crate::checker::Checker;
 use crate::script::{Answer, OnStop, Said, Script, Svc, spawn_error};
 use horust::model::{Exit, Hook, HookId, Mono, Plan, ProbeId, RunId, ServiceId, Settings, Signal};
-use horust::supervisor::{Action, Command, Event, Report, StopCause, Supervisor, Target};
+use horust::supervisor::{Action, Command, Event, Report, Status, StopCause, Supervisor, Target};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -43,7 +43,10 @@ pub struct World {
     pub steps: usize,
     /// All changes of a public state that a reader could see.
     pub transitions: BTreeSet<(&'static str, &'static str)>,
+    /// By service.
     scripts: Vec<Vec<Script>>,
+    /// By name: for services of a plan that is about to be adopted.
+    new_scripts: BTreeMap<String, Vec<Script>>,
     runs: BTreeMap<RunId, Run>,
     /// Hooks that are running.
     running_hooks: BTreeSet<HookId>,
@@ -51,7 +54,7 @@ pub struct World {
     sequence: u64,
     /// Milliseconds from a fact to its event.
     latency: u64,
-    states: Vec<&'static str>,
+    states: BTreeMap<String, &'static str>,
     checker: Checker,
 }
 
@@ -69,8 +72,8 @@ impl World {
     }
 
     pub fn with(services: Vec<Svc>, settings: Settings, seed: u64, latency: u64) -> World {
-        let (specs, scripts) = services.into_iter().map(|s| (Arc::new(s.spec), s.scripts)).unzip();
-        let plan = Plan { services: specs, settings };
+        let scripts = services.iter().map(|svc| svc.scripts.clone()).collect();
+        let plan = plan(services, settings);
         World {
             supervisor: Supervisor::new(&plan, seed),
             now: Mono(0),
@@ -79,12 +82,13 @@ impl World {
             steps: 0,
             transitions: BTreeSet::new(),
             scripts,
+            new_scripts: BTreeMap::new(),
             runs: BTreeMap::new(),
             running_hooks: BTreeSet::new(),
             coming: BTreeMap::new(),
             sequence: 0,
             latency,
-            states: vec!["Initial"; plan.services.len()],
+            states: BTreeMap::new(),
             checker: Checker::new(&plan),
             plan,
         }
@@ -92,6 +96,20 @@ impl World {
 
     pub fn boot(&mut self) {
         self.tell(Event::Boot);
+    }
+
+    /// The configuration has been read again: ids in it are places in this list.
+    pub fn reload(&mut self, services: Vec<Svc>) -> &mut World {
+        self.new_scripts.extend(services.iter().map(|svc| (svc.spec.name.clone(), svc.scripts.clone())));
+        let read = Arc::new(plan(services, self.plan.settings.clone()));
+        self.checker.reload(&read);
+        self.tell(Event::Loaded(read));
+        self
+    }
+
+    /// The id of a service, if there is one of this name.
+    pub fn find(&self, name: &str) -> Option<ServiceId> {
+        self.plan.iter().find(|(_, spec)| spec.name == name).map(|(id, _)| id)
     }
 
     pub fn signal(&mut self, signal: Signal) {
@@ -115,14 +133,16 @@ impl World {
             self.log.push((self.now, action.clone()));
             self.carry_out(action);
         }
-        let status = self.supervisor.snapshot();
-        for (old, new) in self.states.iter_mut().zip(&status) {
-            if *old != new.state {
-                self.transitions.insert((*old, new.state));
-                *old = new.state;
+        let status: Vec<Status> = self.supervisor.snapshot();
+        self.states.retain(|name, _| status.iter().any(|status| status.name == *name));
+        for new in &status {
+            let old = self.states.insert(new.name.clone(), new.state).unwrap_or("Initial");
+            if old != new.state {
+                self.transitions.insert((old, new.state));
             }
         }
-        self.checker.between_steps(&status, |id| self.runs.keys().any(|run| run.service == id));
+        let status = |id: ServiceId| self.supervisor.status(id);
+        self.checker.between_steps(status, |id| self.runs.keys().any(|run| run.service == id));
     }
 
     /// Jumps to the next moment at which anything happens, unless that is later than `end`. Facts come before
@@ -170,12 +190,23 @@ impl World {
                 // It may have ended, and nobody has heard of it yet.
                 self.later(0, Coming::HookEnds(id, Err("killed".into())));
             }
-            Action::CancelProbe(_) | Action::Report(_) => {}
+            Action::Adopt(plan) => self.adopt(&plan),
+            Action::CancelProbe(_) | Action::Load | Action::Report(_) => {}
             Action::Exit(code) => {
                 assert_eq!(self.exit, None, "one end is enough");
                 self.exit = Some(code);
             }
         }
+    }
+
+    fn adopt(&mut self, plan: &Plan) {
+        self.scripts.resize(plan.services.len(), vec![]);
+        for (id, spec) in plan.iter() {
+            if let Some(scripts) = self.new_scripts.get(&spec.name) {
+                self.scripts[id.index()].clone_from(scripts);
+            }
+        }
+        self.plan = plan.clone();
     }
 
     fn later(&mut self, ms: u64, coming: Coming) {
@@ -194,7 +225,8 @@ impl World {
 
     fn script(&self, run: RunId) -> Script {
         let scripts = &self.scripts[run.service.index()];
-        scripts[(run.generation as usize - 1).min(scripts.len() - 1)].clone()
+        let starts = self.supervisor.status(run.service).map_or(run.generation, |status| status.starts);
+        scripts[(starts as usize - 1).min(scripts.len() - 1)].clone()
     }
 
     fn hook(&mut self, id: HookId) {
@@ -314,6 +346,10 @@ impl World {
     }
 }
 
+fn plan(services: Vec<Svc>, settings: Settings) -> Plan {
+    Plan { services: services.into_iter().map(|svc| Arc::new(svc.spec)).collect(), listed: None, settings }
+}
+
 fn reaction(signal: Signal, on_stop: OnStop) -> Option<(u64, Exit)> {
     match (signal, on_stop) {
         (Signal::KILL, _) => Some((0, Exit::Signal(signal))),
@@ -326,7 +362,7 @@ fn reaction(signal: Signal, on_stop: OnStop) -> Option<(u64, Exit)> {
 /// What tests ask.
 impl World {
     pub fn state(&self, id: u32) -> &'static str {
-        self.supervisor.snapshot()[id as usize].state
+        self.supervisor.status(ServiceId(id)).map_or("gone", |status| status.state)
     }
 
     fn times<T>(&self, pick: impl Fn(&Action) -> Option<T>) -> Vec<(u64, T)> {
