@@ -2,6 +2,7 @@
 //! but the next event or deadline, and touches no process.
 
 use super::report;
+use crate::chaos;
 use crate::control::{Answer, Call, Plans, Question, Steps, View};
 use crate::healthcheck::Pool;
 use crate::limits;
@@ -109,6 +110,7 @@ impl Core {
                 continue;
             }
             self.wait(inward);
+            chaos::point("runtime");
             // What has come meanwhile is one batch with it: one wake-up for main instead of many.
             batch = inward.events.try_iter().take(limits::QUEUE).flatten().collect();
             calls.extend(inward.calls.try_iter().take(limits::CALLS));

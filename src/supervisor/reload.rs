@@ -368,8 +368,12 @@ fn renumbered(spec: &Arc<ServiceSpec>, ids: &BTreeMap<ServiceId, ServiceId>) -> 
 
 /// The settings that hold from now on, and the keys of those that can't before the next start.
 fn settings(now: &Settings, new: &Settings) -> (Settings, Vec<&'static str>) {
-    let Settings { unsuccessful_exit_finished_failed, socket, socket_group } = new;
-    let later = [("control.socket", *socket != now.socket), ("control.group", *socket_group != now.socket_group)];
+    let Settings { unsuccessful_exit_finished_failed, socket, socket_group, when_init } = new;
+    let later = [
+        ("control.socket", *socket != now.socket),
+        ("control.group", *socket_group != now.socket_group),
+        ("shutdown.when-init", *when_init != now.when_init),
+    ];
     let later = later.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key);
     let settings = Settings { unsuccessful_exit_finished_failed: *unsuccessful_exit_finished_failed, ..now.clone() };
     (settings, later.collect())
