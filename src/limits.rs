@@ -133,8 +133,23 @@ pub const BACKLOG: i32 = 128;
 /// of them can eat PID 1's memory.
 pub const CLIENTS: usize = 64;
 
+/// The same at `web-server`: a browser takes up to six, and who only holds places there takes none at the socket.
+pub const WEB_CLIENTS: usize = 64;
+
+/// The same where only metrics and health are.
+pub const METRICS_CLIENTS: usize = 16;
+
 /// Requests that may wait for the runtime thread; no client has more than one under way.
-pub const CALLS: usize = 2 * CLIENTS;
+pub const CALLS: usize = 2 * (CLIENTS + WEB_CLIENTS);
+
+/// How long somebody waits who has shown a wrong token.
+pub const WRONG_TOKEN: Duration = Duration::from_millis(200);
+
+/// A token is no shorter than this: nobody can try out enough of them.
+pub const TOKEN: usize = 16;
+
+/// A file with a token is no longer than this.
+pub const TOKEN_FILE_BYTES: u64 = 4096;
 
 /// How long a client may take to send a request, to follow it up with the next one, or to read a piece of an answer.
 pub const CLIENT_PATIENCE: Duration = Duration::from_secs(5);

@@ -78,6 +78,8 @@ pub enum ControlVerb {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Print what is counted and measured, in the OpenMetrics format
+    Metrics,
     /// Stop all services, and end Horust
     Shutdown,
 }
@@ -163,6 +165,10 @@ fn carry_out(client: &Client, options: &ControlOptions) -> Result<ExitCode, Fail
                 false => Err(Failure::new(ExitCode::NotRunning, format!("not running: {}", idle.join(", ")))),
             }
         }
+        ControlVerb::Metrics => client.text("/metrics").map(|text| {
+            answer(&text);
+            ExitCode::Ok
+        }),
         ControlVerb::Shutdown => client.post::<Horust>("shutdown", &[]).map(|_| ExitCode::Ok),
     }
 }

@@ -1,12 +1,14 @@
 //! Where requests are handed in: the one way from the control thread to the rest of Horust. Everything here is bounded,
 //! and no other thread ever waits for this one.
 
+use super::tally::Tally;
 use super::wire;
 use crate::model::{Exit, Mono, Plan, ServiceId};
 use crate::supervisor::{Command, Status};
 use crossbeam_channel::{Sender, TrySendError};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::SystemTime;
 use tokio::sync::{oneshot, watch};
 
 /// What the runtime thread is asked for. It answers after the commands have been carried out, in so far as that is its
@@ -22,6 +24,8 @@ pub struct Call {
 pub enum Question {
     /// What these services are doing.
     Services(Vec<ServiceId>, oneshot::Sender<Answer>),
+    /// The same of all services, and what has been counted.
+    Figures(oneshot::Sender<(Answer, Tally)>),
 }
 
 /// The answer.
@@ -54,6 +58,17 @@ pub type Steps = watch::Sender<u64>;
 
 /// What processes use: asked for by the control thread, of main processes.
 pub type Usage = fn(u32) -> wire::Usage;
+
+/// What was dropped since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lost {
+    /// Lines of services, for their `rate-limit`.
+    pub limited: u64,
+    /// Lines of services that the place they were to go to did not take.
+    pub refused: u64,
+    /// Horust's own messages.
+    pub messages: u64,
+}
 
 /// The main process of each service, or 0. Written by the main thread, read by this one.
 pub struct Pids(Box<[AtomicU32]>);
@@ -89,6 +104,12 @@ pub struct Desk {
     pub pids: Arc<Pids>,
     /// What they use.
     pub usage: Usage,
+    /// What was dropped.
+    pub lost: fn() -> Lost,
+    /// Ended processes that belonged to nobody, counted by the main thread.
+    pub orphans: Arc<AtomicU64>,
+    /// When Horust was started.
+    pub started: SystemTime,
 }
 
 /// Why there is no answer.
@@ -105,6 +126,13 @@ impl Desk {
     pub async fn call(&self, commands: Vec<Command>, of: Vec<ServiceId>) -> Result<Answer, NoAnswer> {
         let (reply, answer) = oneshot::channel();
         self.hand_in(Call { commands, question: Question::Services(of, reply) })?;
+        answer.await.map_err(|_| NoAnswer::Ending)
+    }
+
+    /// What all services are doing, and what has been counted.
+    pub async fn figures(&self) -> Result<(Answer, Tally), NoAnswer> {
+        let (reply, answer) = oneshot::channel();
+        self.hand_in(Call { commands: vec![], question: Question::Figures(reply) })?;
         answer.await.map_err(|_| NoAnswer::Ending)
     }
 

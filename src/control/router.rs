@@ -1,9 +1,12 @@
 //! The paths of the API and what they answer. Every answer is JSON; what goes wrong is told as RFC 9457 has it.
 
+use super::alive;
 use super::desk::{Answer, Desk, NoAnswer, View};
+use super::metrics;
+use super::page;
 use super::select::select;
 use super::wait::{self, Goal};
-use super::wire::{Exit, Horust, Problem, Service, Services};
+use super::wire::{Access, Exit, Horust, Problem, Service, Services};
 use crate::limits;
 use crate::model::{self, Mono, ServiceId, Signal};
 use crate::supervisor::Command;
@@ -11,7 +14,7 @@ use axum::Json;
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRef, Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
@@ -58,11 +61,33 @@ pub fn new(desk: Arc<Desk>, end: End) -> Router {
         .route("/v1/wait", get(wait_for))
         .route("/v1/health", get(health))
         .route("/v1/shutdown", post(shutdown))
+        .route(page::ACCESS, get(access))
+        .merge(page::routes())
+        .merge(monitor_routes())
         .fallback(|| async { Fault::new(StatusCode::NOT_FOUND, "there is no such path") })
         .method_not_allowed_fallback(|| async {
             Fault::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method")
         })
         .with_state(App { desk, end })
+}
+
+/// The paths for monitors alone.
+pub fn monitors(desk: Arc<Desk>) -> Router {
+    monitor_routes()
+        .fallback(|| async { Fault::new(StatusCode::NOT_FOUND, "here are /metrics, /livez, /readyz and /startupz alone") })
+        .with_state(desk)
+}
+
+fn monitor_routes<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<Desk>: FromRef<S>,
+{
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/livez", get(|State(desk): Shared| async move { alive::live(&desk).await }))
+        .route("/readyz", get(|State(desk): Shared| async move { alive::ready(&desk).await }))
+        .route("/startupz", get(|State(desk): Shared| async move { alive::started(&desk).await }))
 }
 
 /// What went wrong.
@@ -73,13 +98,23 @@ impl Fault {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Fault {
         Fault(status, detail.into())
     }
+
+    /// Whether somebody has not shown the token.
+    pub fn is_unauthorized(&self) -> bool {
+        self.0 == StatusCode::UNAUTHORIZED
+    }
 }
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         let title = self.0.canonical_reason().unwrap_or_default().to_owned();
         let problem = Problem { title, status: self.0.as_u16(), detail: self.1 };
-        (self.0, [(header::CONTENT_TYPE, "application/problem+json")], Json(problem)).into_response()
+        let mut response =
+            (self.0, [(header::CONTENT_TYPE, "application/problem+json")], Json(problem)).into_response();
+        if self.0 == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
     }
 }
 
@@ -207,6 +242,16 @@ async fn health(State(desk): Shared) -> Result<Response, Fault> {
     let health = wait::health(answer.up, &answer.services);
     let status = if health.healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Ok((status, Json(health)).into_response())
+}
+
+/// At the socket the kernel has said who asks.
+async fn access() -> Json<Access> {
+    Json(Access { reading: true, writing: true, token_at: None })
+}
+
+async fn metrics(State(desk): Shared) -> Result<Response, Fault> {
+    let (answer, tally) = desk.figures().await?;
+    Ok(metrics::page(&desk, &answer, &tally))
 }
 
 async fn several(desk: &Desk, verb: Verb, options: Options) -> Result<Json<Services>, Fault> {

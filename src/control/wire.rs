@@ -26,6 +26,17 @@ pub struct Horust {
     pub services: usize,
 }
 
+/// What may be done over this connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// Whether services may be looked at.
+    pub reading: bool,
+    /// Whether anything may be changed.
+    pub writing: bool,
+    /// The file with the token that allows both; none if there is none, or none is needed.
+    pub token_at: Option<String>,
+}
+
 /// Several services.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Services {

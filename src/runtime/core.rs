@@ -2,7 +2,7 @@
 //! but the next event or deadline, and touches no process.
 
 use super::report;
-use crate::control::{Answer, Call, Question, Steps, View};
+use crate::control::{Answer, Call, Question, Steps, Tally, View};
 use crate::healthcheck::Pool;
 use crate::limits;
 use crate::model::{Mono, Plan, Probe, ProbeId, ServiceId};
@@ -53,22 +53,26 @@ struct Core {
     pool: Option<Pool>,
     /// Answers of probes that the pool did not take.
     refused: Vec<Event>,
+    /// For `/metrics`.
+    tally: Tally,
 }
 
 impl Core {
     fn new(plan: Arc<Plan>, outward: Outward) -> Core {
         let supervisor = Supervisor::new(&plan, mono_now());
-        Core { plan, supervisor, outward, pool: None, refused: Vec::new() }
+        Core { plan, supervisor, outward, pool: None, refused: Vec::new(), tally: Tally::default() }
     }
 
     fn run(&mut self, inward: &Inward) {
         let mut batch = vec![Event::Boot];
         let mut calls = Vec::new();
         loop {
+            let begun = Mono(mono_now());
             let mut actions = Vec::new();
             // A mere question changes nothing, and must not make those look again who wait for a change.
             let changed = !batch.is_empty() || calls.iter().any(|call: &Call| !call.commands.is_empty());
             for event in batch.drain(..) {
+                self.tally.happened(begun, &event);
                 self.supervisor.step(Mono(mono_now()), event, &mut actions);
             }
             for command in calls.iter_mut().flat_map(|call: &mut Call| call.commands.drain(..)) {
@@ -83,6 +87,7 @@ impl Core {
             if changed && self.outward.steps.receiver_count() > 0 {
                 self.outward.steps.send_modify(|count| *count = count.wrapping_add(1));
             }
+            self.tally.steps.add(Mono(mono_now()).since(begun));
             if !self.refused.is_empty() {
                 batch = std::mem::take(&mut self.refused);
                 continue;
@@ -112,6 +117,10 @@ impl Core {
     fn reply(&self, question: Question) {
         match question {
             Question::Services(of, reply) => drop(reply.send(self.answer(&of))),
+            Question::Figures(reply) => {
+                let all: Vec<ServiceId> = self.plan.ids().collect();
+                drop(reply.send((self.answer(&all), self.tally.clone())));
+            }
         }
     }
 
@@ -131,9 +140,11 @@ impl Core {
 
     /// Keeps what concerns this thread and sends the rest to main. False once main is gone.
     fn carry_out(&mut self, mut actions: Vec<Action>) -> bool {
+        let now = Mono(mono_now());
+        actions.iter().for_each(|action| self.tally.ordered(now, action));
         actions.retain(|action| match action {
             Action::Report(report) => {
-                report::log(&self.plan, &self.supervisor, Mono(mono_now()), report);
+                report::log(&self.plan, &self.supervisor, now, report);
                 false
             }
             Action::StartProbe(id) => !self.submit(*id),

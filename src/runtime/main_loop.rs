@@ -22,6 +22,7 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError};
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How long main waits for room in the runtime thread's queue before it tries again. Only ever under overload.
@@ -58,6 +59,8 @@ pub struct MainLoop<'a> {
     exit: Option<u8>,
     /// For readers.
     pids: Option<Arc<Pids>>,
+    /// Ended processes that belonged to nobody: for readers too.
+    orphans: Arc<AtomicU64>,
 }
 
 impl<'a> MainLoop<'a> {
@@ -86,12 +89,14 @@ impl<'a> MainLoop<'a> {
             more_dead: true,
             exit: None,
             pids: None,
+            orphans: Arc::default(),
         }
     }
 
-    /// Main processes are written here.
-    pub fn tell_pids(mut self, pids: Arc<Pids>) -> Self {
+    /// Main processes are written here, and orphans counted.
+    pub fn tell_pids(mut self, pids: Arc<Pids>, orphans: Arc<AtomicU64>) -> Self {
         self.pids = Some(pids);
+        self.orphans = orphans;
         self
     }
 
@@ -220,7 +225,10 @@ impl<'a> MainLoop<'a> {
                 };
                 self.outbox.push(Event::HookEnded(id, answer));
             }
-            None => log::trace!("reaped the orphan {pid}"),
+            None => {
+                self.orphans.fetch_add(1, Ordering::Relaxed);
+                log::trace!("reaped the orphan {pid}");
+            }
         }
     }
 

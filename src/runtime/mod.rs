@@ -19,6 +19,7 @@ mod report;
 mod sweep;
 mod table;
 mod usage;
+mod web;
 
 use crate::control::{Desk, Pids, Steps};
 use crate::model::{Exit, Plan, Signal};
@@ -72,11 +73,21 @@ fn start(plan: Plan) -> Result<u8, SysError> {
     })?;
     let pids = Arc::new(Pids::new(&plan));
     let calls = call_sender.clone();
-    let desk = Desk { plan: Arc::clone(&plan), calls, steps, pids: Arc::clone(&pids), usage: usage::usage };
+    let orphans = Arc::default();
+    let desk = Desk {
+        plan: Arc::clone(&plan),
+        calls,
+        steps,
+        pids: Arc::clone(&pids),
+        usage: usage::usage,
+        lost: usage::lost,
+        orphans: Arc::clone(&orphans),
+        started: std::time::SystemTime::now(),
+    };
     let control = control::open(&plan.settings, desk);
     let queues = main_loop::Queues { events: event_sender, actions, lines };
     let code =
-        main_loop::MainLoop::new(&plan, &launcher, &signals, &wake, queues, notices, cgroups).tell_pids(pids).run();
+        main_loop::MainLoop::new(&plan, &launcher, &signals, &wake, queues, notices, cgroups).tell_pids(pids, orphans).run();
     if let Some(control) = control {
         control.close();
     }
