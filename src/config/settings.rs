@@ -40,7 +40,8 @@ fn check_reach(settings: &HorustToml, cx: &mut Cx<'_>) {
     let control = settings.control.as_ref().map(|at| &at.value);
     let guarded = control.and_then(|control| control.token_for_reading.as_ref()).is_some_and(|at| at.value);
     if !guarded {
-        let message = format!("`web-server`: anybody who can reach {address} could look at the services and their output");
+        let message =
+            format!("`web-server`: anybody who can reach {address} could look at the services and their output");
         let help = "add `token-for-reading = true` to [control], or listen at 127.0.0.1";
         cx.push(at.error(message).help(help));
     }

@@ -6,11 +6,11 @@ use super::page;
 use super::router::Fault;
 use super::wire::Access;
 use crate::limits;
+use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router};
 use std::hint::black_box;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -33,10 +33,12 @@ pub fn protect(router: Router, guard: Guard) -> Router {
     router.layer(from_fn_with_state(Arc::new(guard), check))
 }
 
-async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+async fn check(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
     let mut response = match guard.admit(&request) {
-        Ok(access) if request.uri().path() == page::ACCESS => Json(access).into_response(),
-        Ok(_) => next.run(request).await,
+        Ok(access) => {
+            request.extensions_mut().insert(access);
+            next.run(request).await
+        }
         Err(fault) => {
             if fault.is_unauthorized() {
                 // Who guesses has few places, and each guess takes its time.

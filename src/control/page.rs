@@ -22,8 +22,9 @@ pub fn is_public(path: &str) -> bool {
 
 /// The paths of the files.
 pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    let file = |kind: &'static str, text: &'static str| -> Response {
-        ([(header::CONTENT_TYPE, kind)], text).into_response()
-    };
-    FILES.iter().fold(Router::new(), |router, (path, kind, text)| router.route(path, get(move || async move { file(kind, text) })))
+    let file =
+        |kind: &'static str, text: &'static str| -> Response { ([(header::CONTENT_TYPE, kind)], text).into_response() };
+    FILES.iter().fold(Router::new(), |router, (path, kind, text)| {
+        router.route(path, get(move || async move { file(kind, text) }))
+    })
 }

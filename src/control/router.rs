@@ -10,6 +10,7 @@ use super::wire::{Access, Exit, Horust, Problem, Service, Services};
 use crate::limits;
 use crate::model::{self, Mono, ServiceId, Signal};
 use crate::supervisor::Command;
+use axum::Extension;
 use axum::Json;
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
@@ -74,7 +75,9 @@ pub fn new(desk: Arc<Desk>, end: End) -> Router {
 /// The paths for monitors alone.
 pub fn monitors(desk: Arc<Desk>) -> Router {
     monitor_routes()
-        .fallback(|| async { Fault::new(StatusCode::NOT_FOUND, "here are /metrics, /livez, /readyz and /startupz alone") })
+        .fallback(|| async {
+            Fault::new(StatusCode::NOT_FOUND, "here are /metrics, /livez, /readyz and /startupz alone")
+        })
         .with_state(desk)
 }
 
@@ -244,9 +247,10 @@ async fn health(State(desk): Shared) -> Result<Response, Fault> {
     Ok((status, Json(health)).into_response())
 }
 
-/// At the socket the kernel has said who asks.
-async fn access() -> Json<Access> {
-    Json(Access { reading: true, writing: true, token_at: None })
+/// What the guard has found; at the socket the kernel has said who asks.
+async fn access(found: Option<Extension<Access>>) -> Json<Access> {
+    let all = Access { reading: true, writing: true, token_at: None };
+    Json(found.map_or(all, |Extension(access)| access))
 }
 
 async fn metrics(State(desk): Shared) -> Result<Response, Fault> {

@@ -109,13 +109,7 @@ fn wait_for_first(doors: &[Door]) {
     while poll(&mut fds, PollTimeout::NONE).is_err() {}
 }
 
-fn run(
-    doors: Vec<Door>,
-    desk: Desk,
-    rooms: &[Room],
-    end: &watch::Receiver<bool>,
-    done: &Sender<()>,
-) -> io::Result<()> {
+fn run(doors: Vec<Door>, desk: Desk, rooms: &[Room], end: &watch::Receiver<bool>, done: &Sender<()>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let desk = Arc::new(desk);

@@ -86,8 +86,9 @@ fn start(plan: Plan) -> Result<u8, SysError> {
     };
     let control = control::open(&plan.settings, desk);
     let queues = main_loop::Queues { events: event_sender, actions, lines };
-    let code =
-        main_loop::MainLoop::new(&plan, &launcher, &signals, &wake, queues, notices, cgroups).tell_pids(pids, orphans).run();
+    let code = main_loop::MainLoop::new(&plan, &launcher, &signals, &wake, queues, notices, cgroups)
+        .tell_pids(pids, orphans)
+        .run();
     if let Some(control) = control {
         control.close();
     }

@@ -29,3 +29,4 @@ mod rotation;
 mod stop;
 mod users;
 mod verbs;
+mod web;
