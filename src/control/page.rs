@@ -1,14 +1,15 @@
-//! The page for the browser: three files that are part of the program. It is static; all that it shows it asks the API for.
+//! The page for the browser: a few files that are part of the program. It is static; all that it shows it asks the API for.
 
 use axum::Router;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-const FILES: [(&str, &str, &str); 4] = [
+const FILES: [(&str, &str, &str); 5] = [
     ("/", "text/html; charset=utf-8", include_str!("ui/index.html")),
     ("/style.css", "text/css; charset=utf-8", include_str!("ui/style.css")),
     ("/page.js", "text/javascript; charset=utf-8", include_str!("ui/page.js")),
+    ("/draw.js", "text/javascript; charset=utf-8", include_str!("ui/draw.js")),
     ("/icon.svg", "image/svg+xml", include_str!("ui/icon.svg")),
 ];
 

@@ -148,17 +148,20 @@ fn tcp(listener: TcpListener) -> io::Result<tokio::net::TcpListener> {
     tokio::net::TcpListener::from_std(listener)
 }
 
-/// What clients come from: each with its stream, or with why it is sent away.
+/// A client, and why it is sent away if it is.
+type Arrival<S> = (S, Result<(), String>);
+
+/// What clients come from.
 trait Arrivals: Send + 'static {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
-    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Self::Stream, Result<(), String>)>>;
+    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<io::Result<Arrival<Self::Stream>>>;
 }
 
 struct Gated(tokio::net::UnixListener, Gate);
 
 impl Arrivals for Gated {
     type Stream = UnixStream;
-    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<io::Result<(UnixStream, Result<(), String>)>> {
+    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<io::Result<Arrival<UnixStream>>> {
         self.0.poll_accept(cx).map_ok(|(stream, _)| {
             let may = (self.1)(&stream);
             (stream, may)
@@ -168,7 +171,7 @@ impl Arrivals for Gated {
 
 impl Arrivals for tokio::net::TcpListener {
     type Stream = TcpStream;
-    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, Result<(), String>)>> {
+    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<io::Result<Arrival<TcpStream>>> {
         self.poll_accept(cx).map_ok(|(stream, _)| {
             // Events are small, and are to be seen at once.
             let _ = stream.set_nodelay(true);
