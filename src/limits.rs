@@ -14,8 +14,8 @@ pub const SECRET_BYTES: u64 = 128 << 10;
 /// More services than this in one set is a mistake; 10,000 is what the project is measured with.
 pub const SERVICES: usize = 20_000;
 
-/// Batches of events and of actions that may wait between two threads. The sender
-/// thread does nothing but handle them.
+/// Answers of probes that may wait for the main thread, and that it takes at once. The threads that run probes do nothing
+/// else, so they can wait for room.
 pub const QUEUE: usize = 64;
 
 /// Children reaped before signals and actions get their turn again, so that a fork bomb can't starve them.
@@ -133,7 +133,7 @@ pub const BACKLOG: i32 = 128;
 /// of them can eat PID 1's memory.
 pub const CLIENTS: usize = 64;
 
-/// Requests that may wait for the runtime thread; no client has more than one under way.
+/// Requests that may wait for the main thread; no client has more than one under way.
 pub const CALLS: usize = 2 * CLIENTS;
 
 /// How long a client may take to send a request, to follow it up with the next one, or to read a piece of an answer.

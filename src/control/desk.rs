@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::{oneshot, watch};
 
-/// What the runtime thread is asked for. It answers after the commands have been carried out, in so far as that is its
+/// What the supervisor's keeper is asked for. It answers after the commands have been carried out, in so far as that is its
 /// own part.
 pub struct Call {
     /// Carried out first, in this order and at one moment.
@@ -46,8 +46,27 @@ pub struct View {
     pub last_exit: Option<(Exit, String)>,
 }
 
-/// To the runtime thread.
-pub type Calls = Sender<Call>;
+/// The way to the main thread, which keeps the supervisor.
+pub struct Calls {
+    queue: Sender<Call>,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Calls {
+    /// Calls go into `queue`, and `wake` says that there is one.
+    pub fn new(queue: Sender<Call>, wake: impl Fn() + Send + Sync + 'static) -> Calls {
+        Calls { queue, wake: Box::new(wake) }
+    }
+
+    fn hand_in(&self, call: Call) -> Result<(), NoAnswer> {
+        self.queue.try_send(call).map_err(|error| match error {
+            TrySendError::Full(_) => NoAnswer::Busy,
+            TrySendError::Disconnected(_) => NoAnswer::Ending,
+        })?;
+        (self.wake)();
+        Ok(())
+    }
+}
 
 /// Counts the steps of the supervisor while somebody watches.
 pub type Steps = watch::Sender<u64>;
@@ -81,7 +100,7 @@ impl Pids {
 pub struct Desk {
     /// The services.
     pub plan: Arc<Plan>,
-    /// To the runtime thread.
+    /// To the supervisor.
     pub calls: Calls,
     /// Says that something may have changed.
     pub steps: Arc<Steps>,
@@ -104,14 +123,7 @@ impl Desk {
     /// Hands in a call and awaits the answer.
     pub async fn call(&self, commands: Vec<Command>, of: Vec<ServiceId>) -> Result<Answer, NoAnswer> {
         let (reply, answer) = oneshot::channel();
-        self.hand_in(Call { commands, question: Question::Services(of, reply) })?;
+        self.calls.hand_in(Call { commands, question: Question::Services(of, reply) })?;
         answer.await.map_err(|_| NoAnswer::Ending)
-    }
-
-    fn hand_in(&self, call: Call) -> Result<(), NoAnswer> {
-        self.calls.try_send(call).map_err(|error| match error {
-            TrySendError::Full(_) => NoAnswer::Busy,
-            TrySendError::Disconnected(_) => NoAnswer::Ending,
-        })
     }
 }

@@ -1,5 +1,5 @@
-//! The runtime thread: feeds the supervisor with events and the time, and hands out its actions. It waits for nothing
-//! but the next event or deadline, and touches no process.
+//! The supervisor's keeper: feeds it with events and the time, and hands out its actions. The main thread calls it and
+//! sleeps for it; nothing here waits, and nothing touches a process.
 
 use super::report;
 use crate::control::{Answer, Call, Question, Steps, View};
@@ -10,101 +10,65 @@ use crate::supervisor::{Action, Event, Supervisor};
 use crate::sys::process::mono_now;
 use crate::sys::users;
 use crate::sys::wake::EventFd;
-use crossbeam_channel::{Receiver, Select, Sender};
-use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use crossbeam_channel::{Receiver, Sender};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How the runtime thread reaches the others.
-pub struct Outward {
-    /// To the main thread. It never blocks on us, so sending to it may block.
-    pub actions: Sender<Vec<Action>>,
+/// How it and the other threads reach each other.
+pub struct Around {
+    /// For the answers of probes.
+    pub answers: Sender<Event>,
     /// Wakes the main thread for them.
     pub wake: Arc<EventFd>,
-    /// For the answers of probes.
-    pub events: Sender<Vec<Event>>,
+    /// What people ask for.
+    pub calls: Receiver<Call>,
     /// Told of each step while somebody watches.
     pub steps: Arc<Steps>,
 }
 
-/// What comes to the runtime thread.
-pub struct Inward {
-    /// What has happened.
-    pub events: Receiver<Vec<Event>>,
-    /// What people ask for. A queue of its own: however many ask, facts come first.
-    pub calls: Receiver<Call>,
-}
-
-/// Starts the thread. If it ends, however it does, the main thread finds the channel closed.
-pub fn start(plan: Arc<Plan>, inward: Inward, outward: Outward) -> io::Result<()> {
-    let body = move || {
-        let wake = Arc::clone(&outward.wake);
-        let _ = catch_unwind(AssertUnwindSafe(move || Core::new(plan, outward).run(&inward)));
-        wake.wake();
-    };
-    std::thread::Builder::new().name("runtime".into()).spawn(body).map(|_| ())
-}
-
-struct Core {
+/// The supervisor and what is around it.
+pub struct Core {
     plan: Arc<Plan>,
     supervisor: Supervisor,
-    outward: Outward,
+    around: Around,
     pool: Option<Pool>,
-    /// Answers of probes that the pool did not take.
-    refused: Vec<Event>,
 }
 
 impl Core {
-    fn new(plan: Arc<Plan>, outward: Outward) -> Core {
+    /// Nothing has happened yet.
+    pub fn new(plan: Arc<Plan>, around: Around) -> Core {
         let supervisor = Supervisor::new(&plan, mono_now());
-        Core { plan, supervisor, outward, pool: None, refused: Vec::new() }
+        Core { plan, supervisor, around, pool: None }
     }
 
-    fn run(&mut self, inward: &Inward) {
-        let mut batch = vec![Event::Boot];
-        let mut calls = Vec::new();
-        loop {
-            let mut actions = Vec::new();
-            // A mere question changes nothing, and must not make those look again who wait for a change.
-            let changed = !batch.is_empty() || calls.iter().any(|call: &Call| !call.commands.is_empty());
-            for event in batch.drain(..) {
-                self.supervisor.step(Mono(mono_now()), event, &mut actions);
-            }
-            for command in calls.iter_mut().flat_map(|call: &mut Call| call.commands.drain(..)) {
-                self.supervisor.step(Mono(mono_now()), Event::Commanded(command), &mut actions);
-            }
-            if !self.carry_out(actions) {
-                return;
-            }
-            for call in calls.drain(..) {
-                self.reply(call.question);
-            }
-            if changed && self.outward.steps.receiver_count() > 0 {
-                self.outward.steps.send_modify(|count| *count = count.wrapping_add(1));
-            }
-            if !self.refused.is_empty() {
-                batch = std::mem::take(&mut self.refused);
-                continue;
-            }
-            self.wait(inward);
-            // What has come meanwhile is one batch with it: one wake-up for main instead of many.
-            batch = inward.events.try_iter().take(limits::QUEUE).flatten().collect();
-            calls.extend(inward.calls.try_iter().take(limits::CALLS));
-            if batch.is_empty() && calls.is_empty() {
-                batch.push(Event::Tick);
-            }
+    /// When [`turn`](Core::turn) must be called at the latest.
+    pub fn next_deadline(&self) -> Option<Mono> {
+        self.supervisor.next_deadline()
+    }
+
+    /// Takes in what has happened and what people ask for, facts first. What main has to do about it is appended to
+    /// `actions`; what has come of it here, and is to be taken in next, to `events`.
+    pub fn turn(&mut self, events: &mut Vec<Event>, actions: &mut Vec<Action>) {
+        let mut calls: Vec<Call> = self.around.calls.try_iter().take(limits::CALLS).collect();
+        let now = Mono(mono_now());
+        let due = self.next_deadline().is_some_and(|at| at <= now);
+        if events.is_empty() && due {
+            events.push(Event::Tick);
         }
-    }
-
-    /// Sleeps until there is something to do.
-    fn wait(&self, inward: &Inward) {
-        let mut select = Select::new();
-        select.recv(&inward.events);
-        select.recv(&inward.calls);
-        match self.supervisor.next_deadline() {
-            None => drop(select.ready()),
-            Some(at) => drop(select.ready_timeout(at.since(Mono(mono_now())))),
+        // A mere question changes nothing, and must not make those look again who wait for a change.
+        let changed = !events.is_empty() || calls.iter().any(|call| !call.commands.is_empty());
+        for event in events.drain(..) {
+            self.supervisor.step(now, event, actions);
+        }
+        for command in calls.iter_mut().flat_map(|call| call.commands.drain(..)) {
+            self.supervisor.step(now, Event::Commanded(command), actions);
+        }
+        self.carry_out(now, actions, events);
+        for call in calls {
+            self.reply(call.question);
+        }
+        if changed && self.around.steps.receiver_count() > 0 {
+            self.around.steps.send_modify(|count| *count = count.wrapping_add(1));
         }
     }
 
@@ -129,14 +93,20 @@ impl Core {
         Answer { now: Mono(mono_now()), up: self.supervisor.is_up(), services }
     }
 
-    /// Keeps what concerns this thread and sends the rest to main. False once main is gone.
-    fn carry_out(&mut self, mut actions: Vec<Action>) -> bool {
+    /// Keeps what concerns us of the actions and leaves the rest to main.
+    fn carry_out(&mut self, now: Mono, actions: &mut Vec<Action>, events: &mut Vec<Event>) {
         actions.retain(|action| match action {
             Action::Report(report) => {
-                report::log(&self.plan, &self.supervisor, Mono(mono_now()), report);
+                report::log(&self.plan, &self.supervisor, now, report);
                 false
             }
-            Action::StartProbe(id) => !self.submit(*id),
+            Action::StartProbe(id) => match self.submit(*id) {
+                Ok(is_command) => is_command,
+                Err(why) => {
+                    events.push(Event::Probed(*id, Err(why)));
+                    false
+                }
+            },
             Action::CancelProbe(id) => matches!(probe(&self.plan, *id), Some((Probe::Command(_), _))),
             Action::Spawn(_)
             | Action::Signal { .. }
@@ -144,33 +114,24 @@ impl Core {
             | Action::CancelHook(_)
             | Action::Exit(_) => true,
         });
-        if actions.is_empty() {
-            return true;
-        }
-        let sent = self.outward.actions.send(actions).is_ok();
-        self.outward.wake.wake();
-        sent
     }
 
-    /// Gives a probe to the pool. False if it is a command, which only main may run.
-    fn submit(&mut self, id: ProbeId) -> bool {
-        let Some((probe, timeout)) = probe(&self.plan, id) else { return true };
+    /// Gives a probe to the pool. True if it is a command, which only main may run. An error is its answer.
+    fn submit(&mut self, id: ProbeId) -> Result<bool, String> {
+        let Some((probe, timeout)) = probe(&self.plan, id) else { return Ok(false) };
         if matches!(probe, Probe::Command(_)) {
-            return false;
+            return Ok(true);
         }
-        let events = &self.outward.events;
+        let Around { answers, wake, .. } = &self.around;
         let pool = self.pool.get_or_insert_with(|| {
             users::static_nss();
-            let events = events.clone();
+            let (answers, wake) = (answers.clone(), Arc::clone(wake));
             Pool::new(move |id, answer| {
-                let _ = events.send(vec![Event::Probed(id, answer)]);
+                let _ = answers.send(Event::Probed(id, answer));
+                wake.wake();
             })
         });
-        if let Err(why) = pool.submit(id, probe, timeout) {
-            // Not sent to ourselves: the channel may be full, and only this thread empties it.
-            self.refused.push(Event::Probed(id, Err(why)));
-        }
-        true
+        pool.submit(id, probe, timeout).map(|()| false)
     }
 }
 

@@ -1,9 +1,9 @@
-//! The main thread: the only one that spawns, signals and waits. It sleeps in poll(2) without a timeout, and takes what
-//! has happened in one order: signals, exits, execs, and only then the supervisor's actions, so that nothing is done to
-//! a process that is known to be gone.
+//! The main thread: the only one that spawns, signals and waits, and the one that calls the supervisor. It sleeps in poll(2)
+//! until something happens or the supervisor's next deadline, and takes what has happened in one order: signals, exits,
+//! execs, and only then the supervisor's actions, so that nothing is done to a process that is known to be gone.
 
 use super::cgroups::{Cgroups, Leaf};
-use super::core::probe;
+use super::core::{Core, probe};
 use super::launch::{Launcher, cannot, stage_failed};
 use super::notify::{self, Notices};
 use super::report;
@@ -11,28 +11,27 @@ use super::sweep;
 use super::table::{Child, Orphans, Run, Table};
 use crate::control::Pids;
 use crate::limits;
-use crate::model::{Exit, HookId, Plan, Probe, ProbeId, RunId, Sign, Signal};
+use crate::model::{Exit, HookId, Mono, Plan, Probe, ProbeId, RunId, Sign, Signal};
 use crate::supervisor::{Action, Event, Reason, SpawnError, Target};
 use crate::sys::reap::{self, Peek};
 use crate::sys::signals::SignalFd;
 use crate::sys::spawn::StageStatus;
 use crate::sys::wake::EventFd;
 use crate::sys::{poll, process, tree};
-use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError};
+use crossbeam_channel::Receiver;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long main waits for room in the runtime thread's queue before it tries again. Only ever under overload.
+/// How long main rests when it can't even sleep.
 const RETRY: Duration = Duration::from_millis(1);
 
-/// How the main thread and the others reach each other.
+/// What comes from other threads.
 pub struct Queues {
-    /// To the runtime thread.
-    pub events: Sender<Vec<Event>>,
-    /// From it.
-    pub actions: Receiver<Vec<Action>>,
+    /// From the probes: their answers.
+    pub answers: Receiver<Event>,
     /// From the logger: runs that have printed their `log-line`.
     pub lines: Receiver<RunId>,
 }
@@ -47,7 +46,9 @@ pub struct MainLoop<'a> {
     queues: Queues,
     table: Table,
     cgroups: Cgroups,
-    /// Events that are not sent yet.
+    /// None once it has failed.
+    core: Option<Core>,
+    /// Events that the supervisor has not heard of yet.
     outbox: Vec<Event>,
     /// Actions that are not carried out yet.
     pending: VecDeque<Action>,
@@ -70,6 +71,7 @@ impl<'a> MainLoop<'a> {
         queues: Queues,
         notices: Option<Notices>,
         cgroups: Cgroups,
+        core: Core,
     ) -> MainLoop<'a> {
         MainLoop {
             plan,
@@ -80,7 +82,8 @@ impl<'a> MainLoop<'a> {
             queues,
             table: Table::default(),
             cgroups,
-            outbox: Vec::new(),
+            core: Some(core),
+            outbox: vec![Event::Boot],
             pending: VecDeque::new(),
             processes: None,
             more_dead: true,
@@ -105,36 +108,55 @@ impl<'a> MainLoop<'a> {
     pub fn run(mut self) -> u8 {
         while self.exit.is_none() {
             self.wait();
-            self.take_signals();
-            self.reap();
-            self.read_stages();
-            self.listen();
-            self.send();
-            self.wake.drain();
-            self.take_lines();
-            self.receive();
-            self.kill_oversized();
-            self.act();
-            self.send();
+            self.turn();
         }
         sweep::all(self.signals);
         self.cgroups.release();
         self.exit.unwrap_or(super::INTERNAL)
     }
 
+    /// Takes what has happened, and does something about it. The first turn starts the first services.
+    pub fn turn(&mut self) {
+        self.take_signals();
+        self.reap();
+        self.read_stages();
+        self.listen();
+        self.wake.drain();
+        self.take_lines();
+        self.outbox.extend(self.queues.answers.try_iter().take(limits::QUEUE));
+        self.decide();
+        self.kill_oversized();
+        self.act();
+    }
+
+    /// Lets the supervisor decide. It can't take us down: if it fails, everything is stopped.
+    fn decide(&mut self) {
+        let Some(core) = &mut self.core else { return };
+        let (events, mut actions) = (&mut self.outbox, Vec::new());
+        match catch_unwind(AssertUnwindSafe(|| core.turn(events, &mut actions))) {
+            Ok(()) => self.pending.extend(actions),
+            Err(_) => {
+                log::error!("the supervisor has failed: stopping everything");
+                self.core = None;
+                self.exit.get_or_insert(super::INTERNAL);
+            }
+        }
+    }
+
+    /// Sleeps until there is something to do.
     fn wait(&mut self) {
+        let busy = self.more_dead || !self.outbox.is_empty() || (!self.pending.is_empty() && !self.is_held_up());
+        if busy {
+            return;
+        }
+        let deadline = self.core.as_ref().and_then(Core::next_deadline);
+        let patience = deadline.map(|at| at.since(Mono(process::mono_now())));
         let mut fds: Vec<BorrowedFd<'_>> = vec![self.signals.as_fd(), self.wake.as_fd()];
         fds.extend(self.table.stages().map(AsFd::as_fd));
         fds.extend(self.table.newlines().map(AsFd::as_fd));
         fds.extend(self.notices.as_ref().and_then(Notices::to_wait_for));
-        let busy = self.more_dead || (!self.pending.is_empty() && !self.is_held_up());
         let emptying: Vec<BorrowedFd<'_>> = self.table.emptying().chain(self.cgroups.retired()).collect();
-        let woken = match (busy, self.outbox.is_empty()) {
-            (true, _) => return,
-            (false, false) => poll::wait_changes(&fds, &emptying, Some(RETRY)),
-            (false, true) => poll::wait_changes(&fds, &emptying, None),
-        };
-        match woken {
+        match poll::wait_changes(&fds, &emptying, patience) {
             // Whoever was the last in a cgroup need not be a child of ours: nobody else tells of its end.
             Ok(woken) => self.more_dead |= woken.get(fds.len()..).is_some_and(|changed| changed.contains(&true)),
             Err(error) => {
@@ -325,32 +347,6 @@ impl<'a> MainLoop<'a> {
                 }
             };
             self.outbox.push(event);
-        }
-    }
-
-    fn send(&mut self) {
-        if self.outbox.is_empty() {
-            return;
-        }
-        match self.queues.events.try_send(std::mem::take(&mut self.outbox)) {
-            Ok(()) => {}
-            Err(TrySendError::Full(events) | TrySendError::Disconnected(events)) => self.outbox = events,
-        }
-    }
-
-    fn receive(&mut self) {
-        loop {
-            match self.queues.actions.try_recv() {
-                Ok(actions) => self.pending.extend(actions),
-                Err(TryRecvError::Empty) => return,
-                Err(TryRecvError::Disconnected) => {
-                    if self.pending.is_empty() {
-                        log::error!("the supervisor has failed: stopping everything");
-                        self.exit.get_or_insert(super::INTERNAL);
-                    }
-                    return;
-                }
-            }
         }
     }
 

@@ -1,5 +1,5 @@
 //! The shell around the supervisor: it turns the world into events and actions into the world. The main thread
-//! ([`main_loop`]) alone spawns, signals and waits; the runtime thread ([`core`]) owns the supervisor.
+//! ([`main_loop`]) alone spawns, signals and waits, and calls the supervisor ([`core`]).
 
 mod cgroups;
 pub mod command;
@@ -20,7 +20,7 @@ mod sweep;
 mod table;
 mod usage;
 
-use crate::control::{Desk, Pids, Steps};
+use crate::control::{Calls, Desk, Pids, Steps};
 use crate::model::{Exit, Plan, Signal};
 use crate::sys::exe::Image;
 use crate::sys::reap::Ended;
@@ -57,31 +57,24 @@ fn start(plan: Plan) -> Result<u8, SysError> {
     };
     launcher.notify_at(notices.as_ref().map(notify::Notices::address));
     let cgroups = cgroups::Cgroups::new(Arc::clone(&wake));
-    let (event_sender, events) = bounded(crate::limits::QUEUE);
-    let (action_sender, actions) = bounded(crate::limits::QUEUE);
-    let (call_sender, calls) = bounded(crate::limits::CALLS);
+    let (sender, answers) = bounded(crate::limits::QUEUE);
+    let (calls, called) = bounded(crate::limits::CALLS);
     let steps = Arc::new(Steps::default());
-    let outward = core::Outward {
-        actions: action_sender,
-        wake: Arc::clone(&wake),
-        events: event_sender.clone(),
-        steps: Arc::clone(&steps),
-    };
-    core::start(Arc::clone(&plan), core::Inward { events, calls }, outward).map_err(|e| {
-        SysError::new("start", "the runtime thread", e.raw_os_error().map_or(nix::Error::EAGAIN, nix::Error::from_raw))
-    })?;
+    let around =
+        core::Around { answers: sender, wake: Arc::clone(&wake), calls: called, steps: Arc::clone(&steps) };
+    let core = core::Core::new(Arc::clone(&plan), around);
     let pids = Arc::new(Pids::new(&plan));
-    let calls = call_sender.clone();
-    let desk = Desk { plan: Arc::clone(&plan), calls, steps, pids: Arc::clone(&pids), usage: usage::usage };
-    let control = control::open(&plan.settings, desk);
-    let queues = main_loop::Queues { events: event_sender, actions, lines };
-    let code =
-        main_loop::MainLoop::new(&plan, &launcher, &signals, &wake, queues, notices, cgroups).tell_pids(pids).run();
+    let queues = main_loop::Queues { answers, lines };
+    let main = main_loop::MainLoop::new(&plan, &launcher, &signals, &wake, queues, notices, cgroups, core);
+    let mut main = main.tell_pids(Arc::clone(&pids));
+    main.turn();
+    let ring = Arc::clone(&wake);
+    let calls = Calls::new(calls, move || ring.wake());
+    let control = control::open(&plan.settings, Desk { plan: Arc::clone(&plan), calls, steps, pids, usage: usage::usage });
+    let code = main.run();
     if let Some(control) = control {
         control.close();
     }
-    // Until here: without a sender the runtime thread would not sleep.
-    drop(call_sender);
     launcher.finish();
     Ok(code)
 }
