@@ -2,6 +2,7 @@
 //! sleeps for it; nothing here waits, and nothing touches a process.
 
 use super::report;
+use crate::chaos;
 use crate::control::{Answer, Call, Question, Steps, View};
 use crate::healthcheck::Pool;
 use crate::limits;
@@ -49,6 +50,7 @@ impl Core {
     /// Takes in what has happened and what people ask for, facts first. What main has to do about it is appended to
     /// `actions`; what has come of it here, and is to be taken in next, to `events`.
     pub fn turn(&mut self, events: &mut Vec<Event>, actions: &mut Vec<Action>) {
+        chaos::point("supervisor");
         let mut calls: Vec<Call> = self.around.calls.try_iter().take(limits::CALLS).collect();
         let now = Mono(mono_now());
         let due = self.next_deadline().is_some_and(|at| at <= now);

@@ -2,17 +2,22 @@
 //! until something happens or the supervisor's next deadline, and takes what has happened in one order: signals, exits,
 //! execs, and only then the supervisor's actions, so that nothing is done to a process that is known to be gone.
 
+use super::End;
 use super::cgroups::{Cgroups, Leaf};
 use super::core::{Core, probe};
 use super::launch::{Launcher, cannot, stage_failed};
+use super::logger;
 use super::notify::{self, Notices};
 use super::report;
+use super::rescue;
 use super::sweep;
 use super::table::{Child, Orphans, Run, Table};
+use crate::chaos;
 use crate::control::Pids;
 use crate::limits;
 use crate::model::{Exit, HookId, Mono, Plan, Probe, ProbeId, RunId, Sign, Signal};
 use crate::supervisor::{Action, Event, Reason, SpawnError, Target};
+use crate::sys::exe::Image;
 use crate::sys::reap::{self, Peek};
 use crate::sys::signals::SignalFd;
 use crate::sys::spawn::StageStatus;
@@ -46,8 +51,7 @@ pub struct MainLoop<'a> {
     queues: Queues,
     table: Table,
     cgroups: Cgroups,
-    /// None once it has failed.
-    core: Option<Core>,
+    core: Core,
     /// Events that the supervisor has not heard of yet.
     outbox: Vec<Event>,
     /// Actions that are not carried out yet.
@@ -57,6 +61,8 @@ pub struct MainLoop<'a> {
     /// There may be more dead children than one turn took.
     more_dead: bool,
     exit: Option<u8>,
+    /// The kernel has told of Ctrl-Alt-Delete.
+    reboot: bool,
     /// For readers.
     pids: Option<Arc<Pids>>,
 }
@@ -82,12 +88,13 @@ impl<'a> MainLoop<'a> {
             queues,
             table: Table::default(),
             cgroups,
-            core: Some(core),
+            core,
             outbox: vec![Event::Boot],
             pending: VecDeque::new(),
             processes: None,
             more_dead: true,
             exit: None,
+            reboot: false,
             pids: None,
         }
     }
@@ -104,19 +111,31 @@ impl<'a> MainLoop<'a> {
         }
     }
 
-    /// Runs until the supervisor orders the exit. Returns the exit code, with no process left behind.
-    pub fn run(mut self) -> u8 {
-        while self.exit.is_none() {
-            self.wait();
+    /// Runs until the supervisor orders the exit; `opened` is called once the first services have been started. Returns
+    /// with no process left behind. If we or the supervisor fail, [`rescue`] takes over.
+    pub fn run(mut self, image: &Image, opened: impl FnOnce()) -> End {
+        let turns = catch_unwind(AssertUnwindSafe(|| {
             self.turn();
+            opened();
+            while self.exit.is_none() {
+                self.wait();
+                chaos::point("main");
+                self.turn();
+            }
+        }));
+        if turns.is_err() {
+            logger::flush();
+            let charges = rescue::charges(self.plan, self.table.runs());
+            let error = rescue::enter(image, self.plan.settings.when_init, &charges);
+            log::error!("cannot stop in order: {error}");
         }
         sweep::all(self.signals);
         self.cgroups.release();
-        self.exit.unwrap_or(super::INTERNAL)
+        End { code: self.exit.unwrap_or(super::INTERNAL), reboot: self.reboot }
     }
 
     /// Takes what has happened, and does something about it. The first turn starts the first services.
-    pub fn turn(&mut self) {
+    fn turn(&mut self) {
         self.take_signals();
         self.reap();
         self.read_stages();
@@ -129,18 +148,10 @@ impl<'a> MainLoop<'a> {
         self.act();
     }
 
-    /// Lets the supervisor decide. It can't take us down: if it fails, everything is stopped.
     fn decide(&mut self) {
-        let Some(core) = &mut self.core else { return };
-        let (events, mut actions) = (&mut self.outbox, Vec::new());
-        match catch_unwind(AssertUnwindSafe(|| core.turn(events, &mut actions))) {
-            Ok(()) => self.pending.extend(actions),
-            Err(_) => {
-                log::error!("the supervisor has failed: stopping everything");
-                self.core = None;
-                self.exit.get_or_insert(super::INTERNAL);
-            }
-        }
+        let mut actions = Vec::new();
+        self.core.turn(&mut self.outbox, &mut actions);
+        self.pending.extend(actions);
     }
 
     /// Sleeps until there is something to do.
@@ -149,7 +160,7 @@ impl<'a> MainLoop<'a> {
         if busy {
             return;
         }
-        let deadline = self.core.as_ref().and_then(Core::next_deadline);
+        let deadline = self.core.next_deadline();
         let patience = deadline.map(|at| at.since(Mono(process::mono_now())));
         let mut fds: Vec<BorrowedFd<'_>> = vec![self.signals.as_fd(), self.wake.as_fd()];
         fds.extend(self.table.stages().map(AsFd::as_fd));
@@ -170,7 +181,11 @@ impl<'a> MainLoop<'a> {
         while let Some(info) = self.signals.read() {
             match Signal::new(info.signo) {
                 Some(Signal::CHLD) => self.more_dead = true,
-                Some(signal) => self.outbox.push(Event::Signalled(signal)),
+                Some(signal) => {
+                    // Of a machine's init it is the keyboard that the kernel tells of, of any other process the terminal.
+                    self.reboot |= signal == Signal::INT && info.sender.is_none();
+                    self.outbox.push(Event::Signalled(signal));
+                }
                 None => {}
             }
         }

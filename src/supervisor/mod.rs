@@ -22,6 +22,7 @@ mod state;
 mod stop;
 mod timers;
 
+pub use depend::stop_turns;
 pub use event::{
     Action, Cause, Command, Event, Notice, Reason, Report, SpawnError, Status, StopCause, Target, Watchdog,
 };
