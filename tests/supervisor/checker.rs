@@ -163,6 +163,7 @@ impl Checker {
             Report::KillAll(_) => self.killing = true,
             Report::Bug(what, run) => panic!("{run}: {what}"),
             Report::Restarting(_, _, None)
+            | Report::Stopped(..)
             | Report::Throttled(_)
             | Report::Unhealthy(..)
             | Report::Recovered(_)
