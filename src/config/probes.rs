@@ -27,9 +27,12 @@ impl Read for Endpoint {
         }
         match reqwest::Url::parse(&text) {
             Ok(url) if url.scheme() == "https" => {
-                cx.invalid(span, "this build has no TLS; use an http:// address of the service itself")
+                let help = "ask an http:// address of the service itself, or use `command = \"curl -fsS https://...\"`";
+                cx.mended(span, "this build has no TLS", help)
             }
-            Ok(url) if url.scheme() == "http" && url.port() == Some(0) => cx.invalid(span, "port 0 can't be reached"),
+            Ok(url) if url.scheme() == "http" && url.port() == Some(0) => {
+                cx.mended(span, "port 0 can't be reached", PORTS)
+            }
             Ok(url) if url.scheme() == "http" => Some(Endpoint(Probe::Http(text))),
             Ok(_) | Err(_) if !text.starts_with("http:") && !text.starts_with("https:") => {
                 let message = format!("`{}`: \"{text}\" does not start with `http://`", cx.key);
@@ -37,10 +40,15 @@ impl Read for Endpoint {
                 None
             }
             Ok(_) => cx.refuse(&DeValue::String(text.into()), span),
-            Err(error) => cx.invalid(span, format_args!("\"{text}\" is no URL: {error}")),
+            Err(error) => {
+                let help = format!("write it as {}; {PORTS}", Self::TYPE);
+                cx.mended(span, format_args!("\"{text}\" is no URL: {error}"), help)
+            }
         }
     }
 }
+
+const PORTS: &str = "a port is a number between 1 and 65535";
 
 fn through_socket(rest: &str, span: Span, cx: &mut Cx<'_>) -> Option<Endpoint> {
     let (socket, path) = rest.split_once(':').unwrap_or((rest, ""));
@@ -72,10 +80,12 @@ const SUN_PATH: usize = 108;
 
 fn socket_path(text: &str, span: Span, cx: &mut Cx<'_>) -> Option<PathBuf> {
     if !text.starts_with('/') {
-        return cx.invalid(span, format_args!("the path of a socket begins with a slash: \"{text}\""));
+        let why = format_args!("the path of a socket begins with a slash: \"{text}\"");
+        return cx.mended(span, why, "write it as \"/run/sample.sock\", say");
     }
     if text.len() >= SUN_PATH {
-        return cx.invalid(span, format_args!("the path of a socket has at most {} bytes", SUN_PATH.saturating_sub(1)));
+        let why = format_args!("the path of a socket has at most {} bytes", SUN_PATH.saturating_sub(1));
+        return cx.mended(span, why, format!("this one has {}: the kernel knows no longer ones", text.len()));
     }
     Some(text.into())
 }
@@ -98,13 +108,18 @@ impl Read for Address {
             other => return cx.refuse(other, span),
         };
         let Some((host, port)) = text.rsplit_once(':') else {
-            return cx.invalid(span, format_args!("\"{text}\" has no port; write \"127.0.0.1:5432\", say"));
+            let host = if text.is_empty() { "127.0.0.1" } else { text };
+            return cx.mended(
+                span,
+                format_args!("\"{text}\" has no port"),
+                format!("write it as \"{host}:5432\", say"),
+            );
         };
         if port.is_empty() || !port.bytes().all(|byte| byte.is_ascii_digit()) {
-            return cx.invalid(span, format_args!("\"{port}\" is no port"));
+            return cx.mended(span, format_args!("\"{port}\" is no port"), PORTS);
         }
         match port.parse::<u16>() {
-            Ok(0) | Err(_) => return cx.invalid(span, format_args!("a port is between 1 and 65535, not {port}")),
+            Ok(0) | Err(_) => return cx.mended(span, format_args!("there is no port {port}"), PORTS),
             Ok(_) => {}
         }
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
@@ -115,9 +130,12 @@ impl Read for Address {
         }
         match bare.unwrap_or(host).parse::<IpAddr>() {
             Ok(IpAddr::V6(ip)) => {
-                cx.invalid(span, format_args!("\"{text}\": put the address in brackets: \"[{ip}]:{port}\""))
+                let why = format_args!("\"{text}\" could mean several addresses");
+                cx.mended(span, why, format!("put the address in brackets: \"[{ip}]:{port}\""))
             }
-            Ok(IpAddr::V4(_)) | Err(_) => cx.invalid(span, format_args!("\"{host}\" is no host")),
+            Ok(IpAddr::V4(_)) | Err(_) => {
+                cx.mended(span, format_args!("\"{host}\" is no host"), format!("write it as \"127.0.0.1:{port}\", say"))
+            }
         }
     }
 }
@@ -132,11 +150,15 @@ impl Read for Pattern {
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         let text = String::read(value, span, cx)?;
         if text.is_empty() {
-            return cx.invalid(span, "an empty expression matches every line");
+            let help = "write a part of the line that says it is ready, such as \"ready to accept\"";
+            return cx.mended(span, "an empty expression matches every line", help);
         }
         match regex_lite::Regex::new(&text) {
             Ok(_) => Some(Pattern(text)),
-            Err(error) => cx.invalid(span, format_args!("\"{text}\" is no regular expression: {error}")),
+            Err(error) => {
+                let help = "`\\` before a character that is meant as itself, and single quotes around it all, so that TOML leaves it alone";
+                cx.mended(span, format_args!("\"{text}\" is no regular expression: {error}"), help)
+            }
         }
     }
 }

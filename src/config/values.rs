@@ -109,8 +109,13 @@ impl Cx<'_> {
 
     /// Reports a value of the right type that makes no sense, with the reason.
     pub fn invalid<T>(&mut self, span: Span, why: impl std::fmt::Display) -> Option<T> {
+        self.mended(span, why, "")
+    }
+
+    /// The same, and what to do about it.
+    pub fn mended<T>(&mut self, span: Span, why: impl std::fmt::Display, help: impl Into<String>) -> Option<T> {
         let message = format!("`{}`: {why}", self.key);
-        self.push(self.error(span, message));
+        self.push(self.error(span, message).help(help));
         None
     }
 }
@@ -223,7 +228,13 @@ impl Read for Duration {
                 Err(_) if text.trim_start().starts_with('-') => {
                     return cx.invalid(span, format_args!("a duration can't be negative: \"{text}\""));
                 }
-                Err(error) => return cx.invalid(span, format_args!("\"{text}\" is no duration: {error}")),
+                Err(humantime::DurationError::NumberOverflow) => {
+                    return cx.invalid(span, format_args!("\"{text}\" is too long, or finer than a nanosecond"));
+                }
+                Err(error) => {
+                    let why = format_args!("\"{text}\" is no duration: {error}");
+                    return cx.mended(span, why, "write it as \"500ms\", \"10s\" or \"1h 30m\", say");
+                }
             },
             DeValue::Integer(n) => format!("give it a unit: write it as \"{n}s\""),
             DeValue::Float(_) => "give it a unit: write it as \"500ms\", say".to_owned(),

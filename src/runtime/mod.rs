@@ -19,6 +19,7 @@ mod report;
 pub mod rescue;
 mod sweep;
 mod table;
+mod tell;
 mod usage;
 
 use crate::control::{Desk, Pids, Steps};

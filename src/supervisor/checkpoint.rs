@@ -1,6 +1,7 @@
 //! All that a supervisor remembers, as plain data, so that a journal need not begin with the boot. Nothing is decided here.
 
 use super::Supervisor;
+use super::first::First;
 use super::restart::Streak;
 use super::services::Service;
 use super::shutdown::Phase;
@@ -13,6 +14,8 @@ use std::sync::Arc;
 pub struct Checkpoint {
     /// The latest moment that it was told of.
     pub now: Mono,
+    /// When services could start for the first time.
+    pub boot: Mono,
     /// What the next jitter follows from.
     pub random: u64,
     /// What Horust as a whole is doing.
@@ -50,19 +53,22 @@ pub struct Memory {
     pub reloading: bool,
     /// What it says that it is doing.
     pub says: Option<String>,
+    /// How it came up for the first time.
+    pub first: First,
 }
 
 impl Supervisor {
     /// What it remembers now.
     pub fn checkpoint(&self) -> Checkpoint {
         let services = self.services.ids().map(|id| self.services[id].memory(id)).collect();
-        Checkpoint { now: self.now, random: self.random, phase: self.phase, services }
+        Checkpoint { now: self.now, boot: self.boot, random: self.random, phase: self.phase, services }
     }
 
     /// A supervisor that goes on where another one with this plan was.
     pub fn resume(plan: &Plan, checkpoint: Checkpoint) -> Supervisor {
         let mut supervisor = Supervisor::new(plan, 0);
         supervisor.now = checkpoint.now;
+        supervisor.boot = checkpoint.boot;
         supervisor.random = checkpoint.random;
         supervisor.phase = checkpoint.phase;
         for ((id, spec), memory) in plan.ids().zip(&plan.services).zip(checkpoint.services) {
@@ -92,6 +98,7 @@ impl Service {
             last_exit,
             reloading,
             ref says,
+            first,
         } = *self;
         let (state, says, run) = (state.clone(), says.clone(), self.run(id));
         Memory {
@@ -108,6 +115,7 @@ impl Service {
             last_exit,
             reloading,
             says,
+            first,
         }
     }
 
@@ -127,6 +135,7 @@ impl Service {
             last_exit: memory.last_exit,
             reloading: memory.reloading,
             says: memory.says,
+            first: memory.first,
         }
     }
 }

@@ -11,6 +11,7 @@ mod command;
 mod depend;
 mod event;
 mod explain;
+mod first;
 mod health;
 mod hooks;
 mod invariants;
@@ -29,6 +30,7 @@ pub use event::{
     Action, Cause, Command, Event, Notice, Reason, Report, SpawnError, Status, StopCause, Target, Watchdog,
 };
 pub use explain::{Link, Why};
+pub use first::{First, Milestone};
 pub use health::{Asking, Probing, Verdict};
 pub use hooks::Clearing;
 pub use invariants::Broken;
@@ -47,6 +49,8 @@ use timers::Timers;
 #[derive(Clone, Debug)]
 pub struct Supervisor {
     now: Mono,
+    /// When services could start for the first time.
+    boot: Mono,
     services: Services,
     links: Links,
     timers: Timers,
@@ -64,6 +68,7 @@ impl Supervisor {
     pub fn new(plan: &Plan, seed: u64) -> Supervisor {
         Supervisor {
             now: Mono::default(),
+            boot: Mono::default(),
             services: Services::new(plan),
             links: Links::new(plan),
             timers: Timers::new(plan.services.len()),
@@ -111,7 +116,10 @@ impl Supervisor {
 
     fn handle(&mut self, event: Event, out: &mut Vec<Action>) {
         match event {
-            Event::Boot => self.dirty.extend(self.services.ids()),
+            Event::Boot => {
+                self.boot = self.now;
+                self.dirty.extend(self.services.ids());
+            }
             Event::Tick => {}
             Event::Signalled(signal) => self.on_signal(signal, out),
             Event::Spawned(run) => self.on_spawned(run, out),

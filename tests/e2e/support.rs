@@ -392,15 +392,20 @@ pub fn status_field<'a>(status: &'a str, field: &str) -> &'a str {
 }
 
 /// A bash script that writes what it is told to: the test's hand in a service. See [`Horust::tell`].
-pub const PUPPET: &str =
-    r#"mkfifo "tell-$NAME"; exec 3<>"tell-$NAME"; while IFS= read -r text <&3; do printf "$text"; done"#;
+pub const PUPPET: &str = r#"mkfifo "tell-$NAME"; exec 3<>"tell-$NAME"
+    while IFS= read -r text <&3; do printf "$text"; echo >> "told-$NAME"; done"#;
 
 impl Horust {
-    /// Has the service whose script is [`PUPPET`], with this `NAME`, write a text as printf(1) does.
+    /// Has the service whose script is [`PUPPET`], with this `NAME`, write a text as printf(1) does, and waits until it has:
+    /// what others are told after that comes after it.
+    #[track_caller]
     pub fn tell(&self, name: &str, text: &str) {
         let pipe = self.dir.path().join(format!("tell-{name}"));
+        let told = format!("told-{name}");
         self.wait_until("the puppet is there", |_| pipe.exists());
+        let before = self.read(&told).len();
         File::options().write(true).open(pipe).unwrap().write_all(format!("{text}\n").as_bytes()).unwrap();
+        self.wait_until("the puppet has written", |h| h.read(&told).len() > before);
     }
 }
 

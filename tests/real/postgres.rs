@@ -76,7 +76,9 @@ fn ready_means_that_it_takes_queries() {
         let (done, _) = horust.stop(Signal::SIGTERM);
         done.assert_code(0);
         assert!(done.stderr.contains("database system is shut down"), "{}", done.stderr);
-        assert!(!done.stderr.contains("FATAL") || readiness.contains("command"), "{}", done.stderr);
+        // (That it ended the session of the client, whose end it had not yet seen, is a FATAL as well.)
+        let early = done.stderr.contains("the database system is starting up");
+        assert!(!early || readiness.contains("command"), "{}", done.stderr);
     }
 }
 

@@ -65,7 +65,9 @@ fn five_hundred_services_with_two_probes_each_take_no_more_in_the_end_than_at_fi
     };
     assert!(growth(|s| s.files) < 16.0, "files: {}", growth(|s| s.files));
     assert!(growth(|s| s.threads) < 2.0, "threads: {}", growth(|s| s.threads));
-    assert!(growth(|s| s.memory) < 128.0, "memory: {} KiB", growth(|s| s.memory));
+    // How many probes wait at one moment differs with what else the machine does, and takes memory too. A leak of 64 bytes a
+    // round would be 500 KiB in the short run, and nearly 8 MiB in the long one.
+    assert!(growth(|s| s.memory) < 384.0, "memory: {} KiB", growth(|s| s.memory));
 
     let (done, took) = horust.stop(Signal::SIGTERM);
     done.assert_code(0);
