@@ -2,7 +2,7 @@
 //! supervision take milliseconds and every run can be repeated exactly. Nothing here starts a process or sleeps.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)] // also in the helpers of tests
 
-#[path = "supervisor/checker.rs"]
+#[path = "sim/checker/mod.rs"]
 mod checker;
 #[path = "supervisor/conditions.rs"]
 mod conditions;
@@ -20,8 +20,6 @@ mod hand;
 mod health;
 #[path = "supervisor/hooks.rs"]
 mod hooks;
-#[path = "supervisor/random.rs"]
-mod random;
 #[path = "supervisor/ready.rs"]
 mod ready;
 #[path = "supervisor/restart.rs"]
@@ -30,8 +28,6 @@ mod restart;
 mod script;
 #[path = "supervisor/shutdown.rs"]
 mod shutdown;
-#[path = "supervisor/states.rs"]
-mod states;
 #[path = "supervisor/stop.rs"]
 mod stop;
 #[path = "supervisor/strategies.rs"]

@@ -2,8 +2,9 @@
 //! place takes it waits in the pipe, so that the service itself waits, as it would with a plain pipe.
 
 use super::frame;
+use super::ring::Stream;
 use crate::limits;
-use crate::model::{RunId, Stream};
+use crate::model::RunId;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use regex_lite::Regex;

@@ -11,7 +11,6 @@ mod resource;
 mod signal;
 mod spec;
 mod time;
-mod transcript;
 
 pub use depend::{Condition, Need};
 pub use exit::{Exit, Oom};
@@ -27,4 +26,3 @@ pub use spec::{
     Restart, RestartStrategy, Scope, ServiceSpec, Settings, Termination, WhenInit,
 };
 pub use time::Mono;
-pub use transcript::{Ask, Piece, Reading, Start, Stream, escaped, unescaped};

@@ -8,13 +8,18 @@ use crate::model::{Mono, OnUnhealthy, ProbeId, Rounds, ServiceId};
 /// Rounds of probes for one run. A round passes when all probes pass, and fails when the first one fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probing {
-    phase: Phase,
-    round: u32,
-    passes: u32,
-    failures: u32,
-    verdict: Verdict,
+    /// What is awaited.
+    pub phase: Asking,
+    /// Counts the rounds of this run.
+    pub round: u32,
+    /// Rounds in a row that have passed.
+    pub passes: u32,
+    /// Rounds in a row that have failed.
+    pub failures: u32,
+    /// What the rounds say so far.
+    pub verdict: Verdict,
     /// Why the last failed round failed, and when.
-    error: Option<(Mono, String)>,
+    pub error: Option<(Mono, String)>,
 }
 
 /// What the rounds say.
@@ -39,24 +44,26 @@ impl Verdict {
     }
 }
 
+/// What is awaited of the rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+pub enum Asking {
+    /// Nothing.
     Off,
     /// The next round starts then.
     Resting(Mono),
     /// This many answers are awaited until then.
-    Asking(u32, Mono),
+    Answers(u32, Mono),
 }
 
 impl Probing {
     /// Nothing is asked.
     pub fn off() -> Probing {
-        Probing { phase: Phase::Off, round: 0, passes: 0, failures: 0, verdict: Verdict::Unknown, error: None }
+        Probing { phase: Asking::Off, round: 0, passes: 0, failures: 0, verdict: Verdict::Unknown, error: None }
     }
 
     /// The first round starts then.
     pub fn from(at: Mono) -> Probing {
-        Probing { phase: Phase::Resting(at), ..Probing::off() }
+        Probing { phase: Asking::Resting(at), ..Probing::off() }
     }
 
     /// As `from`, for a service whose health checks have just made it ready.
@@ -82,8 +89,8 @@ impl Probing {
     /// When something must be done.
     pub fn deadline(&self) -> Option<Mono> {
         match self.phase {
-            Phase::Off => None,
-            Phase::Resting(at) | Phase::Asking(_, at) => Some(at),
+            Asking::Off => None,
+            Asking::Resting(at) | Asking::Answers(_, at) => Some(at),
         }
     }
 }
@@ -98,9 +105,9 @@ impl Supervisor {
             return;
         }
         match probing.phase {
-            Phase::Off => {}
-            Phase::Resting(_) => self.begin_round(id, out),
-            Phase::Asking(..) => {
+            Asking::Off => {}
+            Asking::Resting(_) => self.begin_round(id, out),
+            Asking::Answers(..) => {
                 let timeout = service.spec.rounds(ready).map_or_else(Default::default, |rounds| rounds.timeout);
                 let why = format!("no answer within {}", humantime::format_duration(timeout));
                 self.round_failed(id, why, out);
@@ -116,7 +123,7 @@ impl Supervisor {
         let count = u32::try_from(rounds.probes.len()).unwrap_or(u32::MAX);
         let Some(probing) = service.state.probing() else { return };
         probing.round = probing.round.wrapping_add(1);
-        probing.phase = Phase::Asking(count, now.after(rounds.timeout));
+        probing.phase = Asking::Answers(count, now.after(rounds.timeout));
         let round = probing.round;
         out.extend((0..count).map(|probe| Action::StartProbe(ProbeId { run, round, probe, ready })));
         self.rearm(id);
@@ -128,13 +135,13 @@ impl Supervisor {
             return;
         }
         let Some(probing) = self.services[id].state.probing() else { return };
-        let Phase::Asking(awaited, until) = probing.phase else { return };
+        let Asking::Answers(awaited, until) = probing.phase else { return };
         if probing.round != probe.round {
             return;
         }
         match answer {
             Err(why) => self.round_failed(id, why, out),
-            Ok(()) if awaited > 1 => probing.phase = Phase::Asking(awaited.saturating_sub(1), until),
+            Ok(()) if awaited > 1 => probing.phase = Asking::Answers(awaited.saturating_sub(1), until),
             Ok(()) => self.round_passed(id, out),
         }
     }
@@ -147,7 +154,7 @@ impl Supervisor {
         let Some(probing) = service.state.probing() else { return };
         probing.failures = 0;
         probing.passes = probing.passes.saturating_add(1);
-        probing.phase = Phase::Resting(now.after(rounds.interval));
+        probing.phase = Asking::Resting(now.after(rounds.interval));
         if !ready {
             self.rearm(id);
             return self.look_whether_ready(id, out);
@@ -169,7 +176,7 @@ impl Supervisor {
         let Some(probing) = service.state.probing() else { return };
         probing.passes = 0;
         probing.failures = probing.failures.saturating_add(1);
-        probing.phase = Phase::Resting(now.after(rounds.interval));
+        probing.phase = Asking::Resting(now.after(rounds.interval));
         probing.error = Some((now, why.clone()));
         // Before it is ready a service can't be sick yet.
         let health = service.spec.health.as_ref().filter(|_| ready);
@@ -196,7 +203,7 @@ impl Supervisor {
         let count = service.spec.rounds(ready).map_or(0, |rounds| rounds.probes.len());
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         let Some(probing) = service.state.probing() else { return };
-        if let Phase::Asking(..) = probing.phase {
+        if let Asking::Answers(..) = probing.phase {
             let round = probing.round;
             out.extend((0..count).map(|probe| Action::CancelProbe(ProbeId { run, round, probe, ready })));
         }

@@ -41,13 +41,29 @@ impl Supervisor {
 
     /// What a hook that is still running does is of no interest any more.
     pub(super) fn cancel_hook(&mut self, id: ServiceId, out: &mut Vec<Action>) {
-        let service = &mut self.services[id];
+        let service = &self.services[id];
         let run = service.run(id);
         if let Some(hook) = service.state.hook() {
             out.push(Action::CancelHook(HookId { run, hook }));
         }
-        if let State::Running(up) = &mut service.state {
-            up.hook = None;
+        self.hook_is_over(id);
+    }
+
+    /// Forgets the hook that ran beside or before something else: it is not cancelled once more.
+    fn hook_is_over(&mut self, id: ServiceId) {
+        match &mut self.services[id].state {
+            State::Running(up) => up.hook = None,
+            State::Stopping(ladder) if matches!(ladder.rung, Rung::Leave | Rung::Command) => ladder.rung = Rung::Itself,
+            State::Stopping(_)
+            | State::Initial
+            | State::Delay { .. }
+            | State::Preparing { .. }
+            | State::Spawning { .. }
+            | State::Started(_)
+            | State::Clearing(_)
+            | State::Backoff { .. }
+            | State::Finished
+            | State::FinishedFailed { .. } => {}
         }
     }
 
@@ -72,15 +88,13 @@ impl Supervisor {
         if let Err(why) = &answer {
             out.push(Action::Report(Report::HookFailed(self.services[id].run(id), hook, why.clone())));
         }
+        self.hook_is_over(id);
         match &mut self.services[id].state {
             State::Preparing { .. } => match answer {
                 Ok(()) => self.prepared(id, out),
                 Err(why) => self.run_over(id, Outcome::Failure(Reason::Hook(hook, why)), out),
             },
-            State::Running(up) => {
-                up.hook = None;
-                self.rearm(id);
-            }
+            State::Running(_) => self.rearm(id),
             State::Stopping(ladder) => match (hook, answer) {
                 // It has been told; it gets the rest of its time before it gets the signal too.
                 (Hook::Stop, Ok(())) => ladder.rung = Rung::Told,

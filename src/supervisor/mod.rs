@@ -6,6 +6,7 @@
     reason = "only `Services` is indexed, by ids of the plan or checked by `is_current`"
 )]
 
+mod checkpoint;
 mod command;
 mod depend;
 mod event;
@@ -23,20 +24,24 @@ mod state;
 mod stop;
 mod timers;
 
+pub use checkpoint::{Checkpoint, Memory};
 pub use depend::stop_turns;
 pub use event::{
     Action, Cause, Command, Event, Notice, Reason, Report, SpawnError, Status, StopCause, Target, Watchdog,
 };
 pub use explain::{Link, Why};
 pub use first::{First, Milestone};
-pub use health::Verdict;
+pub use health::{Asking, Probing, Verdict};
+pub use hooks::Clearing;
 pub use invariants::Broken;
-pub use state::State;
+pub use service::Outcome;
+pub use shutdown::Phase;
+pub use state::{Starting, State, Up};
+pub use stop::{Ladder, Rung};
 
 use crate::model::{Mono, Plan, RunId, ServiceId};
 use depend::Links;
 use services::Services;
-use shutdown::Phase;
 use std::collections::VecDeque;
 use timers::Timers;
 

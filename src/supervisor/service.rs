@@ -34,7 +34,9 @@ use crate::model::{Exit, FailureStrategy, Hook, RunId, ServiceId, ServiceSpec};
 /// How a run has ended, in the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
+    /// By itself, and well.
     Success,
+    /// By itself, and not well; or its start failed.
     Failure(Reason),
     /// Horust stopped it for good.
     Stopped,

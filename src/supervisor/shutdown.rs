@@ -14,6 +14,7 @@ pub enum Phase {
     Up,
     /// Everything is stopped.
     Stopping {
+        /// Why.
         cause: Cause,
         /// A person or the container runtime has asked for it; the next time, everything is killed.
         asked: bool,

@@ -203,17 +203,17 @@ impl Supervisor {
     /// The main process of `id` has ended while it was being stopped.
     pub(super) fn on_exited_stopping(&mut self, id: ServiceId, exit: Exit, left: bool, out: &mut Vec<Action>) {
         let (run, signal) = (self.services[id].run(id), self.stop_signal(id));
+        let State::Stopping(Ladder { rung, .. }) = self.services[id].state else { return };
         self.cancel_hook(id, out);
         let service = &mut self.services[id];
         let State::Stopping(ladder) = &mut service.state else { return };
         ladder.exit = Some(exit);
-        out.push(Action::Report(Report::Stopped(run, exit)));
         if !left {
             let outcome = ladder.outcome(&service.spec, Some(exit));
             return self.run_over(id, outcome, out);
         }
         // Those of its processes that have not had the stop signal get it now.
-        let to = match ladder.rung {
+        let to = match rung {
             Rung::Leave | Rung::Command => return self.send(id, signal, Target::Tree, out),
             Rung::Itself | Rung::Told | Rung::Asked(Target::Leader) => Target::Tree,
             Rung::Asked(Target::Group) => Target::Strays,

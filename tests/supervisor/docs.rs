@@ -1,5 +1,5 @@
 //! Parts of the documentation that tests have seen to be true, so that they can't go out of date.
-//! `UPDATE_DOCS=1 cargo test --test supervisor` rewrites them.
+//! `UPDATE_DOCS=1 cargo test --test sim --test supervisor` rewrites them.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -19,5 +19,5 @@ pub fn section(file: &str, name: &str, wanted: &str) {
         std::fs::write(&path, format!("{}{wanted}{}", &text[..from], &text[to..])).unwrap();
         return;
     }
-    assert_eq!(&text[from..to], wanted, "rewrite it by UPDATE_DOCS=1 cargo test --test supervisor");
+    assert_eq!(&text[from..to], wanted, "rewrite it by UPDATE_DOCS=1 cargo test --test sim --test supervisor");
 }

@@ -141,3 +141,14 @@ fn the_exit_flag_tells_of_failures_but_not_of_a_clean_stop() {
     }
     assert_eq!(World::up(vec![Svc::new("a", Script::exits(5, 1))]).end(), 0, "without the flag");
 }
+
+/// A supervisor must also live long without a stop.
+#[test]
+fn a_long_life_stays_bounded() {
+    let svc = Svc::new("busy", Script::exits(2, 0)).with(|spec| spec.restart.strategy = RestartStrategy::Always);
+    let mut world = World::up(vec![svc]);
+    world.until(60_000);
+    let spawns = world.spawns(0).len();
+    assert!((590..=612).contains(&spawns), "ten a second: {spawns}");
+    assert_eq!(world.now.0, 60_000_000_000);
+}

@@ -2,8 +2,8 @@
 
 use crate::script::{Answer, OnStop, Script, Svc, ms};
 use crate::world::{World, run};
-use horust::model::{RestartStrategy, ServiceId, Signal};
-use horust::supervisor::{Reason, Report, StopCause, Target};
+use horust::model::{Hook, RestartStrategy, ServiceId, Signal};
+use horust::supervisor::{Action, Reason, Report, StopCause, Target};
 
 fn svc(script: Script) -> Svc {
     Svc::new("a", script).with(|spec| spec.termination.wait = ms(300))
@@ -121,4 +121,28 @@ fn there_is_no_second_copy_of_what_would_not_die() {
     world.assert_reported(2000, &Report::Stopping(run(0, 1), why));
     world.assert_reported(7300, &Report::GaveUp(ServiceId(0), Reason::Unkillable));
     assert_eq!(world.spawns(0), [0]);
+}
+
+/// Found by the simulation: a hook that had ended was cancelled once more, by the SIGKILL that came in the same step.
+#[test]
+fn a_hook_that_has_ended_is_not_cancelled() {
+    for ends in [Answer::Pass(5), Answer::Fail(5)] {
+        let script = Script::runs().hook(Hook::BeforeStop, ends);
+        let svc = Svc::new("a", script).hooks(&[Hook::BeforeStop]).with(|spec| spec.termination.wait = ms(0));
+        let mut world = stopped(svc);
+        world.end();
+        let cancelled = world.log.iter().filter(|(_, action)| matches!(action, Action::CancelHook(_))).count();
+        assert_eq!(cancelled, 0, "{ends:?}");
+    }
+}
+
+/// The same, where the main process ends while the hook still runs: it is cancelled, but only once.
+#[test]
+fn a_hook_is_cancelled_once() {
+    let script = Script::exits(15, 0).helper(true, OnStop::Dies(0)).hook(Hook::BeforeStop, Answer::Never);
+    let mut world =
+        stopped(Svc::new("a", script).hooks(&[Hook::BeforeStop]).with(|spec| spec.termination.wait = ms(0)));
+    world.end();
+    let cancelled = world.log.iter().filter(|(_, action)| matches!(action, Action::CancelHook(_))).count();
+    assert_eq!(cancelled, 1);
 }

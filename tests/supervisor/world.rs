@@ -34,15 +34,12 @@ struct Run {
 
 pub struct World {
     pub supervisor: Supervisor,
-    pub plan: Plan,
     pub now: Mono,
     /// All actions, and when.
     pub log: Vec<(Mono, Action)>,
     /// The code of the last action.
     pub exit: Option<u8>,
     pub steps: usize,
-    /// All changes of a public state that a reader could see.
-    pub transitions: BTreeSet<(&'static str, &'static str)>,
     scripts: Vec<Vec<Script>>,
     runs: BTreeMap<RunId, Run>,
     /// Hooks that are running.
@@ -51,7 +48,6 @@ pub struct World {
     sequence: u64,
     /// Milliseconds from a fact to its event.
     latency: u64,
-    states: Vec<&'static str>,
     checker: Checker,
 }
 
@@ -77,16 +73,13 @@ impl World {
             log: Vec::new(),
             exit: None,
             steps: 0,
-            transitions: BTreeSet::new(),
             scripts,
             runs: BTreeMap::new(),
             running_hooks: BTreeSet::new(),
             coming: BTreeMap::new(),
             sequence: 0,
             latency,
-            states: vec!["Initial"; plan.services.len()],
             checker: Checker::new(&plan),
-            plan,
         }
     }
 
@@ -100,7 +93,6 @@ impl World {
 
     /// Somebody asks for something by hand.
     pub fn command(&mut self, command: Command) -> &mut World {
-        self.checker.command(command);
         self.tell(Event::Commanded(command));
         self
     }
@@ -108,6 +100,7 @@ impl World {
     /// Lets the supervisor take one step, now.
     pub fn tell(&mut self, event: Event) {
         let mut actions = Vec::new();
+        self.checker.event(self.now, &event);
         self.supervisor.step(self.now, event, &mut actions);
         self.steps += 1;
         assert_eq!(self.supervisor.check(), Ok(()));
@@ -116,13 +109,7 @@ impl World {
             self.carry_out(action);
         }
         let status = self.supervisor.snapshot();
-        for (old, new) in self.states.iter_mut().zip(&status) {
-            if *old != new.state {
-                self.transitions.insert((*old, new.state));
-                *old = new.state;
-            }
-        }
-        self.checker.between_steps(&status, |id| self.runs.keys().any(|run| run.service == id));
+        self.checker.settled(&self.supervisor, &status, |id| self.runs.keys().any(|run| run.service == id));
     }
 
     /// Jumps to the next moment at which anything happens, unless that is later than `end`. Facts come before
@@ -211,9 +198,6 @@ impl World {
     fn hook_ends(&mut self, id: HookId, answer: Result<(), String>) {
         // It may have been killed before.
         if self.running_hooks.remove(&id) {
-            if id.hook == Hook::BeforeStart && answer.is_ok() {
-                self.checker.prepared(id.run);
-            }
             self.later(self.latency, Coming::Told(Event::HookEnded(id, answer)));
         }
     }

@@ -1,0 +1,141 @@
+//! All that a supervisor remembers, as plain data, so that a journal need not begin with the boot. Nothing is decided here.
+
+use super::Supervisor;
+use super::first::First;
+use super::restart::Streak;
+use super::services::Service;
+use super::shutdown::Phase;
+use super::state::State;
+use crate::model::{Exit, Mono, Plan, RunId, ServiceId, ServiceSpec};
+use std::sync::Arc;
+
+/// What a supervisor remembers between two steps, beside its plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// The latest moment that it was told of.
+    pub now: Mono,
+    /// When services could start for the first time.
+    pub boot: Mono,
+    /// What the next jitter follows from.
+    pub random: u64,
+    /// What Horust as a whole is doing.
+    pub phase: Phase,
+    /// In the plan's order.
+    pub services: Vec<Memory>,
+}
+
+/// What it remembers of one service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Memory {
+    /// Whether it is to run.
+    pub wanted: bool,
+    /// It must stop as soon as its turn comes.
+    pub stop_asked: bool,
+    /// In a shutdown: it has stopped, and so has all that must stop before it.
+    pub gone: bool,
+    /// What it is doing.
+    pub state: State,
+    /// Since when.
+    pub since: Mono,
+    /// The current or the last run; generation 0 before the first.
+    pub run: RunId,
+    /// When that was ordered.
+    pub started: Mono,
+    /// Consecutive restarts after failure.
+    pub failures: u32,
+    /// Consecutive runs that ended at once.
+    pub quick: u32,
+    /// It is to run again once this one is there again.
+    pub renew: Option<ServiceId>,
+    /// How its last run ended.
+    pub last_exit: Option<Exit>,
+    /// It says that it reads its configuration again.
+    pub reloading: bool,
+    /// What it says that it is doing.
+    pub says: Option<String>,
+    /// How it came up for the first time.
+    pub first: First,
+}
+
+impl Supervisor {
+    /// What it remembers now.
+    pub fn checkpoint(&self) -> Checkpoint {
+        let services = self.services.ids().map(|id| self.services[id].memory(id)).collect();
+        Checkpoint { now: self.now, boot: self.boot, random: self.random, phase: self.phase, services }
+    }
+
+    /// A supervisor that goes on where another one with this plan was.
+    pub fn resume(plan: &Plan, checkpoint: Checkpoint) -> Supervisor {
+        let mut supervisor = Supervisor::new(plan, 0);
+        supervisor.now = checkpoint.now;
+        supervisor.boot = checkpoint.boot;
+        supervisor.random = checkpoint.random;
+        supervisor.phase = checkpoint.phase;
+        for ((id, spec), memory) in plan.ids().zip(&plan.services).zip(checkpoint.services) {
+            supervisor.active = supervisor.active.saturating_add(usize::from(memory.state.is_active()));
+            supervisor.services[id] = Service::recall(spec, memory);
+            supervisor.rearm(id);
+        }
+        supervisor
+    }
+}
+
+impl Service {
+    fn memory(&self, id: ServiceId) -> Memory {
+        // Without `..`: a new field that is forgotten here does not compile. A doom is acted on within its step.
+        let Service {
+            spec: _,
+            wanted,
+            stop_asked,
+            gone,
+            doom: _,
+            ref state,
+            since,
+            generation: _,
+            started,
+            streak: Streak { failures, quick },
+            renew,
+            last_exit,
+            reloading,
+            ref says,
+            first,
+        } = *self;
+        let (state, says, run) = (state.clone(), says.clone(), self.run(id));
+        Memory {
+            wanted,
+            stop_asked,
+            gone,
+            state,
+            since,
+            run,
+            started,
+            failures,
+            quick,
+            renew,
+            last_exit,
+            reloading,
+            says,
+            first,
+        }
+    }
+
+    fn recall(spec: &Arc<ServiceSpec>, memory: Memory) -> Service {
+        Service {
+            spec: Arc::clone(spec),
+            wanted: memory.wanted,
+            stop_asked: memory.stop_asked,
+            gone: memory.gone,
+            doom: None,
+            state: memory.state,
+            since: memory.since,
+            generation: memory.run.generation,
+            started: memory.started,
+            streak: Streak { failures: memory.failures, quick: memory.quick },
+            renew: memory.renew,
+            last_exit: memory.last_exit,
+            reloading: memory.reloading,
+            says: memory.says,
+            first: memory.first,
+        }
+    }
+}

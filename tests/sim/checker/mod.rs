@@ -1,0 +1,424 @@
+//! A second opinion: follows what the supervisor is told and what it orders, in their order and from outside, and holds it
+//! to what users were promised. It shares no code with the supervisor.
+
+mod restarts;
+mod why;
+
+use horust::model::{
+    Condition, Exit, Hook, HookId, Kind, Mono, Need, Plan, ProbeId, Readiness, RunId, ServiceId, Sign,
+};
+use horust::supervisor::{Action, Command, Event, Reason, Report, Status, StopCause, Supervisor, Target};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What is known of one service from the outside.
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    generation: u32,
+    /// Its program was ordered, and nobody has told that all of it is gone.
+    program: bool,
+    /// How its main process ended.
+    leader_over: Option<Exit>,
+    started: bool,
+    /// Since when it is ready.
+    ready: Option<Mono>,
+    /// As many rounds of its health checks in a row as are asked for have passed since then, or have made it ready.
+    well: bool,
+    passes: u32,
+    sick: bool,
+    finished: bool,
+    failed: Option<Reason>,
+    /// By hand: that it is over counts for nobody.
+    stopped: bool,
+    /// It would not die, and was given up as such.
+    abandoned: bool,
+    /// When it began to be stopped.
+    stopping: Option<Mono>,
+    /// The last run whose `before-start` has passed.
+    prepared: u32,
+    /// The last run whose `after-stop` has begun.
+    cleared: u32,
+    hook: Option<HookId>,
+    signs: BTreeSet<Sign>,
+    probes: BTreeSet<ProbeId>,
+    restarts: restarts::Restarts,
+}
+
+/// What does not change.
+#[derive(Debug)]
+struct Fixed {
+    plan: Plan,
+    /// For each service, all that must have stopped before it.
+    stop_before: Vec<BTreeSet<ServiceId>>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Checker {
+    fixed: Arc<Fixed>,
+    now: Mono,
+    seen: Vec<Seen>,
+    stopping: bool,
+    killing: bool,
+    over: bool,
+    /// What somebody has asked for in this step, to be answered in it.
+    asked: Option<Command>,
+    /// ... and whether its program ran then.
+    ran: bool,
+    signalled: Vec<RunId>,
+}
+
+impl Checker {
+    pub fn new(plan: &Plan) -> Checker {
+        Checker {
+            fixed: Arc::new(Fixed { plan: plan.clone(), stop_before: stop_before(plan) }),
+            now: Mono(0),
+            seen: vec![Seen::default(); plan.services.len()],
+            stopping: false,
+            killing: false,
+            over: false,
+            asked: None,
+            ran: false,
+            signalled: Vec::new(),
+        }
+    }
+
+    /// What the supervisor is about to be told.
+    pub fn event(&mut self, now: Mono, event: &Event) {
+        self.now = self.now.max(now);
+        self.asked = None;
+        self.signalled.clear();
+        match event {
+            Event::Commanded(command) => self.command(*command),
+            Event::Exited { run, exit, left } => {
+                if let Some(seen) = self.current(*run) {
+                    seen.leader_over = Some(*exit);
+                    seen.program = *left;
+                }
+            }
+            Event::TreeEmpty(run) | Event::SpawnFailed(run, _) => {
+                self.current(*run).into_iter().for_each(|seen| seen.program = false);
+            }
+            Event::Probed(id, answer) => {
+                let health = self.fixed.plan.services.get(id.run.service.index()).and_then(|spec| spec.health.as_ref());
+                if let Some(seen) = self.seen.get_mut(id.run.service.index())
+                    && seen.probes.remove(id)
+                    && id.ready
+                {
+                    let passed = answer.is_ok() && seen.probes.is_empty();
+                    seen.passes = if answer.is_ok() { seen.passes + u32::from(passed) } else { 0 };
+                    seen.well |= health.is_some_and(|health| seen.passes >= health.rounds.success_threshold);
+                }
+            }
+            Event::HookEnded(id, answer) => {
+                if let Some(seen) = self.seen.get_mut(id.run.service.index())
+                    && seen.hook == Some(*id)
+                {
+                    seen.hook = None;
+                    if id.hook == Hook::BeforeStart && answer.is_ok() {
+                        seen.prepared = id.run.generation;
+                    }
+                }
+            }
+            Event::Signed(run, sign) => self.current(*run).into_iter().for_each(|seen| seen.signs.extend([*sign])),
+            Event::Notified(run, notice) if notice.ready => {
+                self.current(*run).into_iter().for_each(|seen| seen.signs.extend([Sign::Notify]));
+            }
+            Event::Boot | Event::Tick | Event::Signalled(_) | Event::Spawned(_) | Event::Notified(..) => {}
+        }
+    }
+
+    fn current(&mut self, run: RunId) -> Option<&mut Seen> {
+        self.seen.get_mut(run.service.index()).filter(|seen| seen.generation == run.generation && seen.program)
+    }
+
+    /// Judges one action. `alive` tells whether a service truly has a process.
+    pub fn action(&mut self, action: &Action, alive: impl Fn(ServiceId) -> bool) {
+        let ignored = matches!(action, Action::Report(Report::IgnoredSignal(_)));
+        assert!(!self.over || ignored, "nothing after the end: {action:?}");
+        match action {
+            Action::Spawn(run) => self.spawned(*run, alive),
+            Action::Report(report) => self.reported(report, alive),
+            Action::Signal { run, to, .. } => {
+                let seen = &self.seen[run.service.index()];
+                assert_eq!(run.generation, seen.generation, "{run}: signals go to the current run");
+                assert!(seen.program, "{run}: no signals to what is known to be gone");
+                self.signalled.extend((*to == Target::Leader).then_some(*run));
+            }
+            Action::StartHook(hook, _) => self.hook_starts(*hook, alive),
+            Action::CancelHook(id) => {
+                let was = self.seen[id.run.service.index()].hook.take();
+                assert_eq!(was, Some(*id), "only a hook that runs is cancelled");
+            }
+            Action::StartProbe(id) => {
+                let seen = &mut self.seen[id.run.service.index()];
+                assert_eq!(id.run.generation, seen.generation, "{id:?}: the current run is asked");
+                assert!(seen.program && seen.leader_over.is_none(), "{id:?}: who is gone is not asked");
+                assert_eq!(id.ready, seen.ready.is_some(), "{id:?}: asked in its own time");
+                assert!(seen.probes.insert(*id), "{id:?}: asked once");
+            }
+            Action::CancelProbe(id) => {
+                let seen = &mut self.seen[id.run.service.index()];
+                assert_eq!(id.run.generation, seen.generation, "{id:?}: of the current run");
+                seen.probes.remove(id);
+                seen.passes = 0;
+            }
+            Action::Exit(_) => {
+                let left = self.fixed.plan.ids().find(|id| {
+                    let seen = &self.seen[id.index()];
+                    !seen.abandoned && (seen.program || alive(*id))
+                });
+                assert_eq!(left, None, "Horust ends after its services");
+                self.over = true;
+            }
+        }
+    }
+
+    fn spawned(&mut self, run: RunId, alive: impl Fn(ServiceId) -> bool) {
+        let id = run.service;
+        let seen = &self.seen[id.index()];
+        // A person may want another one beside what would not die.
+        assert!(!seen.program && (seen.abandoned || !alive(id)), "{run}: at most one live run per service");
+        assert!(!self.stopping, "{run}: nothing starts during a shutdown");
+        let spec = &self.fixed.plan.services[id.index()];
+        for need in spec.start_after.iter().filter(|need| need.required) {
+            assert!(self.is_met(*need), "{run} starts before {need:?}");
+        }
+        if spec.hook(Hook::BeforeStart).is_some() {
+            assert_eq!(seen.prepared, run.generation, "{run} starts after its before-start");
+        }
+        if spec.hook(Hook::AfterStop).is_some() && !seen.abandoned {
+            assert_eq!(seen.cleared, run.generation - 1, "{run} starts after what is done after the last one");
+        }
+        assert_eq!(seen.hook, None, "{run} starts while a hook runs");
+        assert!(run.generation > seen.generation, "{run}: runs are counted");
+        let again = seen.restarts.may_begin_after_the_end();
+        assert!(again || !(seen.finished || seen.failed.is_some()), "{run}: what is over stays so");
+        let mut restarts = seen.restarts.clone();
+        restarts.spawned(run, self.now);
+        let (prepared, cleared, abandoned) = (seen.prepared, seen.cleared, seen.abandoned);
+        let generation = run.generation;
+        let fresh = Seen { generation, program: true, abandoned, prepared, cleared, restarts, ..Seen::default() };
+        self.seen[id.index()] = fresh;
+    }
+
+    fn hook_starts(&mut self, id: HookId, alive: impl Fn(ServiceId) -> bool) {
+        let HookId { run, hook } = id;
+        assert!(!self.killing, "{run}: no {hook} while everything is killed");
+        let seen = &mut self.seen[run.service.index()];
+        assert_eq!(seen.hook.replace(id), None, "{run}: one hook at a time");
+        if let Hook::AfterStop | Hook::OnFailure = hook {
+            assert!(!alive(run.service) || seen.abandoned, "{run}: {hook} while it still lives");
+            assert!(!seen.program, "{run}: {hook} before all of it is gone");
+        }
+        if hook == Hook::AfterStop {
+            seen.cleared = run.generation;
+        }
+        if hook == Hook::BeforeStart {
+            assert!(!self.stopping, "{run}: no {hook} during a shutdown");
+            assert!(!seen.program || seen.abandoned, "{run}: {hook} while the last run lives");
+        }
+    }
+
+    fn is_met(&self, need: Need) -> bool {
+        let seen = &self.seen[need.service.index()];
+        let spec = &self.fixed.plan.services[need.service.index()];
+        let (finished, failed) = (seen.finished && !seen.stopped, seen.failed.is_some());
+        match need.condition {
+            Condition::Started => seen.started || finished,
+            Condition::Ready => (seen.ready.is_some() && spec.kind == Kind::Daemon) || finished,
+            Condition::Healthy => seen.ready.is_some() && seen.well && !seen.sick,
+            Condition::Completed => finished || failed,
+            Condition::CompletedSuccessfully => finished,
+            Condition::Failed => failed,
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        if self.stopping || self.over {
+            return;
+        }
+        self.asked = Some(command);
+        match command {
+            Command::Stop(id) => {
+                if let Some(seen) = self.seen.get_mut(id.index()) {
+                    seen.stopped |= !(seen.finished || seen.failed.is_some());
+                }
+            }
+            Command::Start(id) | Command::Restart(id) => self.started_by_hand(id),
+            Command::Signal(id, _) => self.ran = self.seen.get(id.index()).is_some_and(|seen| seen.program),
+            Command::Shutdown => {}
+        }
+    }
+
+    /// What it can't start without may be started with it.
+    fn started_by_hand(&mut self, id: ServiceId) {
+        let mut wanted = vec![id];
+        let mut known = BTreeSet::new();
+        while let Some(id) = wanted.pop() {
+            let Some(seen) = self.seen.get_mut(id.index()).filter(|_| known.insert(id)) else { continue };
+            seen.restarts.excuse();
+            if known.len() == 1 {
+                seen.stopped = false;
+            }
+            let needs = &self.fixed.plan.services[id.index()].start_after;
+            wanted.extend(needs.iter().filter(|need| need.required).map(|need| need.service));
+        }
+    }
+
+    fn reported(&mut self, report: &Report, alive: impl Fn(ServiceId) -> bool) {
+        let now = self.now;
+        match report {
+            Report::Started(run) => self.seen[run.service.index()].started = true,
+            Report::Ready(run, _) => self.ready(*run),
+            Report::Ended(run, _) => self.not_up(run.service),
+            Report::Stopping(run, cause) => {
+                self.seen[run.service.index()].stopping.get_or_insert(now);
+                self.not_up(run.service);
+                self.in_turn(*run, cause, alive);
+            }
+            Report::Killing(run, wait) => {
+                let seen = &self.seen[run.service.index()];
+                let begun = seen.stopping.unwrap_or(now);
+                assert!(seen.leader_over.is_some() || now.since(begun) >= *wait, "{run} is killed before its time");
+            }
+            Report::Restarting(id, delay, failure) => self.restarting(*id, *delay, failure.as_ref()),
+            Report::Finished(id) | Report::NotNeeded(id, _) => {
+                self.not_up(*id);
+                self.finishes(*id);
+                self.seen[id.index()].finished = true;
+            }
+            Report::GaveUp(id, reason) => {
+                self.not_up(*id);
+                self.gives_up(*id, reason);
+                self.seen[id.index()].failed = Some(reason.clone());
+            }
+            Report::Unkillable(run) => {
+                let seen = &mut self.seen[run.service.index()];
+                (seen.abandoned, seen.program) = (true, false);
+            }
+            Report::Unhealthy(run, _) => {
+                let seen = &mut self.seen[run.service.index()];
+                (seen.sick, seen.well) = (true, false);
+            }
+            Report::Recovered(run) => {
+                let seen = &mut self.seen[run.service.index()];
+                assert!(seen.passes > 0, "{run} is well again, and no check has passed");
+                (seen.sick, seen.well) = (false, true);
+            }
+            Report::Shutdown(_) => self.stopping = true,
+            Report::KillAll(_) => self.killing = true,
+            Report::Bug(what, run) => panic!("{run}: {what}"),
+            Report::Throttled(_)
+            | Report::NotReadyYet(..)
+            | Report::TooLate(..)
+            | Report::HookFailed(..)
+            | Report::IgnoredSignal(_) => {}
+        }
+    }
+
+    fn ready(&mut self, run: RunId) {
+        let spec = &self.fixed.plan.services[run.service.index()];
+        let seen = &mut self.seen[run.service.index()];
+        assert!(seen.started && seen.leader_over.is_none(), "{run} is ready and does not run");
+        for sign in spec.readiness.awaited() {
+            assert!(seen.signs.contains(&sign), "{run} is ready without {sign:?}");
+        }
+        (seen.ready, seen.well, seen.sick) = (Some(self.now), spec.readiness == Readiness::Health, false);
+        seen.passes = 0;
+    }
+
+    fn in_turn(&self, run: RunId, cause: &StopCause, alive: impl Fn(ServiceId) -> bool) {
+        if *cause == StopCause::Shutdown && !self.killing {
+            let first = &self.fixed.stop_before[run.service.index()];
+            let lives = |id: &ServiceId| {
+                let seen = &self.seen[id.index()];
+                !seen.abandoned && (seen.program || alive(*id))
+            };
+            let early = first.iter().find(|id| lives(id));
+            assert_eq!(early, None, "{run} is stopped before what started after it");
+        }
+    }
+
+    fn not_up(&mut self, id: ServiceId) {
+        let now = self.now;
+        let spec = &self.fixed.plan.services[id.index()];
+        let seen = &mut self.seen[id.index()];
+        if let Some(since) = seen.ready.take() {
+            seen.restarts.was_ready_for(now.since(since), spec);
+        }
+        (seen.started, seen.well, seen.sick) = (false, false, false);
+    }
+
+    /// What readers may see after a step.
+    pub fn settled(&mut self, supervisor: &Supervisor, status: &[Status], alive: impl Fn(ServiceId) -> bool) {
+        for (seen, status) in self.seen.iter_mut().zip(status) {
+            // What was over may be wanted again.
+            seen.finished &= status.state == "Finished";
+            seen.failed.take_if(|_| status.state != "FinishedFailed");
+            seen.stopped &= !status.wanted;
+        }
+        self.nobody_waits_for_the_impossible(status, alive);
+        self.request_is_answered(status);
+        if !self.over {
+            self.explained(supervisor, status);
+        }
+    }
+
+    fn nobody_waits_for_the_impossible(&self, status: &[Status], alive: impl Fn(ServiceId) -> bool) {
+        for (id, spec) in self.fixed.plan.ids().zip(&self.fixed.plan.services) {
+            let waits = match status[id.index()].state {
+                "Initial" => status[id.index()].wanted,
+                "Starting" => !alive(id) && status[id.index()].run.is_none(),
+                "Failed" | "Success" => true,
+                _ => false,
+            };
+            let gone =
+                |need: &&Need| status[need.service.index()].state == "FinishedFailed" && need.is_harmed_by_failure();
+            let failed = spec.start_after.iter().find(gone);
+            assert!(!waits || failed.is_none(), "{id:?} waits for {failed:?}, which has given up");
+        }
+    }
+
+    /// A wish has its effect in the step that takes it in.
+    fn request_is_answered(&self, status: &[Status]) {
+        let of = |id: ServiceId| status.get(id.index());
+        match self.asked {
+            _ if self.stopping => {}
+            Some(Command::Start(id) | Command::Restart(id)) => {
+                let wanted = of(id).is_none_or(|status| status.wanted);
+                assert!(wanted, "{id:?} was asked for and is not wanted");
+            }
+            Some(Command::Stop(id)) => {
+                let Some(status) = of(id) else { return };
+                let idle = ["InKilling", "Finished", "FinishedFailed"].contains(&status.state);
+                assert!(idle, "{id:?} was to stop and is {}", status.state);
+            }
+            Some(Command::Signal(id, _)) => {
+                let times = self.signalled.iter().filter(|run| run.service == id).count();
+                assert!(times >= usize::from(self.ran), "{id:?} was to get a signal");
+            }
+            Some(Command::Shutdown) => assert!(self.over, "everything was to stop"),
+            None => {}
+        }
+    }
+}
+
+/// The reverse of the start order, and `shutdown-after`, through any number of services between.
+fn stop_before(plan: &Plan) -> Vec<BTreeSet<ServiceId>> {
+    let mut before: Vec<BTreeSet<ServiceId>> = plan.services.iter().map(|_| BTreeSet::new()).collect();
+    for (id, spec) in plan.ids().zip(&plan.services) {
+        before[id.index()].extend(&spec.shutdown_after);
+        for need in &spec.start_after {
+            before[need.service.index()].insert(id);
+        }
+    }
+    loop {
+        let further: Vec<BTreeSet<ServiceId>> =
+            before.iter().map(|first| first.iter().flat_map(|id| before[id.index()].clone()).collect()).collect();
+        let known: usize = before.iter().map(BTreeSet::len).sum();
+        before.iter_mut().zip(further).for_each(|(first, more)| first.extend(more));
+        if known == before.iter().map(BTreeSet::len).sum::<usize>() {
+            return before;
+        }
+    }
+}
