@@ -99,6 +99,9 @@ pub const BIG_PIPES: usize = 16;
 /// Starts that may wait for the logger thread, which never waits for anything itself.
 pub const LOG_REQUESTS: usize = 1024;
 
+/// Requests of it that are taken before services get their turn again.
+pub const LOG_REQUESTS_PER_TURN: usize = 64;
+
 /// While output comes in small pieces without a pause, the logger lets it gather for this long: a wake-up for each line
 /// would cost more than the line.
 pub const OUTPUT_GATHER: Duration = Duration::from_micros(500);
@@ -155,6 +158,30 @@ pub const CLIENT_FLUSH: Duration = Duration::from_millis(200);
 
 /// The stack of the thread that serves clients.
 pub const CONTROL_STACK: usize = 512 << 10;
+
+/// Clients that may follow output or events at a time: fewer than there may be clients, so that followers, who stay, never
+/// keep out who wants to stop something.
+pub const FOLLOWERS: usize = 48;
+
+/// How long one who follows may take to read a piece: somebody may look at a page of it for a while.
+pub const FOLLOWER_PATIENCE: Duration = Duration::from_secs(600);
+
+/// How often one who follows hears something even if nothing happens, so that a connection that is broken is found out.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Output that is read for one client at once, of all services together ...
+pub const OUTPUT_LOOK: usize = 64 << 10;
+/// ... and of each, however many they are.
+pub const OUTPUT_LOOK_EACH: usize = 1 << 10;
+
+/// Bytes of an answer that are gathered before they are sent.
+pub const ANSWER_PIECE: usize = 16 << 10;
+
+/// Events that are kept; each takes 24 bytes, and its words if it is a warning.
+pub const EVENTS: usize = 4096;
+
+/// Events that are put into words at once: the runtime thread does it.
+pub const EVENTS_AT_ONCE: usize = 256;
 
 /// Links of one chain of reasons that are told: people read no more, and a chain can be as long as there are services.
 pub const WHY_LINKS: usize = 16;

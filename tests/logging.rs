@@ -3,8 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail so")]
 
-use horust::logging::{Attach, Logger, Reading, Stream};
-use horust::model::{Log, LogFormat, Output, Rotation, ServiceSpec};
+use horust::logging::{Attach, Logger};
+use horust::model::{Ask, Log, LogFormat, Output, Reading, Rotation, ServiceSpec, Start, Stream};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use std::fs::{self, File};
 use std::io::Write;
@@ -37,11 +37,19 @@ fn text(reading: &Reading) -> String {
     reading.pieces.iter().map(|piece| String::from_utf8_lossy(&piece.text).into_owned()).collect()
 }
 
+/// What was written after so many bytes; none if nothing ever was.
+fn read(logger: &Logger, name: &str, from: u64) -> Option<Reading> {
+    let (sender, answer) = std::sync::mpsc::channel();
+    let ask = Ask { service: name.into(), start: Start::At(from), end: u64::MAX, most: usize::MAX };
+    assert!(logger.read(vec![ask], Box::new(move |found| sender.send(found).unwrap())));
+    answer.recv_timeout(Duration::from_secs(60)).unwrap().remove(0)
+}
+
 /// Reads until the text ends so.
 fn read_until(logger: &Logger, name: &str, end: &str) -> Reading {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
-        let reading = logger.read(name, 0, usize::MAX, Duration::from_secs(10)).unwrap_or_default();
+        let reading = read(logger, name, 0).unwrap_or_default();
         if text(&reading).ends_with(end) {
             return reading;
         }
@@ -52,7 +60,7 @@ fn read_until(logger: &Logger, name: &str, end: &str) -> Reading {
 
 #[test]
 fn the_latest_output_can_be_read_from_memory() {
-    let logger = Logger::start(Box::new(|_| {})).unwrap();
+    let logger = Logger::start(Box::new(|_| {}), Box::new(|| {})).unwrap();
     let spec = service("web", None, Log { buffer: 1000, ..Log::default() });
     let (mut out, mut err) = attach(&logger, &spec);
     out.write_all(b"one\ntwo\nhal").unwrap();
@@ -69,7 +77,7 @@ fn the_latest_output_can_be_read_from_memory() {
     let (mut out, _err) = attach(&logger, &spec);
     out.write_all(b"again\n").unwrap();
     read_until(&logger, "web", "again\n");
-    let next = logger.read("web", reading.next, usize::MAX, Duration::from_secs(10)).unwrap();
+    let next = read(&logger, "web", reading.next).unwrap();
     assert_eq!(text(&next), "half\nagain\n");
     // What is too old is gone, and that is told.
     for n in 0..100 {
@@ -77,7 +85,7 @@ fn the_latest_output_can_be_read_from_memory() {
     }
     let reading = read_until(&logger, "web", "99\n");
     assert!(text(&reading).lines().count() == 50 && reading.lost > 1000, "{}", text(&reading));
-    assert_eq!(logger.read("other", 0, usize::MAX, Duration::from_secs(10)), None);
+    assert_eq!(read(&logger, "other", 0), None);
     logger.finish();
 }
 
@@ -118,7 +126,7 @@ fn pieces_of_any_size_become_lines_and_files_again() {
             stdout: Rotation { size: size.map(|size| size as u64), ..Rotation::default() },
             ..Log::default()
         };
-        let logger = Logger::start(Box::new(|_| {})).unwrap();
+        let logger = Logger::start(Box::new(|_| {}), Box::new(|| {})).unwrap();
         let (mut out, err) = attach(&logger, &service("s", Some(&path), log));
         drop(err);
         let (mut sent, mut wanted, mut longest): (Vec<u8>, Vec<u8>, usize) = (Vec::new(), Vec::new(), 0);

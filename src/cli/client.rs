@@ -93,6 +93,11 @@ impl Client {
         self.http.request(method, url).send().map_err(|error| self.lost(&error))
     }
 
+    /// The answer has broken off.
+    pub fn broken_off(&self) -> Failure {
+        Failure::new(ExitCode::NoHorust, format!("Horust at {} has gone", self.path.display()))
+    }
+
     /// No answer came.
     fn lost(&self, error: &reqwest::Error) -> Failure {
         let path = self.path.display();
@@ -101,7 +106,7 @@ impl Client {
                 Failure::new(ExitCode::Failed, format!("no permission to use {path}"))
             }
             Some(cause) => Failure::new(ExitCode::NoHorust, format!("no Horust answers at {path}: {cause}")),
-            None => Failure::new(ExitCode::NoHorust, format!("Horust at {path} has gone")),
+            None => self.broken_off(),
         }
     }
 }

@@ -3,6 +3,8 @@
 use super::ExitCode;
 use super::args::Format;
 use super::client::{Client, Failure};
+use super::events::{self, Events};
+use super::logs::{self, Logs};
 use super::output::{answer, complain};
 use super::show;
 use super::tell;
@@ -61,6 +63,10 @@ pub enum ControlVerb {
         #[command(flatten)]
         which: Which,
     },
+    /// Show what services have written, as far as it is captured and in memory
+    Logs(Logs),
+    /// Show what has happened to services
+    Events(Events),
     /// Wait until services are ready, healthy or stopped
     Wait {
         /// Which ones
@@ -195,6 +201,8 @@ fn carry_out(client: &Client, options: &ControlOptions) -> Result<ExitCode, Fail
         ControlVerb::Start(todo) => act(client, "start", todo, Goal::Ready),
         ControlVerb::Stop(todo) => act(client, "stop", todo, Goal::Stopped),
         ControlVerb::Restart(todo) => act(client, "restart", todo, Goal::Ready),
+        ControlVerb::Logs(options) => logs::run(client, options),
+        ControlVerb::Events(options) => events::run(client, options),
         ControlVerb::Wait { which, goal, timeout } => wait(client, &which.words(), *goal, *timeout),
         ControlVerb::Health { format } => health(client, *format),
         ControlVerb::Signal { signal, which } => {
@@ -248,7 +256,7 @@ fn status(client: &Client, names: &[String], format: Format) -> Result<ExitCode,
     let services: Services = client.get("services", query)?;
     match (format, services.services.as_slice()) {
         (Format::Json, _) => answer(&show::json(&services)),
-        (Format::Text, [one]) if is_plain(names) => answer(&show::card(one)),
+        (Format::Text, [one]) if is_plain(names) => answer(&show::card(one, &logs::latest(client, &one.name))),
         (Format::Text, several) => answer(&show::table(several)),
     }
     // Who asks for one wants to know whether it runs.

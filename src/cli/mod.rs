@@ -5,10 +5,13 @@ mod args;
 pub mod check;
 mod client;
 pub mod control;
+mod events;
 mod exit_code;
 mod graph;
+mod logs;
 pub mod output;
 mod show;
+mod stream;
 mod tell;
 
 pub use args::{CheckOptions, CommandOptions, Format, Invocation, SuperviseOptions, parse};

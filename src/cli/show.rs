@@ -1,6 +1,6 @@
 //! How the answers of a running Horust are shown: tables and cards for people, JSON for programs.
 
-use crate::control::wire::{Health, Service, Trouble, Usage};
+use crate::control::wire::{Health, LogLine, Service, Trouble, Usage};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -73,8 +73,8 @@ fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     page
 }
 
-/// One service in full.
-pub fn card(service: &Service) -> String {
+/// One service in full, with its latest output.
+pub fn card(service: &Service, output: &[LogLine]) -> String {
     let wanted = if service.wanted { "to run" } else { "not to run" };
     let mut lines = vec![
         ("state", format!("{}, for {}", service.state, time(service.for_ms))),
@@ -87,6 +87,8 @@ pub fn card(service: &Service) -> String {
     add("processes", service.usage.map(|usage| usage.processes.to_string()));
     add("memory", service.usage.map(|usage| size(usage.memory_bytes)));
     add("cpu", service.usage.map(|usage| time(usage.cpu_ms)));
+    let ready = || (service.state == "Running").then(|| "ready".to_owned());
+    add("readiness", service.lacks.as_ref().map(|lacks| format!("not ready: {lacks}")).or_else(ready));
     add("health", service.health.clone());
     add("last probe error", service.last_probe_error.clone());
     add("says", service.says.clone());
@@ -97,6 +99,13 @@ pub fn card(service: &Service) -> String {
     let mut page = format!("{}\n", service.name);
     for (label, value) in lines {
         let _ = writeln!(page, "  {label:width$}  {value}");
+    }
+    if !output.is_empty() {
+        page.push_str("  latest output\n");
+    }
+    for LogLine { text, .. } in output {
+        // What would steer a terminal has no business in a card.
+        let _ = writeln!(page, "    {}", text.replace('\t', " ").replace(char::is_control, ""));
     }
     page
 }

@@ -2,11 +2,12 @@
 //! and no other thread ever waits for this one.
 
 use super::wire;
-use crate::model::{Exit, Mono, Plan, ServiceId};
+use crate::model::{Ask, Exit, Mono, Plan, Reading, ServiceId};
 use crate::supervisor::{Command, Status};
 use crossbeam_channel::{Sender, TrySendError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::SystemTime;
 use tokio::sync::{oneshot, watch};
 
 /// What the runtime thread is asked for. It answers after the commands have been carried out, in so far as that is its
@@ -22,6 +23,8 @@ pub struct Call {
 pub enum Question {
     /// What these services are doing.
     Services(Vec<ServiceId>, oneshot::Sender<Answer>),
+    /// What has happened to services.
+    Events(EventsAsked, oneshot::Sender<Happenings>),
     /// Why these are not what is wanted.
     Why(Vec<ServiceId>, oneshot::Sender<Vec<wire::Why>>),
     /// Who waits for whom.
@@ -48,15 +51,66 @@ pub struct View {
     pub status: Status,
     /// Why it has given up, in words.
     pub reason: Option<String>,
+    /// What it lacks to be ready, in words, while it runs and is not.
+    pub lacks: Option<String>,
     /// How its last run ended, and in words.
     pub last_exit: Option<(Exit, String)>,
+}
+
+/// Which events somebody wants to know.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventsAsked {
+    /// Those after this one; all that are kept if none.
+    pub after: Option<u64>,
+    /// Those of these services, in ascending order; of all, and of Horust itself, if none.
+    pub of: Option<Vec<ServiceId>>,
+    /// Of these so many of the latest.
+    pub last: Option<usize>,
+}
+
+/// Some of the events that were asked for.
+pub struct Happenings {
+    /// The oldest first.
+    pub events: Vec<Happening>,
+    /// All up to this one have been looked at.
+    pub next: u64,
+    /// The latest that there is.
+    pub newest: u64,
+    /// How many were asked for but are not kept any more.
+    pub lost: u64,
+}
+
+/// Something that has happened.
+pub struct Happening {
+    /// Its number.
+    pub seq: u64,
+    /// When.
+    pub at: SystemTime,
+    /// To which service, if it was one.
+    pub service: Option<String>,
+    /// What, for programs.
+    pub kind: &'static str,
+    /// What, for people.
+    pub text: String,
 }
 
 /// To the runtime thread.
 pub type Calls = Sender<Call>;
 
-/// Counts the steps of the supervisor while somebody watches.
+/// Counts what somebody may want to hear of, such as the steps of the supervisor, while somebody watches.
 pub type Steps = watch::Sender<u64>;
+
+/// Counts one more, if somebody watches.
+pub fn moved(steps: &Steps) {
+    if steps.receiver_count() > 0 {
+        steps.send_modify(|count| *count = count.wrapping_add(1));
+    }
+}
+
+/// Asks for what services have written. The answer is given on a thread that must not be held up; none for a service that
+/// has never been captured.
+pub type ReadOutput =
+    Box<dyn Fn(Vec<Ask>, Box<dyn FnOnce(Vec<Option<Reading>>) + Send>) -> Result<(), NoAnswer> + Send + Sync>;
 
 /// What processes use: asked for by the control thread, of main processes.
 pub type Usage = fn(u32) -> wire::Usage;
@@ -95,6 +149,12 @@ pub struct Desk {
     pub pids: Arc<Pids>,
     /// What they use.
     pub usage: Usage,
+    /// What they have written.
+    pub read_output: ReadOutput,
+    /// Says that they may have written something.
+    pub output_news: Arc<Steps>,
+    /// Says that there is an event.
+    pub event_news: Arc<Steps>,
 }
 
 /// Why there is no answer.
@@ -111,6 +171,14 @@ impl Desk {
     pub async fn call(&self, commands: Vec<Command>, of: Vec<ServiceId>) -> Result<Answer, NoAnswer> {
         let (reply, answer) = oneshot::channel();
         self.hand_in(Call { commands, question: Question::Services(of, reply) })?;
+        answer.await.map_err(|_| NoAnswer::Ending)
+    }
+
+    /// Asks for output.
+    pub async fn output(&self, asks: Vec<Ask>) -> Result<Vec<Option<Reading>>, NoAnswer> {
+        let (reply, answer) = oneshot::channel();
+        // Whoever has asked may be gone.
+        (self.read_output)(asks, Box::new(move |readings| drop(reply.send(readings))))?;
         answer.await.map_err(|_| NoAnswer::Ending)
     }
 

@@ -3,14 +3,21 @@
 //! calls go through a bounded queue, and what comes back is dropped if the client has gone.
 
 mod desk;
+mod events;
 pub mod graph;
+mod logs;
+mod merge;
 mod patient;
 mod router;
 mod select;
 mod server;
+mod stream;
 mod tell;
 mod wait;
 pub mod wire;
 
-pub use desk::{Answer, Call, Calls, Desk, Pids, Question, Steps, Usage, View};
+pub use desk::{
+    Answer, Call, Calls, Desk, EventsAsked, Happening, Happenings, NoAnswer, Pids, Question, ReadOutput, Steps, Usage,
+    View, moved,
+};
 pub use server::{Gate, Server, serve};

@@ -1,7 +1,10 @@
 //! The paths of the API and what they answer. Every answer is JSON; what goes wrong is told as RFC 9457 has it.
 
 use super::desk::{Answer, Desk, NoAnswer, View};
+use super::events::events;
+use super::logs::logs;
 use super::select::select;
+use super::stream::Seats;
 use super::tell;
 use super::wait::{self, Goal};
 use super::wire::{Exit, Horust, Problem, Service, Services};
@@ -24,13 +27,14 @@ use tokio::sync::watch;
 pub type Shared = State<Arc<Desk>>;
 
 /// Says when Horust ends.
-type End = watch::Receiver<bool>;
+pub type End = watch::Receiver<bool>;
 
 /// What the router holds.
 #[derive(Clone)]
 pub struct App {
     desk: Arc<Desk>,
     end: End,
+    seats: Seats,
 }
 
 impl FromRef<App> for Arc<Desk> {
@@ -42,6 +46,12 @@ impl FromRef<App> for Arc<Desk> {
 impl FromRef<App> for End {
     fn from_ref(app: &App) -> End {
         app.end.clone()
+    }
+}
+
+impl FromRef<App> for Seats {
+    fn from_ref(app: &App) -> Seats {
+        app.seats.clone()
     }
 }
 
@@ -58,13 +68,15 @@ pub fn new(desk: Arc<Desk>, end: End) -> Router {
         .route("/v1/signal", post(signal))
         .route("/v1/wait", get(wait_for))
         .route("/v1/health", get(health))
+        .route("/v1/logs", get(logs))
+        .route("/v1/events", get(events))
         .route("/v1/shutdown", post(shutdown))
         .merge(tell::routes())
         .fallback(|| async { Fault::new(StatusCode::NOT_FOUND, "there is no such path") })
         .method_not_allowed_fallback(|| async {
             Fault::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method")
         })
-        .with_state(App { desk, end })
+        .with_state(App { desk, end, seats: Seats::new() })
 }
 
 /// What went wrong.
@@ -277,6 +289,7 @@ fn service(desk: &Desk, view: View, now: Mono, clock: SystemTime) -> Service {
         pid,
         starts: status.run.map_or(0, |run| run.generation),
         failures: status.failures,
+        lacks: view.lacks,
         health: status.health.map(str::to_owned),
         last_probe_error: status.probe_error,
         reloading: status.reloading,

@@ -2,15 +2,19 @@
 //! then it starts a runtime and serves a bounded number of clients at a time, each within bounded times and sizes.
 
 use super::desk::Desk;
-use super::patient::Patient;
+use super::patient::{Patience, Patient};
 use super::router;
 use super::wire::Problem;
 use crate::limits;
+use axum::extract::Request;
+use axum::response::Response;
 use crossbeam_channel::{Receiver, Sender, bounded};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use hyper_util::service::{TowerToHyperService, TowerToHyperServiceFuture};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::convert::Infallible;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
@@ -108,19 +112,39 @@ const RETRY: Duration = Duration::from_millis(100);
 
 /// Serves one client until it goes, or takes too long.
 async fn attend(stream: UnixStream, router: axum::Router, mut end: watch::Receiver<bool>) {
-    let stream = TokioIo::new(Patient::new(stream, limits::CLIENT_PATIENCE));
+    let patience = Patience::new(limits::CLIENT_PATIENCE);
+    let stream = TokioIo::new(Patient::new(stream, patience.clone()));
+    let service = Connected { router: TowerToHyperService::new(router), patience };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits::CLIENT_PATIENCE)
         .max_headers(limits::CLIENT_HEADERS)
         .max_buf_size(limits::CLIENT_BUFFER)
-        .serve_connection(stream, TowerToHyperService::new(router));
+        .serve_connection(stream, service);
     let mut connection = pin!(connection);
     tokio::select! {
         _ = connection.as_mut() => return,
         _ = end.wait_for(|ending| *ending) => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;
+}
+
+/// Answers the requests of one connection, and lets answers change how long it waits for its peer.
+struct Connected {
+    router: TowerToHyperService<axum::Router>,
+    patience: Patience,
+}
+
+impl hyper::service::Service<Request<Incoming>> for Connected {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = TowerToHyperServiceFuture<axum::Router, Request<Incoming>>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        self.patience.set(limits::CLIENT_PATIENCE);
+        request.extensions_mut().insert(self.patience.clone());
+        self.router.call(request)
+    }
 }
 
 /// Says no to somebody who is not served. What of it does not fit into the socket is lost, and so is all of it if too

@@ -1,7 +1,9 @@
 //! What goes over the wire: the JSON of version 1 of the API. Fields are added, never renamed or removed.
 
+mod streams;
 mod tell;
 
+pub use streams::{Event, Events, LogLine, Logs, Note};
 pub use tell::{Course, Edge, Graph, Link, Node, Phase, Timeline, Why, Whys};
 
 use serde::{Deserialize, Serialize};
@@ -56,6 +58,8 @@ pub struct Service {
     pub starts: u32,
     /// How often it has failed in a row.
     pub failures: u32,
+    /// What it lacks to be ready, while it runs and is not.
+    pub lacks: Option<String>,
     /// What its health checks say: unknown, healthy or unhealthy. None without such checks, and while it is not ready.
     pub health: Option<String>,
     /// What the last probe that failed said.

@@ -6,14 +6,14 @@ use super::file::Now;
 use super::frame::{self, Around};
 use super::places::Sinks;
 use super::rate::Limiter;
-use super::ring::Stream;
 use super::services::Services;
 use super::sink::{Kind, Sink};
 use super::source::{Read, Source};
 use super::tidy::Tidy;
-use super::{Attach, OnLine, Request};
+use super::{Attach, OnLine, OnOutput, Request};
 use crate::chaos;
 use crate::limits;
+use crate::model::{Ask, Reading, Stream};
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -54,7 +54,12 @@ pub struct Core {
     /// Nobody will ask any more.
     alone: bool,
     finish: Option<(Instant, Sender<()>)>,
+    /// All that was written has been passed on: there is nothing left to do but to answer.
+    finished: bool,
     on_line: OnLine,
+    /// Something was kept in memory since the readers were last told.
+    news: bool,
+    on_output: OnOutput,
 }
 
 /// What one turn of a source came to.
@@ -66,7 +71,12 @@ struct Turn {
 
 impl Core {
     /// A thread's state before its first turn.
-    pub fn new(requests: Receiver<Request>, wake: Arc<EventFd>, on_line: OnLine) -> Result<Core, Errno> {
+    pub fn new(
+        requests: Receiver<Request>,
+        wake: Arc<EventFd>,
+        on_line: OnLine,
+        on_output: OnOutput,
+    ) -> Result<Core, Errno> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(&*wake, EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
         Ok(Core {
@@ -85,11 +95,14 @@ impl Core {
             alarm: None,
             alone: false,
             finish: None,
+            finished: false,
             on_line,
+            news: false,
+            on_output,
         })
     }
 
-    /// Runs until it is told to finish, or nobody is left to tell it anything.
+    /// Runs until nobody is left to tell it anything.
     pub fn run(&mut self) {
         let mut busy: u32 = 0;
         let mut last = Instant::now();
@@ -98,7 +111,11 @@ impl Core {
             chaos::point("output");
             let now = Now::read();
             let moved = self.turn(&now);
-            if self.is_done(&now) {
+            self.finish_if_due(&now);
+            if std::mem::take(&mut self.news) {
+                (self.on_output)();
+            }
+            if self.alone && self.sources.is_empty() {
                 return;
             }
             let soon = now.mono.duration_since(last) < limits::OUTPUT_GATHER.saturating_mul(2);
@@ -162,13 +179,11 @@ impl Core {
     }
 
     fn take_requests(&mut self, now: &Now) {
-        loop {
+        for _ in 0..limits::LOG_REQUESTS_PER_TURN {
             match self.requests.try_recv() {
+                Ok(Request::Attach(_)) if self.finished => {}
                 Ok(Request::Attach(attach)) => self.attach(*attach, now),
-                Ok(Request::Read { service, from, most, answer }) => {
-                    let found = self.services.find(&service);
-                    let _ = answer.try_send(found.map(|service| service.ring.read(from, most)));
-                }
+                Ok(Request::Read { asks, reply }) => reply(self.read(&asks)),
                 Ok(Request::Finish { by, done }) => {
                     self.finish = Some((by, done));
                     self.sources.values_mut().for_each(|source| source.last_bytes = 0);
@@ -181,6 +196,12 @@ impl Core {
                 }
             }
         }
+        // There may be more, of which nobody tells again.
+        let _ = self.wake.write(1);
+    }
+
+    fn read(&self, asks: &[Ask]) -> Vec<Option<Reading>> {
+        asks.iter().map(|ask| Some(self.services.find(&ask.service)?.ring.read(ask))).collect()
     }
 
     /// Takes on the streams of a new run.
@@ -316,9 +337,11 @@ impl Core {
         let Some(sink) = self.sinks.get_mut(source.sink) else { return 0 };
         let stream = source.stream;
         let mut done: usize = 0;
+        self.news |= !lines.is_empty();
         if service.style.is_plain() && service.limiter.is_none() {
             sink.put(id, lines, now, &mut self.tidy);
             service.ring.push(now.wall, stream, lines);
+            service.ring.push(now.wall, stream, missing_end(lines, end));
             done = lines.len();
         } else {
             let time = service.style.time(now.wall);
@@ -333,6 +356,7 @@ impl Core {
                         continue;
                     }
                     service.ring.push(now.wall, stream, line);
+                    service.ring.push(now.wall, stream, missing_end(line, end));
                     let text = line.strip_suffix(b"\n");
                     let partial = text.is_none() && !end;
                     let around = Around { stream, time: &time, coloured, partial };
@@ -431,23 +455,25 @@ impl Core {
         self.after_put(index);
     }
 
-    /// Whether all is passed on, or time is up.
-    fn is_done(&mut self, now: &Now) -> bool {
-        let Some((by, done)) = &self.finish else { return self.alone && self.sources.is_empty() };
+    /// Ends what is left, once all is passed on or time is up.
+    fn finish_if_due(&mut self, now: &Now) {
+        let Some((by, done)) = &self.finish else { return };
         // Who writes on and on after the end of everything is not waited for.
         let endless = |source: &Source| source.last_bytes > limits::BIG_PIPE.saturating_mul(2);
         let drained = self.ready.iter().filter_map(|id| self.sources.get(id)).all(endless);
         if *by > now.mono && (!drained || self.sinks.all().iter().any(Sink::is_full)) {
-            return false;
+            return;
         }
         let (by, done) = (*by, done.clone());
         for id in self.sources.keys().copied().collect::<Vec<_>>() {
             self.end(id, now);
         }
+        self.sources.clear();
+        self.ready.clear();
         self.sinks.all_mut().iter_mut().for_each(Sink::give_up);
         self.tidy.finish(by.saturating_duration_since(Instant::now()));
+        (self.finish, self.finished, self.alarm) = (None, true, None);
         let _ = done.try_send(());
-        true
     }
 
     /// The end of Horust, for one source: a line that was begun is passed on as it is; if there is more that there was no
@@ -468,4 +494,10 @@ impl Core {
         }
         sink.count_lost(&left);
     }
+}
+
+/// What a run's last line lacks. In memory it is a line of its own: the next run's first is another.
+fn missing_end(lines: &[u8], end: bool) -> &'static [u8] {
+    let lacks = end && lines.last().is_some_and(|byte| *byte != b'\n');
+    if lacks { b"\n" } else { b"" }
 }

@@ -2,9 +2,8 @@
 //! with the caller.
 
 use super::json::{self, Facts};
-use super::ring::Stream;
 use crate::limits;
-use crate::model::{Log, LogFormat, Precision};
+use crate::model::{Log, LogFormat, Precision, Stream};
 use std::time::SystemTime;
 
 /// How much of `data` can be passed on: whole lines, and of a line that is too long whole parts. There is no newline before
@@ -13,7 +12,7 @@ pub fn whole(data: &[u8], from: usize) -> usize {
     let last = data.get(from..).and_then(|new| memchr::memrchr(b'\n', new));
     let mut end = last.map_or(0, |at| from.saturating_add(at).saturating_add(1));
     while let Some(rest) = data.get(end..).filter(|rest| rest.len() > limits::LINE) {
-        end = end.saturating_add(part(rest));
+        end = end.saturating_add(part(rest, limits::LINE));
     }
     end
 }
@@ -23,15 +22,14 @@ pub fn first(data: &[u8]) -> usize {
     let reach = data.get(..=limits::LINE).unwrap_or(data);
     match memchr::memchr(b'\n', reach) {
         Some(at) => at.saturating_add(1),
-        None if data.len() > limits::LINE => part(data),
+        None if data.len() > limits::LINE => part(data, limits::LINE),
         None => data.len(),
     }
 }
 
-/// The length of a part: at most the limit, and no character of UTF-8 is cut.
-fn part(line: &[u8]) -> usize {
+/// The length of a part: at most so much, and no character of UTF-8 is cut.
+pub fn part(line: &[u8], end: usize) -> usize {
     let continues = |at: usize| line.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
-    let end = limits::LINE;
     (end.saturating_sub(3)..=end).rev().find(|at| !continues(*at)).unwrap_or(end)
 }
 

@@ -1,7 +1,7 @@
 //! One line as a JSON object: wrapped if it is anything else, completed if it is one. What is in such an object stays as it
 //! is written, byte for byte: no field is moved, lost or changed.
 
-use super::ring::Stream;
+use crate::model::{Stream, escaped};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
@@ -79,16 +79,6 @@ fn complete(text: &str, facts: &Facts<'_>, has: &Object, out: &mut Vec<u8>) {
         }
     }
     out.extend(b"}\n");
-}
-
-/// Text for bytes that are none: a byte that is no UTF-8 becomes `\xNN`, a backslash two, so that nothing is lost.
-fn escaped(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().saturating_add(16));
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(&chunk.valid().replace('\\', "\\\\"));
-        chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\\x{byte:02x}")));
-    }
-    text
 }
 
 /// What matters of an object.

@@ -16,17 +16,15 @@ mod source;
 mod stdio;
 mod tidy;
 
-pub use ring::{Piece, Reading, Stream};
-
 use crate::limits;
-use crate::model::{RunId, ServiceSpec};
+use crate::model::{Ask, Reading, RunId, ServiceSpec};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 /// Panics after which the thread is given up.
 const PANICS: usize = 100;
@@ -48,25 +46,47 @@ pub struct Attach {
 /// Takes the runs whose awaited line has come. Must not wait.
 pub type OnLine = Box<dyn Fn(RunId) + Send>;
 
+/// Is told that there is more to be read. Must not wait.
+pub type OnOutput = Box<dyn Fn() + Send>;
+
+/// Takes what was read of each service that was asked for; none of those that were never captured. Must not wait.
+pub type Reply = Box<dyn FnOnce(Vec<Option<Reading>>) + Send>;
+
 /// What the thread is asked for.
 enum Request {
     Attach(Box<Attach>),
-    Read { service: String, from: u64, most: usize, answer: Sender<Option<Reading>> },
+    Read { asks: Vec<Ask>, reply: Reply },
     Finish { by: Instant, done: Sender<()> },
 }
 
 /// The way to the logger thread.
 pub struct Logger {
     requests: Sender<Request>,
-    wake: Arc<EventFd>,
+    bell: Bell,
+}
+
+/// Wakes the thread; once more when it is dropped, after the queue: then nobody will ask any more.
+struct Bell(Arc<EventFd>);
+
+impl Bell {
+    fn ring(&self) {
+        // The only error there is, a full counter, means that it is awake.
+        let _ = self.0.write(1);
+    }
+}
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        self.ring();
+    }
 }
 
 impl Logger {
     /// Starts the thread.
-    pub fn start(on_line: OnLine) -> io::Result<Logger> {
+    pub fn start(on_line: OnLine, on_output: OnOutput) -> io::Result<Logger> {
         let wake = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
         let (sender, requests) = bounded(limits::LOG_REQUESTS);
-        let mut core = core::Core::new(requests, Arc::clone(&wake), on_line)?;
+        let mut core = core::Core::new(requests, Arc::clone(&wake), on_line, on_output)?;
         let body = move || {
             // A panic must not close the pipes of services, which would end them.
             for _ in 0..PANICS {
@@ -77,39 +97,32 @@ impl Logger {
             }
         };
         std::thread::Builder::new().name("output".into()).stack_size(256 << 10).spawn(body)?;
-        Ok(Logger { requests: sender, wake })
+        Ok(Logger { requests: sender, bell: Bell(wake) })
     }
 
     /// Captures the streams of a new run. False if the thread has not come to as many starts as may wait for it.
     pub fn attach(&self, attach: Attach) -> bool {
         let sent = self.requests.try_send(Request::Attach(Box::new(attach))).is_ok();
-        self.wake();
+        self.bell.ring();
         sent
     }
 
-    /// What a service has written after its first `from` bytes, at most the last `most` bytes, as far as it is still in
-    /// memory. None if it is not captured or the thread does not answer in time.
-    pub fn read(&self, service: &str, from: u64, most: usize, patience: Duration) -> Option<Reading> {
-        let (answer, wait) = bounded(1);
-        let request = Request::Read { service: service.to_owned(), from, most, answer };
-        self.requests.try_send(request).ok()?;
-        self.wake();
-        wait.recv_timeout(patience).ok().flatten()
+    /// Reads what services have written, as far as it is still in memory. False if too many wait for that.
+    pub fn read(&self, asks: Vec<Ask>, reply: Reply) -> bool {
+        let sent = self.requests.try_send(Request::Read { asks, reply }).is_ok();
+        self.bell.ring();
+        sent
     }
 
-    /// Waits until everything that was written is passed on, within a bounded time. Nothing is captured after that.
+    /// Waits until everything that was written is passed on, within a bounded time. After that nothing is captured, but it can
+    /// be read still.
     pub fn finish(&self) {
         let (done, wait): (Sender<()>, Receiver<()>) = bounded(1);
         let by = Instant::now().checked_add(limits::OUTPUT_FLUSH).unwrap_or_else(Instant::now);
         if self.requests.send_timeout(Request::Finish { by, done }, limits::OUTPUT_FLUSH).is_ok() {
-            self.wake();
+            self.bell.ring();
             // Its own bound is kept by the thread; a disk that hangs is not waited for.
             let _ = wait.recv_timeout(limits::OUTPUT_FLUSH.saturating_add(limits::LOG_FLUSH));
         }
-    }
-
-    fn wake(&self) {
-        // The only error there is, a full counter, means that it is awake.
-        let _ = self.wake.write(1);
     }
 }

@@ -2,9 +2,8 @@
 //! place takes it waits in the pipe, so that the service itself waits, as it would with a plain pipe.
 
 use super::frame;
-use super::ring::Stream;
 use crate::limits;
-use crate::model::RunId;
+use crate::model::{RunId, Stream};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use regex_lite::Regex;

@@ -11,6 +11,7 @@ mod resource;
 mod signal;
 mod spec;
 mod time;
+mod transcript;
 
 pub use depend::{Condition, Need};
 pub use exit::{Exit, Oom};
@@ -26,3 +27,4 @@ pub use spec::{
     Restart, RestartStrategy, Scope, ServiceSpec, Settings, Termination, WhenInit,
 };
 pub use time::Mono;
+pub use transcript::{Ask, Piece, Reading, Start, Stream, escaped, unescaped};

@@ -1,13 +1,15 @@
 //! The runtime thread: feeds the supervisor with events and the time, and hands out its actions. It waits for nothing
 //! but the next event or deadline, and touches no process.
 
+use super::explain;
+use super::history::History;
 use super::report;
 use super::tell;
 use crate::chaos;
-use crate::control::{Answer, Call, Question, Steps, View};
+use crate::control::{Answer, Call, Question, Steps, View, moved};
 use crate::healthcheck::Pool;
 use crate::limits;
-use crate::model::{Mono, Plan, Probe, ProbeId, ServiceId};
+use crate::model::{Kind, Mono, Plan, Probe, ProbeId, ServiceId};
 use crate::supervisor::{Action, Event, Supervisor};
 use crate::sys::process::mono_now;
 use crate::sys::users;
@@ -28,6 +30,8 @@ pub struct Outward {
     pub events: Sender<Vec<Event>>,
     /// Told of each step while somebody watches.
     pub steps: Arc<Steps>,
+    /// Told of each event while somebody watches.
+    pub event_news: Arc<Steps>,
 }
 
 /// What comes to the runtime thread.
@@ -51,6 +55,7 @@ pub fn start(plan: Arc<Plan>, inward: Inward, outward: Outward) -> io::Result<()
 struct Core {
     plan: Arc<Plan>,
     supervisor: Supervisor,
+    history: History,
     outward: Outward,
     pool: Option<Pool>,
     /// Answers of probes that the pool did not take.
@@ -60,7 +65,8 @@ struct Core {
 impl Core {
     fn new(plan: Arc<Plan>, outward: Outward) -> Core {
         let supervisor = Supervisor::new(&plan, mono_now());
-        Core { plan, supervisor, outward, pool: None, refused: Vec::new() }
+        let history = History::new(Arc::clone(&outward.event_news));
+        Core { plan, supervisor, history, outward, pool: None, refused: Vec::new() }
     }
 
     fn run(&mut self, inward: &Inward) {
@@ -82,8 +88,8 @@ impl Core {
             for call in calls.drain(..) {
                 self.reply(call.question);
             }
-            if changed && self.outward.steps.receiver_count() > 0 {
-                self.outward.steps.send_modify(|count| *count = count.wrapping_add(1));
+            if changed {
+                moved(&self.outward.steps);
             }
             if !self.refused.is_empty() {
                 batch = std::mem::take(&mut self.refused);
@@ -115,6 +121,9 @@ impl Core {
     fn reply(&self, question: Question) {
         match question {
             Question::Services(of, reply) => drop(reply.send(self.answer(&of))),
+            Question::Events(asked, reply) => {
+                drop(reply.send(self.history.read(&self.plan, Mono(mono_now()), &asked)));
+            }
             Question::Why(of, reply) => {
                 let why = |id: &ServiceId| tell::why(&self.plan, &self.supervisor, Mono(mono_now()), *id);
                 drop(reply.send(of.iter().filter_map(why).collect()));
@@ -125,24 +134,39 @@ impl Core {
     }
 
     fn answer(&self, of: &[ServiceId]) -> Answer {
+        let now = Mono(mono_now());
         let view = |id: &ServiceId| {
             let status = self.supervisor.status(*id)?;
             Some(View {
                 id: *id,
+                lacks: self.lacks(*id, status.state, now),
                 reason: status.reason.as_ref().map(|reason| report::reason_of(&self.plan, *id, reason)),
                 last_exit: status.last_exit.map(|exit| (exit, report::ended(&self.plan, *id, exit))),
                 status,
             })
         };
         let services = of.iter().filter_map(view).collect();
-        Answer { now: Mono(mono_now()), up: self.supervisor.is_up(), services }
+        Answer { now, up: self.supervisor.is_up(), services }
+    }
+
+    /// What a service that runs lacks to be ready.
+    fn lacks(&self, id: ServiceId, state: &str, now: Mono) -> Option<String> {
+        let oneshot = self.plan.services.get(id.index()).is_some_and(|spec| spec.kind == Kind::Oneshot);
+        match state {
+            "Started" => {
+                let link = self.supervisor.explain(id).into_iter().next()?;
+                Some(explain::lacks(&link.why, now)).filter(|lacks| !lacks.is_empty())
+            }
+            "Running" if oneshot => Some("it has not finished".to_owned()),
+            _ => None,
+        }
     }
 
     /// Keeps what concerns this thread and sends the rest to main. False once main is gone.
     fn carry_out(&mut self, mut actions: Vec<Action>) -> bool {
         actions.retain(|action| match action {
             Action::Report(report) => {
-                report::log(&self.plan, &self.supervisor, Mono(mono_now()), report);
+                self.history.add(&self.plan, &self.supervisor, Mono(mono_now()), report);
                 false
             }
             Action::StartProbe(id) => !self.submit(*id),

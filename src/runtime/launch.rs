@@ -1,7 +1,7 @@
 //! Turns a service spec into a start that `sys` can carry out: words, environment, streams. Nothing here waits.
 
 use super::environment::{Base, Env, c_word};
-use super::output::{Lines, Outputs};
+use super::output::{Kept, Lines, Outputs};
 use crate::model::{self, CapSet, Command, Hook, IdOrName, Plan, Probe, Process, RunId, ServiceSpec};
 use crate::supervisor::SpawnError;
 use crate::sys::limits::Limit;
@@ -56,8 +56,8 @@ struct Job<'a> {
 
 impl Launcher {
     /// Reads Horust's environment and prepares what every start has in common.
-    pub fn new(image: CString, plan: &Plan, lines: Lines) -> Result<Launcher, SysError> {
-        let outputs = Outputs::new(plan, lines);
+    pub fn new(image: CString, plan: &Plan, lines: Lines, kept: Kept) -> Result<Launcher, SysError> {
+        let outputs = Outputs::new(plan, lines, kept);
         let (spawner, base, score) = (Spawner::new(image)?, Base::read(), Score::read());
         Ok(Launcher { spawner, base, outputs, score, notify: None })
     }

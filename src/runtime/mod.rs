@@ -8,6 +8,7 @@ mod core;
 mod dotenv;
 mod environment;
 mod explain;
+mod history;
 mod launch;
 mod logger;
 mod main_loop;
@@ -80,8 +81,8 @@ fn start(plan: Plan) -> Result<End, SysError> {
     let wake = Arc::new(EventFd::new()?);
     let (queue, lines) = unbounded();
     let queue = output::Lines { queue, wake: Arc::clone(&wake) };
-    let image = Image::open();
-    let mut launcher = launch::Launcher::new(image.path().to_owned(), &plan, queue)?;
+    let (image, kept) = (Image::open(), output::Kept::default());
+    let mut launcher = launch::Launcher::new(image.path().to_owned(), &plan, queue, kept.clone())?;
     let notices = match plan.services.iter().any(|spec| spec.notifies()) {
         true => Some(notify::Notices::new(Arc::clone(&wake))?),
         false => None,
@@ -91,30 +92,41 @@ fn start(plan: Plan) -> Result<End, SysError> {
     let (event_sender, events) = bounded(crate::limits::QUEUE);
     let (action_sender, actions) = bounded(crate::limits::QUEUE);
     let (call_sender, calls) = bounded(crate::limits::CALLS);
-    let steps = Arc::new(Steps::default());
+    let (steps, event_news) = (Arc::new(Steps::default()), Arc::new(Steps::default()));
     let outward = core::Outward {
         actions: action_sender,
         wake: Arc::clone(&wake),
         events: event_sender.clone(),
         steps: Arc::clone(&steps),
+        event_news: Arc::clone(&event_news),
     };
     core::start(Arc::clone(&plan), core::Inward { events, calls }, outward).map_err(|e| {
         SysError::new("start", "the runtime thread", e.raw_os_error().map_or(nix::Error::EAGAIN, nix::Error::from_raw))
     })?;
     let pids = Arc::new(Pids::new(&plan));
     let calls = call_sender.clone();
-    let desk = Desk { plan: Arc::clone(&plan), calls, steps, pids: Arc::clone(&pids), usage: usage::usage };
+    let desk = Desk {
+        plan: Arc::clone(&plan),
+        calls,
+        steps,
+        pids: Arc::clone(&pids),
+        usage: usage::usage,
+        output_news: Arc::clone(&kept.news),
+        read_output: Box::new(move |asks, reply| kept.read(asks, reply)),
+        event_news,
+    };
     let control = control::open(&plan.settings, desk);
     let queues = main_loop::Queues { events: event_sender, actions, lines };
     let end = main_loop::MainLoop::new(&plan, &launcher, &signals, &wake, queues, notices, cgroups)
         .tell_pids(pids)
         .run(&image);
+    // Whoever follows the output gets the last of it.
+    launcher.finish();
     if let Some(control) = control {
         control.close();
     }
     // Until here: without a sender the runtime thread would not sleep.
     drop(call_sender);
-    launcher.finish();
     Ok(end)
 }
 

@@ -2,8 +2,9 @@
 //! other ends the logger thread reads. Nothing here waits for it.
 
 use super::launch::cannot;
+use crate::control::{NoAnswer, Steps, moved};
 use crate::logging::{Attach, Logger};
-use crate::model::{Limit, Output, Plan, RunId, ServiceSpec};
+use crate::model::{Ask, Limit, Output, Plan, Reading, RunId, ServiceSpec};
 use crate::supervisor::SpawnError;
 use crate::sys::fds;
 use crate::sys::spawn::Stdio;
@@ -13,10 +14,9 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{AccessFlags, access, pipe2};
-use std::cell::OnceCell;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 /// Descriptors of ours for each captured service: two pipes, two files.
@@ -47,9 +47,29 @@ impl Lines {
     }
 }
 
+/// The logger, once there is one, and how its readers hear of more.
+#[derive(Clone, Default)]
+pub struct Kept {
+    logger: Arc<OnceLock<Logger>>,
+    /// Moves when there is more to be read, while somebody watches.
+    pub news: Arc<Steps>,
+}
+
+impl Kept {
+    /// Reads what is in memory. What was never captured is in no memory.
+    pub fn read(&self, asks: Vec<Ask>, reply: Box<dyn FnOnce(Vec<Option<Reading>>) + Send>) -> Result<(), NoAnswer> {
+        match self.logger.get() {
+            None => reply(asks.iter().map(|_| None).collect()),
+            Some(logger) if logger.read(asks, reply) => {}
+            Some(_) => return Err(NoAnswer::Busy),
+        }
+        Ok(())
+    }
+}
+
 /// Connects services to the logger, which starts with the first that is captured.
 pub struct Outputs {
-    logger: OnceCell<Logger>,
+    kept: Kept,
     lines: Lines,
     /// What our limit of open files was, and services are to have, if it had to be raised.
     pub nofile: Option<Limit>,
@@ -57,14 +77,14 @@ pub struct Outputs {
 
 impl Outputs {
     /// Nothing is connected yet. If the captured services need more descriptors than we may have, we allow ourselves more.
-    pub fn new(plan: &Plan, lines: Lines) -> Outputs {
+    pub fn new(plan: &Plan, lines: Lines, kept: Kept) -> Outputs {
         let captured = plan.services.iter().filter(|spec| spec.log.is_some()).count();
         let needed = captured.saturating_mul(EACH).saturating_add(OTHERS) as u64;
         let raise = || {
             let (soft, hard) = fds::nofile().ok().filter(|(soft, _)| *soft < needed)?;
             fds::set_nofile_soft(needed.min(hard)).ok().map(|()| Limit { soft, hard })
         };
-        Outputs { logger: OnceCell::new(), lines, nofile: if captured > 0 { raise() } else { None } }
+        Outputs { kept, lines, nofile: if captured > 0 { raise() } else { None } }
     }
 
     /// Opens what a new run of the service writes to; or, without a run, what runs beside it.
@@ -82,13 +102,13 @@ impl Outputs {
 
     /// Hands the reading ends to the logger before the start: if that fails, it sees the end of two empty pipes.
     fn capture(&self, spec: &Arc<ServiceSpec>, run: Option<RunId>) -> Result<Streams, SpawnError> {
-        let logger = match self.logger.get() {
+        let logger = match self.kept.logger.get() {
             Some(logger) => logger,
             None => {
-                let lines = self.lines.clone();
-                let started = Logger::start(Box::new(move |run| lines.came(run)));
+                let (lines, news) = (self.lines.clone(), Arc::clone(&self.kept.news));
+                let started = Logger::start(Box::new(move |run| lines.came(run)), Box::new(move || moved(&news)));
                 let logger = started.map_err(|e| cannot(format!("cannot start the thread that reads output: {e}")))?;
-                self.logger.get_or_init(|| logger)
+                self.kept.logger.get_or_init(|| logger)
             }
         };
         for output in [&spec.stdout, &spec.stderr] {
@@ -118,7 +138,7 @@ impl Outputs {
 
     /// Waits, within a bounded time, until what services have written is where it should be.
     pub fn finish(&self) {
-        if let Some(logger) = self.logger.get() {
+        if let Some(logger) = self.kept.logger.get() {
             logger.finish();
         }
     }

@@ -142,6 +142,8 @@ pub enum Report {
     Ready(RunId, Duration),
     /// The main process of a run has ended by itself.
     Ended(RunId, Exit),
+    /// The main process of a run has ended after it was asked to.
+    Stopped(RunId, Exit),
     /// The service will be started again after this delay; after a failure, why, and for the n-th time in a row.
     Restarting(ServiceId, Duration, Option<(Reason, u32)>),
     /// The service ends at once again and again, and is held back.

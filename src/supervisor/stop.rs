@@ -208,6 +208,7 @@ impl Supervisor {
         let service = &mut self.services[id];
         let State::Stopping(ladder) = &mut service.state else { return };
         ladder.exit = Some(exit);
+        out.push(Action::Report(Report::Stopped(run, exit)));
         if !left {
             let outcome = ladder.outcome(&service.spec, Some(exit));
             return self.run_over(id, outcome, out);

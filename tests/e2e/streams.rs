@@ -407,7 +407,8 @@ fn the_card_says_what_a_service_lacks() {
     let horust = controlled().bash("slow", script, &never).bash("web", "exec sleep 1000", "").start();
     written(&horust, "slow", "one\n");
     horust.wait_until("a check has failed", |h| {
-        String::from_utf8_lossy(&verb(h, &["status", "slow"]).stdout).contains("not ready: the health command exited with code 1")
+        String::from_utf8_lossy(&verb(h, &["status", "slow"]).stdout)
+            .contains("not ready: the health command exited with code 1")
     });
     let card = ok(&verb(&horust, &["status", "slow"]));
     assert!(card.ends_with("  latest output\n    a[31mred one\n"), "{card}");

@@ -308,7 +308,8 @@ impl Checker {
             Report::Shutdown(_) => self.stopping = true,
             Report::KillAll(_) => self.killing = true,
             Report::Bug(what, run) => panic!("{run}: {what}"),
-            Report::Throttled(_)
+            Report::Stopped(..)
+            | Report::Throttled(_)
             | Report::NotReadyYet(..)
             | Report::TooLate(..)
             | Report::HookFailed(..)
