@@ -298,7 +298,8 @@ mod tests {
                 ring.push(at(i), if i % 3 == 0 { Stream::Err } else { Stream::Out }, line.as_bytes());
                 all.push_str(&line);
                 // A reader that is slow at times.
-                while i % 50 > 25 {
+                let mut more = i % 50 > 25;
+                while more {
                     let reading = ring.read(&ask(Start::At(next), most));
                     for piece in &reading.pieces {
                         let text = std::str::from_utf8(&piece.text).unwrap();
@@ -306,9 +307,7 @@ mod tests {
                         read.push_str(text);
                     }
                     (next, lost) = (reading.next, lost + reading.lost);
-                    if reading.next == reading.end {
-                        break;
-                    }
+                    more = reading.next < reading.end;
                 }
             }
             assert_eq!(read.len() as u64 + lost, next);
