@@ -9,7 +9,9 @@
 //! * [`logging`]: the output of services: capture, lines, rotation.
 //! * [`control`]: the API on a unix socket.
 //! * [`cli`]: arguments and verbs.
+//! * [`chaos`]: panics on purpose, in tests only.
 
+pub mod chaos;
 pub mod cli;
 pub mod config;
 pub mod control;

@@ -155,3 +155,9 @@ pub const CLIENT_FLUSH: Duration = Duration::from_millis(200);
 
 /// The stack of the thread that serves clients.
 pub const CONTROL_STACK: usize = 512 << 10;
+
+/// Links of one chain of reasons that are told: people read no more, and a chain can be as long as there are services.
+pub const WHY_LINKS: usize = 16;
+
+/// Services that one question for reasons is about; for more there are more questions, so that facts get in between.
+pub const WHY_BATCH: usize = 32;

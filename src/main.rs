@@ -6,8 +6,10 @@ use horust::{config, runtime, sys};
 
 fn main() -> std::process::ExitCode {
     let mut args = std::env::args_os().skip(1);
-    if args.next().is_some_and(|mode| mode == sys::stage::MODE) {
-        return sys::stage::run(args).into();
+    match args.next() {
+        Some(mode) if mode == sys::stage::MODE => return sys::stage::run(args).into(),
+        Some(mode) if mode == runtime::rescue::MODE => return runtime::rescue::run(args).into(),
+        _ => {}
     }
     let code = match cli::parse(std::env::args_os()) {
         Invocation::Supervise(options) => supervise(&options),

@@ -12,6 +12,8 @@ mod depend;
 mod docs;
 #[path = "supervisor/explain.rs"]
 mod explain;
+#[path = "supervisor/first.rs"]
+mod first;
 #[path = "supervisor/hand.rs"]
 mod hand;
 #[path = "supervisor/health.rs"]

@@ -5,6 +5,7 @@ use super::args::Format;
 use super::client::{Client, Failure};
 use super::output::{answer, complain};
 use super::show;
+use super::tell;
 use crate::config;
 use crate::control::wire::{Health, Horust, Service, Services};
 use crate::model::Signal;
@@ -78,8 +79,48 @@ pub enum ControlVerb {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Tell why services are not what is wanted: these, or all that are not
+    Why {
+        /// Names, or patterns such as `web-*`
+        names: Vec<String>,
+        /// How to show it
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Show which services start after which, and what they are doing
+    Graph(GraphOptions),
     /// Stop all services, and end Horust
     Shutdown,
+}
+
+/// What of the graph to show, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+pub struct GraphOptions {
+    /// Only these, and what they start after; names, or patterns such as `web-*`
+    pub names: Vec<String>,
+    /// A tree for people, the languages of Mermaid and Graphviz, or JSON
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Drawing,
+    /// Read service files, or directories of them, instead of asking a running Horust
+    #[arg(long, value_name = "PATH")]
+    pub services_path: Vec<PathBuf>,
+    /// With --services-path: Horust's own settings [default: /etc/horust/horust.toml]
+    #[arg(long, value_name = "FILE", requires = "services_path")]
+    pub config_path: Option<PathBuf>,
+}
+
+/// How a graph is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Drawing {
+    /// A tree.
+    #[default]
+    Text,
+    /// A flowchart of Mermaid.
+    Mermaid,
+    /// Graphviz.
+    Dot,
+    /// For programs.
+    Json,
 }
 
 /// What is waited for.
@@ -130,6 +171,11 @@ fn signal(text: &str) -> Result<Signal, String> {
 
 /// Carries out a verb.
 pub fn run(options: &ControlOptions) -> ExitCode {
+    if let ControlVerb::Graph(graph) = &options.verb
+        && !graph.services_path.is_empty()
+    {
+        return tell::graph_of_files(graph);
+    }
     Client::find(&options.at).and_then(|client| carry_out(&client, options)).unwrap_or_else(|Failure { code, text }| {
         complain(&format!("horust: {text}\n"));
         code
@@ -163,6 +209,8 @@ fn carry_out(client: &Client, options: &ControlOptions) -> Result<ExitCode, Fail
                 false => Err(Failure::new(ExitCode::NotRunning, format!("not running: {}", idle.join(", ")))),
             }
         }
+        ControlVerb::Why { names, format } => tell::why(client, names, *format),
+        ControlVerb::Graph(options) => tell::graph(client, options),
         ControlVerb::Shutdown => client.post::<Horust>("shutdown", &[]).map(|_| ExitCode::Ok),
     }
 }

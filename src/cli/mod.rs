@@ -6,8 +6,10 @@ pub mod check;
 mod client;
 pub mod control;
 mod exit_code;
+mod graph;
 pub mod output;
 mod show;
+mod tell;
 
 pub use args::{CheckOptions, CommandOptions, Format, Invocation, SuperviseOptions, parse};
 pub use control::{At, ControlOptions, ControlVerb};

@@ -113,6 +113,7 @@ fn load_and(options: &Options<'_>, lint: Option<&Lint<'_>>) -> Loaded {
         unsuccessful_exit_finished_failed: settings.unsuccessful_exit_finished_failed.is_some_and(|at| at.value),
         socket: control.socket.map_or_else(Default::default, |at| at.value.0),
         socket_group: control.group.map(|at| at.value),
+        when_init: settings.shutdown.and_then(|at| at.value.when_init).map_or_else(Default::default, |at| at.value),
     };
     let mut services = Vec::new();
     if errors(&diagnostics) == 0 {

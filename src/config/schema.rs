@@ -13,7 +13,7 @@ use super::table::{Key, Table, entries, fill, normal, put, read_tables, store, t
 use super::values::{At, Codes, Cx, Fraction, Names, Occasion, Read, Secrets, Size, Variables, closest, variable};
 use crate::model::{
     CapSet, Command, Condition, FailureStrategy, Growth, IdOrName, Kind, LogFormat, OnUnhealthy, Output,
-    RestartStrategy, Scope, Signal,
+    RestartStrategy, Scope, Signal, WhenInit,
 };
 use std::collections::HashSet;
 use std::num::NonZeroU32;
@@ -390,7 +390,8 @@ read_tables!(
     CapabilityTable,
     Limits,
     ResourceLimit,
-    Control
+    Control,
+    Shutdown
 );
 
 table! {
@@ -405,6 +406,16 @@ table! {
 }
 
 table! {
+    /// `[shutdown]`: how all of it ends.
+    Shutdown {
+        /// What happens to the machine once all has stopped, if Horust is its init: not that of a container, where this
+        /// does nothing. `exit` only ends, which the kernel takes for a crash. Ctrl-Alt-Delete stops all services and
+        /// reboots, whatever stands here but `exit`.
+        when_init: WhenInit = "when-init", default "poweroff", sample r#""poweroff""#;
+    }
+}
+
+table! {
     /// `horust.toml`
     HorustToml {
         /// A page in the browser to look at and to steer the services.
@@ -415,6 +426,8 @@ table! {
         unsuccessful_exit_finished_failed: bool = "unsuccessful-exit-finished-failed", default "false", sample "false";
         /// The socket by which verbs reach Horust.
         control: Control = "control", default "", sample "";
+        /// How all of it ends.
+        shutdown: Shutdown = "shutdown", default "", sample "";
         /// What holds for every service: any key or table of a service file, but for `name` and `command`. A file
         /// `_defaults.toml` beside the services overrides it, a service's own file overrides both.
         defaults: Defaults = "defaults", default "", sample "";

@@ -3,7 +3,9 @@
 
 use super::diagnostic::{Diagnostic, Place, Severity, Source, Span};
 use super::shape::Shape;
-use crate::model::{Condition, FailureStrategy, Growth, Kind, LogFormat, OnUnhealthy, RestartStrategy, Scope};
+use crate::model::{
+    Condition, FailureStrategy, Growth, Kind, LogFormat, OnUnhealthy, RestartStrategy, Scope, WhenInit,
+};
 use humantime_serde::re::humantime;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -481,6 +483,7 @@ words! {
     }
     Occasion { "given-up" => GivenUp, "every-failure" => EveryFailure }
     Scope { "group" => Group, "main" => Main, "tree" => Tree }
+    WhenInit { "poweroff" => PowerOff, "reboot" => Reboot, "halt" => Halt, "exit" => Exit }
     Kind { "daemon" => Daemon, "oneshot" => Oneshot }
     Condition {
         "started" => Started, "ready" => Ready, "healthy" => Healthy, "completed" => Completed,

@@ -22,6 +22,12 @@ pub struct Call {
 pub enum Question {
     /// What these services are doing.
     Services(Vec<ServiceId>, oneshot::Sender<Answer>),
+    /// Why these are not what is wanted.
+    Why(Vec<ServiceId>, oneshot::Sender<Vec<wire::Why>>),
+    /// Who waits for whom.
+    Graph(oneshot::Sender<wire::Graph>),
+    /// How they came up.
+    Timeline(oneshot::Sender<wire::Timeline>),
 }
 
 /// The answer.
@@ -105,6 +111,13 @@ impl Desk {
     pub async fn call(&self, commands: Vec<Command>, of: Vec<ServiceId>) -> Result<Answer, NoAnswer> {
         let (reply, answer) = oneshot::channel();
         self.hand_in(Call { commands, question: Question::Services(of, reply) })?;
+        answer.await.map_err(|_| NoAnswer::Ending)
+    }
+
+    /// Asks for something that changes nothing.
+    pub async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Question) -> Result<T, NoAnswer> {
+        let (reply, answer) = oneshot::channel();
+        self.hand_in(Call { commands: Vec::new(), question: question(reply) })?;
         answer.await.map_err(|_| NoAnswer::Ending)
     }
 

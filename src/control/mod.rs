@@ -3,10 +3,12 @@
 //! calls go through a bounded queue, and what comes back is dropped if the client has gone.
 
 mod desk;
+pub mod graph;
 mod patient;
 mod router;
 mod select;
 mod server;
+mod tell;
 mod wait;
 pub mod wire;
 

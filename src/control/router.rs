@@ -2,6 +2,7 @@
 
 use super::desk::{Answer, Desk, NoAnswer, View};
 use super::select::select;
+use super::tell;
 use super::wait::{self, Goal};
 use super::wire::{Exit, Horust, Problem, Service, Services};
 use crate::limits;
@@ -20,14 +21,14 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 
 /// What all handlers have.
-type Shared = State<Arc<Desk>>;
+pub type Shared = State<Arc<Desk>>;
 
 /// Says when Horust ends.
 type End = watch::Receiver<bool>;
 
 /// What the router holds.
 #[derive(Clone)]
-struct App {
+pub struct App {
     desk: Arc<Desk>,
     end: End,
 }
@@ -58,6 +59,7 @@ pub fn new(desk: Arc<Desk>, end: End) -> Router {
         .route("/v1/wait", get(wait_for))
         .route("/v1/health", get(health))
         .route("/v1/shutdown", post(shutdown))
+        .merge(tell::routes())
         .fallback(|| async { Fault::new(StatusCode::NOT_FOUND, "there is no such path") })
         .method_not_allowed_fallback(|| async {
             Fault::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method")
@@ -102,9 +104,9 @@ impl From<QueryRejection> for Fault {
 /// Which services, and what about them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Options {
+pub struct Options {
     /// Names and patterns, with commas between them.
-    names: Option<String>,
+    pub names: Option<String>,
     /// For `signal`: which one.
     signal: Option<String>,
     /// For `wait`: what for.
@@ -114,7 +116,8 @@ struct Options {
     timeout_ms: Option<u64>,
 }
 
-type Asked = Result<Query<Options>, QueryRejection>;
+/// What stands after the `?`.
+pub type Asked = Result<Query<Options>, QueryRejection>;
 
 /// What may be done to services.
 enum Verb {
@@ -234,7 +237,7 @@ fn signal_of(options: Options) -> Result<Verb, Fault> {
 }
 
 /// The services that these words name.
-fn chosen(desk: &Desk, words: &str) -> Result<Vec<ServiceId>, Fault> {
+pub fn chosen(desk: &Desk, words: &str) -> Result<Vec<ServiceId>, Fault> {
     let words: Vec<&str> = words.split(',').collect();
     select(&desk.plan, &words).map_err(|strangers| {
         let quoted: Vec<String> = strangers.iter().map(|name| format!("`{name}`")).collect();
@@ -243,7 +246,7 @@ fn chosen(desk: &Desk, words: &str) -> Result<Vec<ServiceId>, Fault> {
 }
 
 /// The one service of this name.
-fn exactly(desk: &Desk, name: &str) -> Result<ServiceId, Fault> {
+pub fn exactly(desk: &Desk, name: &str) -> Result<ServiceId, Fault> {
     let ids = select(&desk.plan, &[name]).ok().filter(|_| !name.contains(['*', '?']));
     let id = ids.and_then(|ids| ids.first().copied());
     id.ok_or_else(|| Fault::new(StatusCode::NOT_FOUND, format!("there is no service `{name}`")))

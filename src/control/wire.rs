@@ -1,5 +1,9 @@
 //! What goes over the wire: the JSON of version 1 of the API. Fields are added, never renamed or removed.
 
+mod tell;
+
+pub use tell::{Course, Edge, Graph, Link, Node, Phase, Timeline, Why, Whys};
+
 use serde::{Deserialize, Serialize};
 
 /// `application/problem+json`, RFC 9457. `type` is left out: it is `about:blank`.

@@ -3,6 +3,7 @@
 
 use super::http::Http;
 use super::socket;
+use crate::chaos;
 use crate::limits;
 use crate::model::{Probe, ProbeId};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
@@ -131,6 +132,7 @@ impl Shared {
         if Instant::now() >= job.deadline {
             return Err(timed_out());
         }
+        chaos::point("probe");
         #[cfg(test)]
         assert!(!self.broken.swap(false, Ordering::SeqCst), "broken on purpose");
         let in_time = |answer: Result<(), Option<String>>| answer.map_err(|e| e.unwrap_or_else(timed_out));

@@ -12,6 +12,7 @@ use super::sink::{Kind, Sink};
 use super::source::{Read, Source};
 use super::tidy::Tidy;
 use super::{Attach, OnLine, Request};
+use crate::chaos;
 use crate::limits;
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use nix::errno::Errno;
@@ -94,6 +95,7 @@ impl Core {
         let mut last = Instant::now();
         loop {
             self.wait();
+            chaos::point("output");
             let now = Now::read();
             let moved = self.turn(&now);
             if self.is_done(&now) {

@@ -23,6 +23,6 @@ pub use resource::ResourceLimit;
 pub use signal::Signal;
 pub use spec::{
     Command, ControlSocket, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Kind, Origin, Output, Plan,
-    Restart, RestartStrategy, Scope, ServiceSpec, Settings, Termination,
+    Restart, RestartStrategy, Scope, ServiceSpec, Settings, Termination, WhenInit,
 };
 pub use time::Mono;

@@ -32,6 +32,22 @@ pub struct Settings {
     pub socket: ControlSocket,
     /// Whose members may use it, beside root and Horust's own user.
     pub socket_group: Option<IdOrName>,
+    /// What becomes of the machine when Horust was its init.
+    pub when_init: WhenInit,
+}
+
+/// What the init of a machine, not of a container, does once all has stopped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenInit {
+    /// Switches the machine off.
+    #[default]
+    PowerOff,
+    /// Starts it anew.
+    Reboot,
+    /// Stops it, with the power on.
+    Halt,
+    /// Ends, which is a kernel panic.
+    Exit,
 }
 
 /// Where the control socket lies.

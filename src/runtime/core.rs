@@ -2,6 +2,8 @@
 //! but the next event or deadline, and touches no process.
 
 use super::report;
+use super::tell;
+use crate::chaos;
 use crate::control::{Answer, Call, Question, Steps, View};
 use crate::healthcheck::Pool;
 use crate::limits;
@@ -88,6 +90,7 @@ impl Core {
                 continue;
             }
             self.wait(inward);
+            chaos::point("runtime");
             // What has come meanwhile is one batch with it: one wake-up for main instead of many.
             batch = inward.events.try_iter().take(limits::QUEUE).flatten().collect();
             calls.extend(inward.calls.try_iter().take(limits::CALLS));
@@ -112,6 +115,12 @@ impl Core {
     fn reply(&self, question: Question) {
         match question {
             Question::Services(of, reply) => drop(reply.send(self.answer(&of))),
+            Question::Why(of, reply) => {
+                let why = |id: &ServiceId| tell::why(&self.plan, &self.supervisor, Mono(mono_now()), *id);
+                drop(reply.send(of.iter().filter_map(why).collect()));
+            }
+            Question::Graph(reply) => drop(reply.send(tell::graph(&self.plan, &self.supervisor))),
+            Question::Timeline(reply) => drop(reply.send(tell::timeline(&self.supervisor, Mono(mono_now())))),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Why services are not what is wanted, in words: one sentence for each link of the chain. Wording only.
 
 use super::report;
-use crate::model::{Condition, Mono, Plan, ServiceId, Sign};
+use crate::model::{Condition, Mono, Origin, Plan, ServiceId, Sign};
 use crate::supervisor::{Link, Verdict, Why};
 use humantime::format_duration;
 use std::path::Path;
@@ -10,8 +10,13 @@ use std::time::Duration;
 /// How many names are written out before the rest is counted.
 const NAMES: usize = 5;
 
-/// One link of a chain as a sentence, without a full stop.
+/// One link of a chain as a sentence, without a full stop, and where its service was defined.
 pub fn sentence(plan: &Plan, link: &Link, now: Mono) -> String {
+    format!("{}{}", words(plan, link, now), place(plan, link.service))
+}
+
+/// The same without the place.
+pub fn words(plan: &Plan, link: &Link, now: Mono) -> String {
     let Link { service, since, why } = link;
     let (name, long) = (name(plan, *service), time(now.since(*since)));
     let what = match why {
@@ -46,7 +51,7 @@ pub fn sentence(plan: &Plan, link: &Link, now: Mono) -> String {
         Why::Finished => format!("has finished {long} ago"),
         Why::Failed(reason) => format!("failed {long} ago: {}", report::reason_of(plan, *service, reason)),
     };
-    format!("{name} {what}{}", place(plan, *service))
+    format!("{name} {what}")
 }
 
 /// What a service lacks to be ready.
@@ -82,11 +87,16 @@ pub fn names(plan: &Plan, ids: &[ServiceId]) -> String {
 
 /// Where a service was defined, in parentheses, if that is known.
 pub fn place(plan: &Plan, id: ServiceId) -> String {
-    let at = plan.services.get(id.index()).map(|spec| &spec.origin).filter(|at| at.file != Path::new(""));
-    at.map_or(String::new(), |at| format!(" ({}:{})", at.file.display(), at.line))
+    origin(plan, id).map_or(String::new(), |at| format!(" ({}:{})", at.file.display(), at.line))
 }
 
-fn name(plan: &Plan, id: ServiceId) -> &str {
+/// Where a service was defined, if that is known.
+pub fn origin(plan: &Plan, id: ServiceId) -> Option<&Origin> {
+    plan.services.get(id.index()).map(|spec| &spec.origin).filter(|at| at.file != Path::new(""))
+}
+
+/// The name of a service.
+pub fn name(plan: &Plan, id: ServiceId) -> &str {
     plan.services.get(id.index()).map_or("?", |spec| spec.name.as_str())
 }
 
@@ -120,7 +130,7 @@ pub fn time(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Need, Origin, ServiceSpec};
+    use crate::model::{Need, ServiceSpec};
     use crate::supervisor::{Reason, SpawnError};
     use std::sync::Arc;
 

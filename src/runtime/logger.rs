@@ -6,6 +6,7 @@ use crossbeam_channel::{Sender, TrySendError, bounded};
 use std::io::{self, Write};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
 
 enum Line {
@@ -29,6 +30,11 @@ pub fn init() {
         let level = record.level().as_str().to_ascii_lowercase();
         writeln!(out, "horust: {style}{level}{style:#}: {}", record.args())
     };
+    // The standard hook writes to stderr itself, and waits for whoever does not read it.
+    std::panic::set_hook(Box::new(|panic| {
+        let text = panic.to_string().replace('\n', " ");
+        log::error!("bug in thread {}: {text} (please report this)", thread::current().name().unwrap_or("?"));
+    }));
     let _ = env_logger::Builder::from_env(env).format(format).write_style(style).target(target).try_init();
 }
 

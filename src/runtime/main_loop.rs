@@ -2,17 +2,22 @@
 //! has happened in one order: signals, exits, execs, and only then the supervisor's actions, so that nothing is done to
 //! a process that is known to be gone.
 
+use super::End;
 use super::cgroups::{Cgroups, Leaf};
 use super::core::probe;
 use super::launch::{Launcher, cannot, stage_failed};
+use super::logger;
 use super::notify::{self, Notices};
 use super::report;
+use super::rescue;
 use super::sweep;
 use super::table::{Child, Orphans, Run, Table};
+use crate::chaos;
 use crate::control::Pids;
 use crate::limits;
 use crate::model::{Exit, HookId, Plan, Probe, ProbeId, RunId, Sign, Signal};
 use crate::supervisor::{Action, Event, Reason, SpawnError, Target};
+use crate::sys::exe::Image;
 use crate::sys::reap::{self, Peek};
 use crate::sys::signals::SignalFd;
 use crate::sys::spawn::StageStatus;
@@ -21,6 +26,7 @@ use crate::sys::{poll, process, tree};
 use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError};
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,6 +62,10 @@ pub struct MainLoop<'a> {
     /// There may be more dead children than one turn took.
     more_dead: bool,
     exit: Option<u8>,
+    /// The runtime thread is gone, and the supervisor with it.
+    orphaned: bool,
+    /// The kernel has told of Ctrl-Alt-Delete.
+    reboot: bool,
     /// For readers.
     pids: Option<Arc<Pids>>,
 }
@@ -85,6 +95,8 @@ impl<'a> MainLoop<'a> {
             processes: None,
             more_dead: true,
             exit: None,
+            orphaned: false,
+            reboot: false,
             pids: None,
         }
     }
@@ -101,25 +113,39 @@ impl<'a> MainLoop<'a> {
         }
     }
 
-    /// Runs until the supervisor orders the exit. Returns the exit code, with no process left behind.
-    pub fn run(mut self) -> u8 {
-        while self.exit.is_none() {
-            self.wait();
-            self.take_signals();
-            self.reap();
-            self.read_stages();
-            self.listen();
-            self.send();
-            self.wake.drain();
-            self.take_lines();
-            self.receive();
-            self.kill_oversized();
-            self.act();
-            self.send();
+    /// Runs until the supervisor orders the exit. Returns with no process left behind. If this thread or
+    /// the supervisor fails, [`rescue`] takes over.
+    pub fn run(mut self, image: &Image) -> End {
+        let turns = catch_unwind(AssertUnwindSafe(|| {
+            while self.exit.is_none() && !self.orphaned {
+                self.turn();
+            }
+        }));
+        if turns.is_err() || self.orphaned {
+            logger::flush();
+            let charges = rescue::charges(self.plan, self.table.runs());
+            let error = rescue::enter(image, self.plan.settings.when_init, &charges);
+            log::error!("cannot stop in order: {error}");
         }
         sweep::all(self.signals);
         self.cgroups.release();
-        self.exit.unwrap_or(super::INTERNAL)
+        End { code: self.exit.unwrap_or(super::INTERNAL), reboot: self.reboot }
+    }
+
+    fn turn(&mut self) {
+        self.wait();
+        chaos::point("main");
+        self.take_signals();
+        self.reap();
+        self.read_stages();
+        self.listen();
+        self.send();
+        self.wake.drain();
+        self.take_lines();
+        self.receive();
+        self.kill_oversized();
+        self.act();
+        self.send();
     }
 
     fn wait(&mut self) {
@@ -148,7 +174,11 @@ impl<'a> MainLoop<'a> {
         while let Some(info) = self.signals.read() {
             match Signal::new(info.signo) {
                 Some(Signal::CHLD) => self.more_dead = true,
-                Some(signal) => self.outbox.push(Event::Signalled(signal)),
+                Some(signal) => {
+                    // Of a machine's init it is the keyboard that the kernel tells of, of any other process the terminal.
+                    self.reboot |= signal == Signal::INT && info.sender.is_none();
+                    self.outbox.push(Event::Signalled(signal));
+                }
                 None => {}
             }
         }
@@ -344,10 +374,7 @@ impl<'a> MainLoop<'a> {
                 Ok(actions) => self.pending.extend(actions),
                 Err(TryRecvError::Empty) => return,
                 Err(TryRecvError::Disconnected) => {
-                    if self.pending.is_empty() {
-                        log::error!("the supervisor has failed: stopping everything");
-                        self.exit.get_or_insert(super::INTERNAL);
-                    }
+                    self.orphaned = self.pending.is_empty();
                     return;
                 }
             }

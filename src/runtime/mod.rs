@@ -16,13 +16,16 @@ mod notify;
 mod output;
 pub mod preflight;
 mod report;
+pub mod rescue;
 mod sweep;
 mod table;
+mod tell;
 mod usage;
 
 use crate::control::{Desk, Pids, Steps};
-use crate::model::{Exit, Plan, Signal};
+use crate::model::{Exit, Plan, Signal, WhenInit};
 use crate::sys::exe::Image;
+use crate::sys::machine::{Machine, Power};
 use crate::sys::reap::Ended;
 use crate::sys::signals::{self, SignalFd};
 use crate::sys::wake::EventFd;
@@ -36,21 +39,49 @@ const INTERNAL: u8 = 70;
 /// Runs all services of the plan until all is over. Returns the exit code.
 pub fn supervise(plan: Plan) -> u8 {
     logger::init();
-    let code = start(plan).unwrap_or_else(|error| {
+    let machine = Machine::own();
+    let when_init = plan.settings.when_init;
+    let end = start(plan).unwrap_or_else(|error| {
         log::error!("{error}");
-        INTERNAL
+        End { code: INTERNAL, reboot: false }
     });
+    let reboot = end.reboot && when_init != WhenInit::Exit;
+    end_machine(machine, if reboot { WhenInit::Reboot } else { when_init });
     logger::flush();
-    code
+    end.code
 }
 
-fn start(plan: Plan) -> Result<u8, SysError> {
+/// Ends the machine, if there is one to end.
+fn end_machine(machine: Option<Machine>, how: WhenInit) {
+    let power = match how {
+        WhenInit::PowerOff => Power::Off,
+        WhenInit::Reboot => Power::Reboot,
+        WhenInit::Halt => Power::Halt,
+        WhenInit::Exit => return,
+    };
+    if let Some(machine) = machine {
+        logger::flush();
+        let Err(error) = machine.end(power);
+        log::error!("{error}");
+    }
+}
+
+/// How the main loop has ended.
+struct End {
+    /// The exit code.
+    code: u8,
+    /// Somebody has pressed Ctrl-Alt-Delete.
+    reboot: bool,
+}
+
+fn start(plan: Plan) -> Result<End, SysError> {
     let signals = prepare(!process::is_pid1())?;
     let plan = Arc::new(plan);
     let wake = Arc::new(EventFd::new()?);
     let (queue, lines) = unbounded();
     let queue = output::Lines { queue, wake: Arc::clone(&wake) };
-    let mut launcher = launch::Launcher::new(Image::open().path().to_owned(), &plan, queue)?;
+    let image = Image::open();
+    let mut launcher = launch::Launcher::new(image.path().to_owned(), &plan, queue)?;
     let notices = match plan.services.iter().any(|spec| spec.notifies()) {
         true => Some(notify::Notices::new(Arc::clone(&wake))?),
         false => None,
@@ -75,15 +106,16 @@ fn start(plan: Plan) -> Result<u8, SysError> {
     let desk = Desk { plan: Arc::clone(&plan), calls, steps, pids: Arc::clone(&pids), usage: usage::usage };
     let control = control::open(&plan.settings, desk);
     let queues = main_loop::Queues { events: event_sender, actions, lines };
-    let code =
-        main_loop::MainLoop::new(&plan, &launcher, &signals, &wake, queues, notices, cgroups).tell_pids(pids).run();
+    let end = main_loop::MainLoop::new(&plan, &launcher, &signals, &wake, queues, notices, cgroups)
+        .tell_pids(pids)
+        .run(&image);
     if let Some(control) = control {
         control.close();
     }
     // Until here: without a sender the runtime thread would not sleep.
     drop(call_sender);
     launcher.finish();
-    Ok(code)
+    Ok(end)
 }
 
 /// What has to be done before the first thread and the first child, in any mode: standard streams that are there,

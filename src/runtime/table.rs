@@ -147,6 +147,11 @@ impl Table {
         self.runs.get_mut(id.service.index())?.as_deref_mut().filter(|run| run.id == id)
     }
 
+    /// All runs.
+    pub fn runs(&self) -> impl Iterator<Item = &Run> {
+        self.runs.iter().filter_map(Option::as_deref)
+    }
+
     fn peek(&self, id: RunId) -> Option<&Run> {
         self.runs.get(id.service.index())?.as_deref().filter(|run| run.id == id)
     }

@@ -4,7 +4,7 @@ use super::Supervisor;
 use super::event::{Action, StopCause};
 use super::health::Verdict;
 use super::state::State;
-use crate::model::{Condition, FailureStrategy, Kind, Need, Plan, ServiceId};
+use crate::model::{Condition, FailureStrategy, Kind, Need, Plan, ServiceId, ServiceSpec};
 
 /// The edges of the plan, turned round: whom to look at when a service changes.
 #[derive(Clone, Debug)]
@@ -96,6 +96,32 @@ impl Links {
     fn stop_later(&self, id: ServiceId) -> &[ServiceId] {
         self.of.get(id.index()).map_or(&[], |link| &link.stop_later)
     }
+}
+
+/// For each service how many others have to stop before it, one after the other, in a shutdown: whoever must be gone
+/// first has a lower number.
+pub fn stop_turns(plan: &Plan) -> Vec<u32> {
+    let links = Links::new(plan);
+    let before =
+        |id: ServiceId, spec: &ServiceSpec| links.dependents(id).len().saturating_add(spec.shutdown_after.len());
+    let mut awaited: Vec<usize> = plan.ids().zip(&plan.services).map(|(id, spec)| before(id, spec)).collect();
+    let mut turns = vec![0_u32; plan.services.len()];
+    let mut free: Vec<ServiceId> = plan.ids().filter(|id| awaited.get(id.index()) == Some(&0)).collect();
+    while let Some(id) = free.pop() {
+        let next = turns.get(id.index()).map_or(0, |turn| turn.saturating_add(1));
+        let needs = plan.services.get(id.index()).into_iter().flat_map(|spec| &spec.start_after);
+        for later in needs.map(|need| need.service).chain(links.stop_later(id).iter().copied()) {
+            let (Some(turn), Some(count)) = (turns.get_mut(later.index()), awaited.get_mut(later.index())) else {
+                continue;
+            };
+            *turn = next.max(*turn);
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                free.push(later);
+            }
+        }
+    }
+    turns
 }
 
 impl Supervisor {

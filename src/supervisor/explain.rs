@@ -93,15 +93,15 @@ impl Supervisor {
     /// Why `id` is not what the user wants; nothing if it is.
     pub fn explain(&self, id: ServiceId) -> Vec<Link> {
         let mut chain: Vec<Link> = Vec::new();
+        let mut seen = vec![false; self.services.iter().len()];
         let mut next = Some((id, None));
         while let Some((id, condition)) = next {
             let Some(service) = self.services.get(id) else { break };
             let Some(why) = self.why(id, condition) else { break };
             next = why.leads_to();
             // What failed with another one may wait for itself, once that has been started again by hand.
-            let seen = chain.iter().any(|link| link.service == id);
             chain.push(Link { service: id, since: service.since, why });
-            if seen {
+            if seen.get_mut(id.index()).is_none_or(|seen| std::mem::replace(seen, true)) {
                 break;
             }
         }

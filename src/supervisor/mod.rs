@@ -10,6 +10,7 @@ mod command;
 mod depend;
 mod event;
 mod explain;
+mod first;
 mod health;
 mod hooks;
 mod invariants;
@@ -22,10 +23,12 @@ mod state;
 mod stop;
 mod timers;
 
+pub use depend::stop_turns;
 pub use event::{
     Action, Cause, Command, Event, Notice, Reason, Report, SpawnError, Status, StopCause, Target, Watchdog,
 };
 pub use explain::{Link, Why};
+pub use first::{First, Milestone};
 pub use health::Verdict;
 pub use invariants::Broken;
 pub use state::State;
@@ -41,6 +44,8 @@ use timers::Timers;
 #[derive(Clone, Debug)]
 pub struct Supervisor {
     now: Mono,
+    /// When services could start for the first time.
+    boot: Mono,
     services: Services,
     links: Links,
     timers: Timers,
@@ -58,6 +63,7 @@ impl Supervisor {
     pub fn new(plan: &Plan, seed: u64) -> Supervisor {
         Supervisor {
             now: Mono::default(),
+            boot: Mono::default(),
             services: Services::new(plan),
             links: Links::new(plan),
             timers: Timers::new(plan.services.len()),
@@ -105,7 +111,10 @@ impl Supervisor {
 
     fn handle(&mut self, event: Event, out: &mut Vec<Action>) {
         match event {
-            Event::Boot => self.dirty.extend(self.services.ids()),
+            Event::Boot => {
+                self.boot = self.now;
+                self.dirty.extend(self.services.ids());
+            }
             Event::Tick => {}
             Event::Signalled(signal) => self.on_signal(signal, out),
             Event::Spawned(run) => self.on_spawned(run, out),

@@ -50,6 +50,7 @@ impl Supervisor {
         let now = self.now;
         let service = &mut self.services[id];
         let (was, is) = (service.state.is_active(), state.is_active());
+        service.first.note(&state, service.spec.kind, service.wanted, now);
         service.state = state;
         service.since = now;
         match (was, is) {
@@ -77,13 +78,21 @@ impl Supervisor {
         self.renew_in_turn(id, out);
         let service = &self.services[id];
         if service.wanted && service.state.awaits_start() {
-            match self.start_gate(id) {
-                Gate::Open if service.state == State::Initial => self.begin(id, out),
+            let gate = self.start_gate(id);
+            self.note_wait(id, gate);
+            match gate {
+                Gate::Open if self.services[id].state == State::Initial => self.begin(id, out),
                 // Its `start-delay` or backoff has to pass first.
                 Gate::Open | Gate::Shut(_) => {}
                 Gate::Never(never) => self.never_starts(id, never, out),
             }
         }
+    }
+
+    fn note_wait(&mut self, id: ServiceId, gate: Gate) {
+        let (now, service) = (self.now, &mut self.services[id]);
+        let needed = if let Gate::Shut(need) = gate { Some(need.service) } else { None };
+        service.first.waits(now, needed);
     }
 
     fn never_starts(&mut self, id: ServiceId, never: Never, out: &mut Vec<Action>) {

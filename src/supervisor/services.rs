@@ -1,6 +1,7 @@
 //! All services as data: of each, what is wanted and what is. The rules are elsewhere.
 
 use super::event::Status;
+use super::first::First;
 use super::health::Verdict;
 use super::restart::Streak;
 use super::state::State;
@@ -34,6 +35,8 @@ pub struct Service {
     pub reloading: bool,
     /// What the run says that it is doing (`STATUS=`).
     pub says: Option<String>,
+    /// How it came up for the first time.
+    pub first: First,
 }
 
 impl Service {
@@ -92,6 +95,7 @@ impl Services {
             last_exit: None,
             reloading: false,
             says: None,
+            first: First::default(),
         };
         Services(plan.services.iter().map(service).collect())
     }

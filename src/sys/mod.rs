@@ -7,6 +7,7 @@ pub mod exe;
 pub mod fds;
 mod identity;
 pub mod limits;
+pub mod machine;
 pub mod memory;
 pub mod notify;
 pub mod oom;

@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 /// Horust with a control socket below its directory.
-fn controlled() -> Builder {
+pub fn controlled() -> Builder {
     horust().arg("--uds-folder-path").arg("@DIR@/run")
 }
 
@@ -19,11 +19,11 @@ fn talker(set: Builder, name: &str) -> Builder {
     set.bash(name, &format!("trap 'echo usr1 {name}' USR1\necho up {name}\nwhile :; do sleep 1000 & wait; done"), "")
 }
 
-fn as_pid1(set: Builder) -> Option<Builder> {
+pub fn as_pid1(set: Builder) -> Option<Builder> {
     (!needs_root()).then(|| set.pid1())
 }
 
-fn socket(horust: &Horust) -> PathBuf {
+pub fn socket(horust: &Horust) -> PathBuf {
     let folder = horust.dir().join("run");
     let mut found = None;
     horust.wait_until("its socket is there", |_| {
@@ -35,23 +35,23 @@ fn socket(horust: &Horust) -> PathBuf {
 }
 
 /// Runs a verb, and returns what it said.
-fn verb(horust: &Horust, words: &[&str]) -> Output {
+pub fn verb(horust: &Horust, words: &[&str]) -> Output {
     socket(horust);
     verb_at(&horust.dir().join("run"), words)
 }
 
-fn verb_at(folder: &Path, words: &[&str]) -> Output {
+pub fn verb_at(folder: &Path, words: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_horust"));
     command.args(words).arg("--uds-folder-path").arg(folder).output().unwrap()
 }
 
 #[track_caller]
-fn ok(output: &Output) -> String {
+pub fn ok(output: &Output) -> String {
     assert_code(output, 0)
 }
 
 #[track_caller]
-fn assert_code(output: &Output, code: i32) -> String {
+pub fn assert_code(output: &Output, code: i32) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert_eq!(output.status.code(), Some(code), "{}{}", text(&output.stdout), text(&output.stderr));
     text(if code == 0 || code == 3 { &output.stdout } else { &output.stderr })
@@ -63,7 +63,7 @@ fn json(horust: &Horust, name: &str) -> serde_json::Value {
     all["services"][0].clone()
 }
 
-fn wait_for_state(horust: &Horust, name: &str, state: &str) {
+pub fn wait_for_state(horust: &Horust, name: &str, state: &str) {
     horust.wait_until(&format!("{name} is {state}"), |h| json(h, name)["state"] == state);
 }
 
@@ -78,7 +78,7 @@ fn ask(path: &Path, request: &str) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-fn http(path: &Path, method: &str, target: &str) -> String {
+pub fn http(path: &Path, method: &str, target: &str) -> String {
     ask(path, &format!("{method} {target} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n"))
 }
 

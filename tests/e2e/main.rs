@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail so")]
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
+mod snapshot;
 mod support;
 
 mod bad_input;
@@ -27,5 +28,6 @@ mod readiness;
 mod restart;
 mod rotation;
 mod stop;
+mod told;
 mod users;
 mod verbs;

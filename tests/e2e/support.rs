@@ -129,7 +129,8 @@ impl Builder {
     }
 
     pub fn env(mut self, name: &str, value: &str) -> Builder {
-        self.env.push((name.to_owned(), value.to_owned()));
+        let value = self.fill(value);
+        self.env.push((name.to_owned(), value));
         self
     }
 

@@ -27,7 +27,8 @@ pub const PARTS: &[Part] = &[
     // The database of advisories is outside of the package registry, and may be out of reach where the rest is not.
     Part { name: "advisories", about: "no dependency has a known hole", run: advisories, always: false },
     Part { name: "test", about: "unit and end-to-end tests", run: test, always: true },
-    Part { name: "real", about: "PostgreSQL, Redis, nginx and others below Horust", run: real::part, always: true },
+    Part { name: "chaos", about: "a thread of Horust fails, the services are rescued", run: chaos, always: true },
+    Part { name: "real", about: "PostgreSQL, Redis, nginx and others below Horust", run: real::part, always: false },
     Part { name: "vm", about: "Horust as the init of a booted kernel", run: vm::part, always: true },
     Part { name: "docker", about: "the built image in a real Docker daemon", run: docker::part, always: true },
 ];
@@ -74,6 +75,12 @@ fn test() -> Result<Outcome> {
         tools::need("setpriv", "util-linux")?;
     }
     counting_skips(&mut cargo(&["test", "--workspace", "--locked"]))
+}
+
+fn chaos() -> Result<Outcome> {
+    let test = ["--locked", "--features", "chaos", "--test", "chaos"];
+    run(cargo(&["clippy"]).args(test).args(["--", "-D", "warnings"]))?;
+    counting_skips(cargo(&["test"]).args(test))
 }
 
 /// Runs a `cargo test`. A test that needs more than this machine has (see `tests/e2e/support`) says so in a file.

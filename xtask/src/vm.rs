@@ -54,8 +54,7 @@ const WANTED: &[&str] = &[
     "[resource-limit]: pids-max is not enforced: there are other processes in Horust's cgroup /sys/fs/cgroup/shared",
     "ok the tree has a cgroup without limits",
     "ok nothing of Horust is left in the shared cgroup",
-    // Init may not end on a real kernel; how it did is told by the panic, and 0 is a clean end.
-    "Attempted to kill init! exitcode=0x00000000",
+    "reboot: Power down",
 ];
 
 pub fn part() -> Result<Outcome> {
@@ -76,11 +75,49 @@ pub fn part() -> Result<Outcome> {
         Err(e) => return Ok(Outcome::Skipped(format!("no kernel: {e:#}"))),
     };
     let dir = images::tempdir(&std::env::temp_dir(), "vm")?;
-    let result = initramfs(&dir).and_then(|initramfs| boot(&kernel, &initramfs, &dir.join("console")));
+    let result = boots(&kernel, &dir);
     let _ = fs::remove_dir_all(&dir);
-    check(&result?)?;
-    Ok(Outcome::Passed)
+    result.map(|()| Outcome::Passed)
 }
+
+/// The machine with all that is to be looked at, and then small ones for each of the ways in which a machine can end.
+fn boots(kernel: &Path, dir: &Path) -> Result<()> {
+    let tree = dir.join("root");
+    base(&tree)?;
+    copy(&[("bin", "vm"), ("small", "etc/horust/services")], &tree)?;
+    let small = pack(&tree, &dir.join("small"))?;
+    for (setting, keys, wanted) in ENDS {
+        fs::write(tree.join("etc/horust/horust.toml"), setting).context("cannot write the settings")?;
+        let initramfs = if setting.is_empty() { small.clone() } else { pack(&tree, &dir.join("set"))? };
+        let console = boot(kernel, &initramfs, dir, |text| text.contains("ok up").then_some(*keys))?;
+        check(&console, &[&["ok down"], *wanted].concat())?;
+    }
+    fs::remove_dir_all(&tree).context("cannot make room")?;
+    base(&tree)?;
+    with_libraries("unshare", &tree)?;
+    copy(SERVICES, &tree)?;
+    check(&boot(kernel, &pack(&tree, &dir.join("large"))?, dir, |_| None)?, WANTED)
+}
+
+/// A setting, a key that is pressed once all is up, and what the console has to say then.
+const ENDS: &[(&str, &str, &[&str])] = &[
+    ("", "sendkey ctrl-alt-delete\n", &["reboot: Restarting system"]),
+    // Init may not end on a real kernel; how it did is told by the panic, and 0 is a clean end.
+    (
+        "[shutdown]\nwhen-init = \"exit\"\n",
+        "sendkey ctrl-alt-delete\n",
+        &["Attempted to kill init! exitcode=0x00000000"],
+    ),
+];
+
+/// What of `tests/vm` goes where.
+const SERVICES: &[(&str, &str)] = &[
+    ("services", "etc/horust/services"),
+    ("bin", "vm"),
+    ("box", "vm/services/box"),
+    ("namespace", "vm/services/namespace"),
+    ("shared", "vm/services/shared"),
+];
 
 /// Debian's kernel, from the cache or by apt-get.
 fn kernel() -> Result<PathBuf> {
@@ -132,8 +169,8 @@ fn horust() -> Result<PathBuf> {
     Ok(PathBuf::from(executable.context("cargo does not say where horust is")?))
 }
 
-fn initramfs(dir: &Path) -> Result<PathBuf> {
-    let tree = dir.join("root");
+/// Horust as init, and busybox.
+fn base(tree: &Path) -> Result<()> {
     for sub in ["bin", "dev", "etc/horust", "proc", "sys", "tmp", "vm/services"] {
         fs::create_dir_all(tree.join(sub)).context("cannot make the initramfs")?;
     }
@@ -149,32 +186,33 @@ fn initramfs(dir: &Path) -> Result<PathBuf> {
         }
     }
     symlink("bin/horust", tree.join("init")).context("cannot make the initramfs")?;
-    with_libraries("unshare", &tree)?;
+    Ok(())
+}
+
+fn copy(what: &[(&str, &str)], tree: &Path) -> Result<()> {
     let tests = Path::new("tests/vm");
-    for (from, to) in [
-        ("services", "etc/horust/services"),
-        ("bin", "vm"),
-        ("box", "vm/services/box"),
-        ("namespace", "vm/services/namespace"),
-        ("shared", "vm/services/shared"),
-    ] {
+    for (from, to) in what {
         fs::create_dir_all(tree.join(to)).context("cannot make the initramfs")?;
         for entry in fs::read_dir(tests.join(from)).context("cannot read tests/vm")?.flatten() {
             fs::copy(entry.path(), tree.join(to).join(entry.file_name())).context("cannot copy a service")?;
         }
     }
-    let image = dir.join("initramfs");
-    let names = capture(Command::new("find").arg(".").current_dir(&tree))?;
+    Ok(())
+}
+
+/// Makes an initramfs of the tree.
+fn pack(tree: &Path, image: &Path) -> Result<PathBuf> {
+    let names = capture(Command::new("find").arg(".").current_dir(tree))?;
     let mut cpio = Command::new("cpio")
         .args(["--create", "--format=newc", "--quiet", "--owner=0:0"])
-        .current_dir(&tree)
+        .current_dir(tree)
         .stdin(Stdio::piped())
-        .stdout(File::create(&image).context("cannot make the initramfs")?)
+        .stdout(File::create(image).context("cannot make the initramfs")?)
         .spawn()
         .context("cannot run cpio")?;
     cpio.stdin.take().context("cpio takes no names")?.write_all(names.as_bytes()).context("cannot talk to cpio")?;
     ensure(cpio.wait()?.success(), || "cpio failed".to_owned())?;
-    Ok(image)
+    Ok(image.to_owned())
 }
 
 /// A program of this machine, for what busybox's namesake can't do.
@@ -200,8 +238,11 @@ impl Drop for Machine {
     }
 }
 
-/// Runs the machine to its end, and returns what it wrote on its console.
-fn boot(kernel: &Path, initramfs: &Path, console: &Path) -> Result<String> {
+/// Runs the machine to its end, and returns what it wrote on its console. `keys` says, looking at that, what QEMU's monitor
+/// is told, once.
+fn boot(kernel: &Path, initramfs: &Path, dir: &Path, keys: impl Fn(&str) -> Option<&'static str>) -> Result<String> {
+    let console = &dir.join("console");
+    let _ = fs::remove_file(console);
     let mut qemu = Command::new("qemu-system-x86_64");
     // KVM would be faster where it works; where it does not, it hangs.
     qemu.args(["-accel", "tcg", "-cpu", "max", "-m", "512", "-display", "none", "-no-reboot", "-nic", "none"]);
@@ -209,7 +250,9 @@ fn boot(kernel: &Path, initramfs: &Path, console: &Path) -> Result<String> {
     qemu.arg("-kernel").arg(kernel).arg("-initrd").arg(initramfs);
     // What the kernel does not know, it gives to init as environment. Init's end is a panic, which ends the machine.
     qemu.args(["-append", "console=ttyS0 quiet panic=-1 HORUST_LOG=info"]);
-    let mut machine = Machine(qemu.stdin(Stdio::null()).spawn().context("cannot run qemu")?);
+    qemu.args(["-monitor", "stdio"]).stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut machine = Machine(qemu.spawn().context("cannot run qemu")?);
+    let mut monitor = machine.0.stdin.take();
     let start = Instant::now();
     let status = loop {
         let read = || String::from_utf8_lossy(&fs::read(console).unwrap_or_default()).replace('\r', "");
@@ -217,6 +260,11 @@ fn boot(kernel: &Path, initramfs: &Path, console: &Path) -> Result<String> {
             println!("vm: ran for {:.1} s", start.elapsed().as_secs_f64());
             ensure(status.success(), || format!("qemu ended with {status}; the console:\n{}", read()))?;
             break read();
+        }
+        if let Some(word) = keys(&read())
+            && let Some(mut monitor) = monitor.take()
+        {
+            monitor.write_all(word.as_bytes()).context("cannot talk to qemu")?;
         }
         if start.elapsed() > DEADLINE {
             bail!("it did not end within {DEADLINE:?}; the console:\n{}", read());
@@ -226,11 +274,11 @@ fn boot(kernel: &Path, initramfs: &Path, console: &Path) -> Result<String> {
     Ok(status)
 }
 
-fn check(console: &str) -> Result<()> {
+fn check(console: &str, wanted: &[&str]) -> Result<()> {
     let stands = |wanted: &str| {
         console.lines().any(|line| if wanted.starts_with("ok ") { line == wanted } else { line.contains(wanted) })
     };
-    let (said, missing): (Vec<&str>, Vec<&str>) = WANTED.iter().partition(|wanted| stands(wanted));
+    let (said, missing): (Vec<&str>, Vec<&str>) = wanted.iter().partition(|wanted| stands(wanted));
     for line in &said {
         println!("vm: {}", line.strip_prefix("ok ").unwrap_or(line));
     }

@@ -1,0 +1,146 @@
+//! What becomes of the services when a thread of Horust fails: supervision goes on, or rescue stops everything in order.
+//! `cargo xtask test chaos` runs these tests on a binary whose threads panic when they are told to.
+
+#![allow(clippy::disallowed_types, reason = "these tests are the parent of Horust, not Horust")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail so")]
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
+
+#[allow(dead_code, reason = "the end-to-end tests use all of it")]
+#[path = "e2e/support.rs"]
+mod support;
+
+use nix::sys::signal::Signal;
+use std::fs;
+use std::process::Command;
+use support::*;
+
+/// Says that it is up, and on TERM that it goes.
+const POLITE: &str = "trap 'echo $NAME goes; exit 0' TERM; echo $NAME is up; while true; do sleep 1000 & wait; done";
+
+/// A chain of services, the last of which starts last, and a Horust that listens to [`fail`].
+fn chain(length: usize) -> Builder {
+    let mut builder = horust().env("HORUST_CHAOS", "@DIR@/chaos").file("chaos/README", "");
+    for i in 0..length {
+        let before = if i == 0 { String::new() } else { format!("start-after = [\"s{}\"]\n", i - 1) };
+        builder = builder.bash(&format!("s{i}"), POLITE, &format!("{before}[environment]\nNAME = \"s{i}\""));
+    }
+    builder
+}
+
+/// Has a thread fail when it looks next.
+fn fail(horust: &Horust, thread: &str) {
+    fs::write(horust.dir().join("chaos").join(thread), "").unwrap();
+}
+
+/// The lines in which services say that they go.
+fn goodbyes(done: &Done) -> Vec<&str> {
+    done.stdout.lines().filter_map(|line| line.strip_suffix(" goes")).collect()
+}
+
+/// Without rescue the kernel would kill all of them at once when PID 1 ends.
+#[test]
+fn pid_1_is_rescued_and_stops_twenty_services_in_order() {
+    if needs_root() {
+        return;
+    }
+    for thread in ["main", "runtime"] {
+        let orphan =
+            "(setsid bash -c 'trap \"\" TERM; echo orphan; while true; do sleep 1000; done' &); exec sleep 1000";
+        let horust = chain(20).bash("forks", orphan, "").pid1().start();
+        horust.wait_for("s19 is up");
+        horust.wait_for("orphan");
+        fail(&horust, thread);
+        // A signal makes both look, and this one harms nobody.
+        horust.signal(Signal::SIGWINCH);
+        let done = horust.end();
+        done.assert_code(70);
+        let wanted: Vec<String> = (0..20).rev().map(|i| format!("s{i}")).collect();
+        assert_eq!(goodbyes(&done), wanted, "{}", done.stderr);
+        assert!(done.stderr.contains(&format!("bug in thread {thread}: panicked at")), "{}", done.stderr);
+        assert!(done.stderr.contains("Horust itself has failed; all services are being stopped"), "{}", done.stderr);
+    }
+}
+
+#[test]
+fn a_horust_that_is_not_pid_1_is_rescued_too() {
+    let horust = chain(3).start();
+    horust.wait_for("s2 is up");
+    fail(&horust, "runtime");
+    horust.signal(Signal::SIGWINCH);
+    let done = horust.end();
+    done.assert_code(70);
+    assert_eq!(goodbyes(&done), ["s2", "s1", "s0"]);
+}
+
+#[test]
+fn rescue_kills_who_does_not_go_in_time() {
+    let stubborn = "trap '' TERM; echo stubborn; while true; do sleep 1000; done";
+    let horust = chain(1).bash("rock", stubborn, "[termination]\nwait = \"300ms\"").start();
+    horust.wait_for("stubborn");
+    horust.wait_for("s0 is up");
+    fail(&horust, "main");
+    horust.signal(Signal::SIGWINCH);
+    let done = horust.end();
+    done.assert_code(70);
+    assert_eq!(goodbyes(&done), ["s0"]);
+}
+
+/// `docker stop` must not have to wait for its own SIGKILL.
+#[test]
+fn a_term_during_rescue_kills_at_once() {
+    let stubborn = "trap 'echo told' TERM; echo stubborn; while true; do sleep 1000 & wait; done";
+    let horust = chain(0).bash("rock", stubborn, "[termination]\nwait = \"1h\"").start();
+    horust.wait_for("stubborn");
+    fail(&horust, "main");
+    horust.signal(Signal::SIGWINCH);
+    horust.wait_for("told");
+    horust.stop(Signal::SIGTERM).0.assert_code(70);
+}
+
+#[test]
+fn a_failed_output_thread_goes_on() {
+    let horust = chain(0).bash("talks", PUPPET, "[log]\nformat = \"prefix\"\n[environment]\nNAME = \"a\"").start();
+    horust.tell("a", "one\\n");
+    horust.wait_for("talks | one");
+    fail(&horust, "output");
+    horust.tell("a", "two\\n");
+    horust.wait_for("talks | two");
+    horust.tell("a", "three\\n");
+    horust.wait_for("talks | three");
+    let (done, _) = horust.stop(Signal::SIGTERM);
+    done.assert_code(0);
+    assert!(done.stderr.contains("bug in thread output: panicked at"), "{}", done.stderr);
+}
+
+#[test]
+fn a_failed_probe_costs_one_answer() {
+    let rest = "[environment]\nNAME = \"sick\"\n[healthiness]\nfile-path = \"@DIR@/well\"\ninterval = \"20ms\"";
+    let horust = chain(0).bash("sick", &format!("touch well; {POLITE}"), rest).start();
+    horust.wait_for("sick is up");
+    fail(&horust, "probe");
+    horust.wait_until("it has failed", |h| h.stderr().contains("bug in thread probe-0: panicked at"));
+    // Asked again, and told apart from one that is well.
+    fs::remove_file(horust.dir().join("well")).unwrap();
+    horust.wait_until("it is found sick", |h| h.stderr().contains("sick: unhealthy"));
+    horust.stop(Signal::SIGTERM);
+}
+
+/// A panic must be told even if nobody reads stderr, and must not wait for that.
+#[test]
+fn a_full_stderr_does_not_hold_up_rescue() {
+    let horust = chain(1).wrapper(&["bash", "-c", "exec \"$@\" 2> >(exec sleep 1000)", "-"]).mark("sleep 1000").start();
+    horust.wait_for("s0 is up");
+    let stderr = horust.dir().join("fill");
+    // Fills the pipe that is Horust's stderr.
+    let script = format!(
+        "dd if=/dev/zero of=/proc/{}/fd/2 oflag=nonblock bs=4096 count=64 2> {}",
+        horust.pid(),
+        stderr.display()
+    );
+    let _full_in_the_end = Command::new("bash").args(["-c", &script]).status().unwrap();
+    fail(&horust, "main");
+    horust.signal(Signal::SIGWINCH);
+    let mut horust = horust;
+    assert_eq!(horust.wait_exit().code(), Some(70));
+    assert!(horust.stdout().contains("s0 goes"));
+}

@@ -1,0 +1,80 @@
+//! A Horust that is PID 1 tells of itself: each verb as text and as JSON, held against committed pages, and each way in
+//! which a verb can fail.
+
+use crate::control::{as_pid1, assert_code, controlled, ok, verb, wait_for_state};
+use crate::snapshot::assert_snapshot;
+use crate::support::*;
+use std::process::Command;
+
+/// Services of all kinds, one for each thing that a verb may have to tell. `db` is ready once the file `ready` is there.
+pub fn all_kinds() -> Builder {
+    let ready = "start-after = [\"prepare\"]\n[readiness]\ncommand = \"test -e @DIR@/ready\"\ninterval = \"50ms\"\n";
+    controlled()
+        .bash("app", "exec sleep 1000", "start-after = [\"db\"]")
+        .bash("db", "exec sleep 1000", ready)
+        .bash("fails", "exit 3", "")
+        .bash("prepare", "exit 0", "kind = \"oneshot\"")
+        .bash("rare", "exec sleep 1000", "autostart = false")
+        .bash("victim", "exec sleep 1000", "start-after = [{ name = \"fails\", condition = \"completed-successfully\" }]")
+        .bash(
+            "web",
+            "exec sleep 1000",
+            "start-after = [{ name = \"app\", condition = \"started\" }, \"db\", { name = \"rare\", required = false }]",
+        )
+}
+
+/// Until all that can happen has happened.
+fn settled(horust: &Horust) {
+    wait_for_state(horust, "db", "Started");
+    wait_for_state(horust, "victim", "FinishedFailed");
+    horust.wait_until("a check has failed", |h| {
+        String::from_utf8_lossy(&verb(h, &["status", "db"]).stdout).contains("last probe error")
+    });
+}
+
+/// The verb as text and as JSON.
+#[track_caller]
+fn both(horust: &Horust, name: &str, words: &[&str]) {
+    assert_snapshot(horust, &format!("{name}.txt"), &verb(horust, words));
+    assert_snapshot(horust, &format!("{name}.json"), &verb(horust, &[words, &["--format", "json"]].concat()));
+}
+
+#[test]
+fn each_verb_that_tells_something() {
+    let Some(set) = as_pid1(all_kinds()) else { return };
+    let horust = set.start();
+    settled(&horust);
+    both(&horust, "why", &["why"]);
+    both(&horust, "why-web", &["why", "web"]);
+    both(&horust, "why-rare", &["why", "rare"]);
+    both(&horust, "graph", &["graph"]);
+    both(&horust, "graph-app", &["graph", "app"]);
+    assert_snapshot(&horust, "graph.mmd", &verb(&horust, &["graph", "--format", "mermaid"]));
+    assert_snapshot(&horust, "graph.dot", &verb(&horust, &["graph", "--format", "dot"]));
+    both(&horust, "status", &["status"]);
+    both(&horust, "status-db", &["status", "db"]);
+    both(&horust, "health", &["health"]);
+    std::fs::write(horust.dir().join("ready"), "").unwrap();
+    wait_for_state(&horust, "web", "Running");
+    both(&horust, "why-well", &["why", "web", "prepare", "app"]);
+    ok(&verb(&horust, &["stop", "--wait", "app"]));
+    both(&horust, "why-stopped", &["why", "app"]);
+}
+
+#[test]
+fn the_graph_of_files_needs_no_running_horust() {
+    let set = all_kinds();
+    let graph = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_horust"));
+        command.args(["graph", "--services-path"]).arg(set.dir().join("services")).args(words).output().unwrap()
+    };
+    let tree = ok(&graph(&[]));
+    assert!(tree.contains("web\n├── app  [started]\n│   └── db\n│       └── prepare\n"), "{tree}");
+    assert!(tree.contains("rare  (not started with Horust)  [not required]\n"), "{tree}");
+    let some: serde_json::Value = serde_json::from_str(&ok(&graph(&["d*", "--format", "json"]))).unwrap();
+    let names: Vec<&str> = some["nodes"].as_array().unwrap().iter().map(|n| n["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["db", "prepare"]);
+    assert!(assert_code(&graph(&["nope"]), 4).contains("there is no service `nope`"));
+    std::fs::write(set.dir().join("services/bad.toml"), "command = 3\n").unwrap();
+    assert!(assert_code(&graph(&[]), 78).contains("bad.toml"));
+}
