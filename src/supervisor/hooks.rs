@@ -120,6 +120,9 @@ impl Supervisor {
 
     /// The run of `id` and all its processes are gone: its last hooks run.
     pub(super) fn run_over(&mut self, id: ServiceId, outcome: Outcome, out: &mut Vec<Action>) {
+        // What it said of itself was true of that run.
+        let service = &mut self.services[id];
+        (service.reloading, service.says) = (false, None);
         self.clear(id, Hook::AfterStop, outcome, out);
     }
 

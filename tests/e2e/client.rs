@@ -72,7 +72,12 @@ fn play(step: &str) {
         }
         "patient" => patient(rest),
         "touch" => drop(File::create(rest).unwrap()),
-        "write-address" => std::fs::write(rest, std::env::var("NOTIFY_SOCKET").unwrap()).unwrap(),
+        // Renamed into place: who waits for it never finds it empty.
+        "write-address" => {
+            let new = format!("{rest}.new");
+            std::fs::write(&new, std::env::var("NOTIFY_SOCKET").unwrap()).unwrap();
+            std::fs::rename(new, rest).unwrap();
+        }
         "echo" => println!("{rest}"),
         "echo-watchdog" => println!("every {} us", std::env::var("WATCHDOG_USEC").unwrap()),
         "await" => await_file(rest),

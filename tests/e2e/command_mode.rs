@@ -93,6 +93,27 @@ fn every_signal_is_forwarded_by_pid_1() {
     }
 }
 
+/// systemd as a container's command is stopped by one of these. The C library keeps 32 and 33 for itself.
+#[test]
+fn real_time_signals_are_forwarded() {
+    for pid1 in [false, true] {
+        if pid1 && needs_root() {
+            return;
+        }
+        for number in 34..=64 {
+            let script = COUNT_UP.replace("NAME", &number.to_string());
+            let builder = horust().command(&["bash", "-c", &script]);
+            let horust = if pid1 { builder.pid1() } else { builder }.start();
+            horust.wait_for("up");
+            let mut kill = std::process::Command::new("kill");
+            assert!(kill.arg(format!("-{number}")).arg(horust.pid().to_string()).status().unwrap().success());
+            let done = horust.end();
+            assert_eq!(done.stdout, format!("up\ngot {number}\n"), "{number}: {}", done.stderr);
+            done.assert_code(0);
+        }
+    }
+}
+
 #[test]
 fn a_signal_is_forwarded_again_and_again() {
     let horust = horust()

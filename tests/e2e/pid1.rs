@@ -2,11 +2,19 @@
 
 use crate::support::*;
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use std::time::Duration;
 
 /// The zombies whose parent is this process.
 fn zombies(parent: i32) -> usize {
     processes().iter().filter(|p| p.parent == parent && p.state == 'Z').count()
+}
+
+/// Processor time of a process, in ticks of a hundredth of a second (proc(5)).
+fn cpu_ticks(pid: Pid) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, rest) = stat.rsplit_once(") ").unwrap();
+    rest.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
 }
 
 #[test]
@@ -21,6 +29,33 @@ fn ten_thousand_orphans_leave_no_zombie() {
     horust.wait_for("all are orphans");
     let pid = horust.pid();
     horust.wait_until("no zombie", |_| zombies(pid.as_raw()) == 0);
+    let (done, _) = horust.stop(Signal::SIGTERM);
+    done.assert_code(0);
+    assert_eq!(done.stderr, "");
+}
+
+/// So many that whoever looks at all of them for each of them is busy for minutes. Horust is stopped until all have died.
+#[test]
+fn eighteen_thousand_orphans_at_once_are_reaped_in_good_time() {
+    if needs_root() || std::process::Command::new("perl").arg("-v").output().is_err() {
+        return;
+    }
+    // A shell would wait for some of its children in passing.
+    let script = "echo up; until [ -e @DIR@/go ]; do sleep 0.01; done\n\
+                  perl -e 'for (1..18000) { exit unless fork // die }' && echo all are orphans; exec sleep 1000";
+    let horust = horust().pid1().bash("storm", script, "").start();
+    horust.wait_for("up");
+    let pid = horust.pid();
+    horust.signal(Signal::SIGSTOP);
+    std::fs::write(horust.dir().join("go"), "").unwrap();
+    horust.wait_for("all are orphans");
+    horust.wait_until("all are dead", |_| zombies(pid.as_raw()) >= 18_000);
+    let before = cpu_ticks(pid);
+    horust.signal(Signal::SIGCONT);
+    horust.wait_until("no zombie", |_| zombies(pid.as_raw()) == 0);
+    let ticks = cpu_ticks(pid) - before;
+    // A quarter of a second was seen.
+    assert!(ticks < 1000, "{ticks} ticks");
     let (done, _) = horust.stop(Signal::SIGTERM);
     done.assert_code(0);
     assert_eq!(done.stderr, "");

@@ -40,13 +40,14 @@ fn a_numeric_user_need_not_be_known() {
     assert!(!ids(&done.stdout, "Gid").contains(&0) || ids(&done.stdout, "Groups").is_empty(), "{}", done.stdout);
 }
 
-/// s6-overlay#634, #600 and #397: an unknown user, a read-only root, a `/run` that is root's, no new privileges.
+/// s6-overlay#634, #600 and #397: an unknown user, a read-only root, a `/run` that is root's and executes nothing, no new
+/// privileges.
 #[test]
 fn horust_itself_as_an_unknown_user_on_a_read_only_root() {
     if needs_root() {
         return;
     }
-    let script = "mount -o remount,bind,ro / && mount -t tmpfs -o mode=755 none /run && exec \
+    let script = "mount -o remount,bind,ro / && mount -t tmpfs -o mode=755,noexec none /run && exec \
                   setpriv --reuid 12345 --regid 12345 --clear-groups --no-new-privs --bounding-set=-all \"$@\"";
     let horust = horust()
         .copied()

@@ -202,9 +202,14 @@ fn its_status_is_shown_until_its_end() {
         said(move |notice: &mut Notice| notice.status = Some(text))
     };
     let script = Script::exits(500, 1).says(100, status("warming up")).says(200, status("")).says(300, status("x"));
-    let svc = Svc::new("a", script).then(Script::runs()).with(|spec| spec.restart.attempts = 1);
+    // What waits for its next run says nothing any more.
+    let svc = Svc::new("a", script).then(Script::runs()).with(|spec| {
+        spec.restart.attempts = 1;
+        spec.restart.backoff = ms(1000);
+    });
     let mut world = World::up(vec![svc]);
-    for (at, seen) in [(99, None), (100, Some("warming up")), (200, None), (300, Some("x")), (600, None)] {
+    for (at, seen) in [(99, None), (100, Some("warming up")), (200, None), (300, Some("x")), (600, None), (1600, None)]
+    {
         assert_eq!(world.until(at).supervisor.snapshot()[0].says.as_deref(), seen, "at {at}");
     }
 }
