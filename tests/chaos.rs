@@ -115,8 +115,11 @@ fn a_failed_output_thread_goes_on() {
 #[test]
 fn a_failed_probe_costs_one_answer() {
     let rest = "[environment]\nNAME = \"sick\"\n[healthiness]\nfile-path = \"@DIR@/well\"\ninterval = \"20ms\"";
-    let horust = chain(0).bash("sick", &format!("touch well; {POLITE}"), rest).start();
-    horust.wait_for("sick is up");
+    let horust = chain(0)
+        .bash("sick", &format!("touch well; {POLITE}"), rest)
+        .bash("after", "echo it is ready", "start-after = [\"sick\"]")
+        .start();
+    horust.wait_for("it is ready");
     fail(&horust, "probe");
     horust.wait_until("it has failed", |h| h.stderr().contains("bug in thread probe-0: panicked at"));
     // Asked again, and told apart from one that is well.
@@ -128,7 +131,7 @@ fn a_failed_probe_costs_one_answer() {
 /// A panic must be told even if nobody reads stderr, and must not wait for that.
 #[test]
 fn a_full_stderr_does_not_hold_up_rescue() {
-    let horust = chain(1).wrapper(&["bash", "-c", "exec \"$@\" 2> >(exec sleep 1000)", "-"]).mark("sleep 1000").start();
+    let horust = chain(1).wrapper(&["bash", "-c", "exec \"$@\" 2> >(exec -a reader-of-@DIR@ sleep 1000)", "-"]).start();
     horust.wait_for("s0 is up");
     let stderr = horust.dir().join("fill");
     // Fills the pipe that is Horust's stderr.
