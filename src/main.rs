@@ -12,7 +12,7 @@ fn main() -> std::process::ExitCode {
         _ => {}
     }
     let code = match cli::parse(std::env::args_os()) {
-        Invocation::Supervise(options) => supervise(&options),
+        Invocation::Supervise(options) => supervise(options),
         Invocation::Command(command) => ExitCode::Of(runtime::command::run(&command.argv)),
         Invocation::Check(options) => cli::check::run(&options),
         Invocation::Control(options) => cli::control::run(&options),
@@ -36,16 +36,20 @@ fn main() -> std::process::ExitCode {
     code.into()
 }
 
-fn supervise(options: &cli::SuperviseOptions) -> ExitCode {
+fn supervise(options: cli::SuperviseOptions) -> ExitCode {
     sys::process::small_heap();
-    let mut loaded = options.load();
-    if let Some(folder) = &options.uds_folder {
-        loaded.plan.settings.socket = ControlSocket::Folder(folder.clone());
-    }
+    let read = move || {
+        let mut loaded = options.load();
+        if let Some(folder) = &options.uds_folder {
+            loaded.plan.settings.socket = ControlSocket::Folder(folder.clone());
+        }
+        loaded
+    };
+    let loaded = read();
     let page = config::render(&loaded.diagnostics, output::colour(&std::io::stderr()));
     output::complain(&page);
     match loaded.refused {
         true => ExitCode::Configuration,
-        false => ExitCode::Of(runtime::supervise(loaded.plan)),
+        false => ExitCode::Of(runtime::supervise(loaded.plan, Box::new(read))),
     }
 }

@@ -22,6 +22,8 @@ mod health;
 mod hooks;
 #[path = "supervisor/ready.rs"]
 mod ready;
+#[path = "supervisor/reload.rs"]
+mod reload;
 #[path = "supervisor/restart.rs"]
 mod restart;
 #[path = "supervisor/script.rs"]

@@ -63,6 +63,19 @@ impl Client {
         self.understand(self.request(Method::GET, path, &[])?)
     }
 
+    /// Asks for something that is told with this status too, beside those that mean success.
+    pub fn send_or<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        status: u16,
+    ) -> Result<T, Failure> {
+        let answer = self.request(method, path, query)?;
+        let fine = answer.status().is_success() || answer.status().as_u16() == status;
+        self.understand(if fine { answer } else { self.without_problem(answer)? })
+    }
+
     fn understand<T: DeserializeOwned>(&self, answer: Response) -> Result<T, Failure> {
         let body = answer.bytes().map_err(|error| self.lost(&error))?;
         serde_json::from_slice(&body).map_err(|error| {
@@ -73,7 +86,10 @@ impl Client {
 
     /// Sends a request. An answer that tells of a problem is a failure.
     pub fn send(&self, method: Method, path: &str, query: &[(&str, &str)]) -> Result<Response, Failure> {
-        let answer = self.request(method, path, query)?;
+        self.without_problem(self.request(method, path, query)?)
+    }
+
+    fn without_problem(&self, answer: Response) -> Result<Response, Failure> {
         let status = answer.status();
         if status.is_success() {
             return Ok(answer);

@@ -6,6 +6,7 @@ use super::client::{Client, Failure};
 use super::events::{self, Events};
 use super::logs::{self, Logs};
 use super::output::{answer, complain};
+use super::reload;
 use super::show;
 use super::tell;
 use crate::config;
@@ -89,6 +90,21 @@ pub enum ControlVerb {
     Why {
         /// Names, or patterns such as `web-*`
         names: Vec<String>,
+        /// How to show it
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Read the configuration again, and do the least that makes the services run by it
+    Reload {
+        /// Only tell what would change
+        #[arg(long)]
+        dry_run: bool,
+        /// How to show it
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Tell what a reload would change
+    Plan {
         /// How to show it
         #[arg(long, value_enum, default_value_t)]
         format: Format,
@@ -219,6 +235,8 @@ fn carry_out(client: &Client, options: &ControlOptions) -> Result<ExitCode, Fail
         }
         ControlVerb::Why { names, format } => tell::why(client, names, *format),
         ControlVerb::Graph(options) => tell::graph(client, options),
+        ControlVerb::Reload { dry_run, format } => reload::reload(client, *dry_run, *format),
+        ControlVerb::Plan { format } => reload::plan(client, *format),
         ControlVerb::Shutdown => client.post::<Horust>("shutdown", &[]).map(|_| ExitCode::Ok),
     }
 }

@@ -10,6 +10,7 @@ mod exit_code;
 mod graph;
 mod logs;
 pub mod output;
+mod reload;
 mod show;
 mod stream;
 mod tell;

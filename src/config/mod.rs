@@ -36,7 +36,7 @@ pub use kinds::split_command;
 pub use lint::{Lint, Machine};
 pub use read::{reason, regular_file};
 pub use reference::reference;
-pub use render::{json, render};
+pub use render::{findings, from_findings, json, render};
 pub use sample::sample_service;
 pub use template::Env;
 pub use values::parse_duration;
@@ -126,7 +126,7 @@ fn load_and(options: &Options<'_>, lint: Option<&Lint<'_>>) -> Loaded {
     }
     // `collect` has reused the list of drafts, whose entries are a hundred times as large.
     services.shrink_to_fit();
-    Loaded { plan: Plan { services, settings: plan_settings }, diagnostics, refused }
+    Loaded { plan: Plan { services, listed: None, settings: plan_settings }, diagnostics, refused }
 }
 
 fn errors(diagnostics: &[Diagnostic]) -> usize {

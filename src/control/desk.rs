@@ -3,16 +3,18 @@
 
 use super::wire;
 use crate::model::{Ask, Exit, Mono, Plan, Reading, ServiceId};
-use crate::supervisor::{Command, Status};
+use crate::supervisor::{Command, Difference, Status};
 use crossbeam_channel::{Sender, TrySendError};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 use tokio::sync::{oneshot, watch};
 
 /// What the runtime thread is asked for. It answers after the commands have been carried out, in so far as that is its
 /// own part.
 pub struct Call {
+    /// What the ids in it mean: by now they may mean other services.
+    pub plan: Arc<Plan>,
     /// Carried out first, in this order and at one moment.
     pub commands: Vec<Command>,
     /// Answered after that.
@@ -31,6 +33,15 @@ pub enum Question {
     Graph(oneshot::Sender<wire::Graph>),
     /// How they came up.
     Timeline(oneshot::Sender<wire::Timeline>),
+    /// What this newly read configuration changes.
+    Reload {
+        /// As it was read.
+        read: Arc<Plan>,
+        /// Whether it is to be done, too.
+        apply: bool,
+        /// None if all services are being stopped.
+        reply: oneshot::Sender<Option<Difference>>,
+    },
 }
 
 /// The answer.
@@ -110,37 +121,63 @@ pub fn moved(steps: &Steps) {
 /// Asks for what services have written. The answer is given on a thread that must not be held up; none for a service that
 /// has never been captured.
 pub type ReadOutput =
-    Box<dyn Fn(Vec<Ask>, Box<dyn FnOnce(Vec<Option<Reading>>) + Send>) -> Result<(), NoAnswer> + Send + Sync>;
+    Arc<dyn Fn(Vec<Ask>, Box<dyn FnOnce(Vec<Option<Reading>>) + Send>) -> Result<(), NoAnswer> + Send + Sync>;
 
 /// What processes use: asked for by the control thread, of main processes.
 pub type Usage = fn(u32) -> wire::Usage;
 
-/// The main process of each service, or 0. Written by the main thread, read by this one.
-pub struct Pids(Box<[AtomicU32]>);
+/// What services go by now.
+pub type Plans = watch::Sender<Arc<Plan>>;
+
+/// Reads the configuration again, and, if it is told to, has it come into force. It takes its time: never call it where
+/// others would have to wait for it.
+pub type Reload = Arc<dyn Fn(bool) -> Result<wire::Reload, NoAnswer> + Send + Sync>;
+
+/// Pids in the first of the pieces below; each further one has twice as many.
+const PIECE: usize = 16;
+/// Enough for a million services.
+const PIECES: usize = 17;
+
+/// The main process of each service, or 0. Written by the main thread, read by this one. It grows with the highest id,
+/// without moving what is there.
+#[derive(Default)]
+pub struct Pids([OnceLock<Box<[AtomicU32]>>; PIECES]);
 
 impl Pids {
-    /// For all services of the plan.
-    pub fn new(plan: &Plan) -> Pids {
-        Pids(plan.services.iter().map(|_| AtomicU32::new(0)).collect())
-    }
-
     /// The service's main process has begun, or, with 0, ended.
     pub fn set(&self, id: ServiceId, pid: u32) {
-        if let Some(slot) = self.0.get(id.index()) {
+        let (piece, size, at) = place(id);
+        let Some(piece) = self.0.get(piece) else { return };
+        let piece = piece.get_or_init(|| (0..size).map(|_| AtomicU32::new(0)).collect());
+        if let Some(slot) = piece.get(at) {
             slot.store(pid, Ordering::Relaxed);
         }
     }
 
     /// The service's main process.
     pub fn get(&self, id: ServiceId) -> Option<u32> {
-        self.0.get(id.index()).map(|slot| slot.load(Ordering::Relaxed)).filter(|pid| *pid != 0)
+        let (piece, _, at) = place(id);
+        let slot = self.0.get(piece)?.get()?.get(at)?;
+        Some(slot.load(Ordering::Relaxed)).filter(|pid| *pid != 0)
     }
 }
 
+/// In which piece the pid of a service is, how many that piece has, and where in it.
+fn place(id: ServiceId) -> (usize, usize, usize) {
+    let (mut piece, mut size, mut at) = (0usize, PIECE, id.index());
+    while at >= size {
+        (at, size, piece) = (at.saturating_sub(size), size.saturating_mul(2), piece.saturating_add(1));
+    }
+    (piece, size, at)
+}
+
 /// All that the handlers of requests have.
+#[derive(Clone)]
 pub struct Desk {
-    /// The services.
+    /// The services, as they were when the request came: its ids mean these.
     pub plan: Arc<Plan>,
+    /// What they are by now.
+    pub plans: watch::Receiver<Arc<Plan>>,
     /// To the runtime thread.
     pub calls: Calls,
     /// Says that something may have changed.
@@ -155,6 +192,8 @@ pub struct Desk {
     pub output_news: Arc<Steps>,
     /// Says that there is an event.
     pub event_news: Arc<Steps>,
+    /// Reads the configuration again.
+    pub reload: Reload,
 }
 
 /// Why there is no answer.
@@ -162,15 +201,27 @@ pub struct Desk {
 pub enum NoAnswer {
     /// Too many calls wait.
     Busy,
+    /// All services are being stopped: it is too late for that.
+    Stopping,
     /// Horust ends.
     Ending,
 }
 
 impl Desk {
+    /// The same with the services that there are now.
+    pub fn now(self: &Arc<Desk>) -> Arc<Desk> {
+        let plan = Arc::clone(&self.plans.borrow());
+        if Arc::ptr_eq(&plan, &self.plan) {
+            return Arc::clone(self);
+        }
+        Arc::new(Desk { plan, ..Desk::clone(self) })
+    }
+
     /// Hands in a call and awaits the answer.
     pub async fn call(&self, commands: Vec<Command>, of: Vec<ServiceId>) -> Result<Answer, NoAnswer> {
         let (reply, answer) = oneshot::channel();
-        self.hand_in(Call { commands, question: Question::Services(of, reply) })?;
+        let plan = Arc::clone(&self.plan);
+        self.hand_in(Call { plan, commands, question: Question::Services(of, reply) })?;
         answer.await.map_err(|_| NoAnswer::Ending)
     }
 
@@ -185,7 +236,8 @@ impl Desk {
     /// Asks for something that changes nothing.
     pub async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Question) -> Result<T, NoAnswer> {
         let (reply, answer) = oneshot::channel();
-        self.hand_in(Call { commands: Vec::new(), question: question(reply) })?;
+        let plan = Arc::clone(&self.plan);
+        self.hand_in(Call { plan, commands: Vec::new(), question: question(reply) })?;
         answer.await.map_err(|_| NoAnswer::Ending)
     }
 

@@ -6,7 +6,7 @@ use crate::model::{Plan, ServiceId};
 /// The graph of a plan. `about` tells a service's state, and whether it is to run.
 pub fn graph(plan: &Plan, about: impl Fn(ServiceId) -> (Option<String>, bool)) -> Graph {
     let mut graph = Graph::default();
-    for (id, spec) in plan.ids().zip(&plan.services) {
+    for (id, spec) in plan.iter() {
         let (state, wanted) = about(id);
         graph.nodes.push(Node { name: spec.name.clone(), state, wanted });
         for need in &spec.start_after {

@@ -17,7 +17,7 @@ mod wait;
 pub mod wire;
 
 pub use desk::{
-    Answer, Call, Calls, Desk, EventsAsked, Happening, Happenings, NoAnswer, Pids, Question, ReadOutput, Steps, Usage,
-    View, moved,
+    Answer, Call, Calls, Desk, EventsAsked, Happening, Happenings, NoAnswer, Pids, Plans, Question, ReadOutput, Reload,
+    Steps, Usage, View, moved,
 };
 pub use server::{Gate, Server, serve};

@@ -39,7 +39,7 @@ pub struct App {
 
 impl FromRef<App> for Arc<Desk> {
     fn from_ref(app: &App) -> Arc<Desk> {
-        Arc::clone(&app.desk)
+        app.desk.now()
     }
 }
 
@@ -71,6 +71,8 @@ pub fn new(desk: Arc<Desk>, end: End) -> Router {
         .route("/v1/logs", get(logs))
         .route("/v1/events", get(events))
         .route("/v1/shutdown", post(shutdown))
+        .route("/v1/reload", post(reload))
+        .route("/v1/plan", get(plan))
         .merge(tell::routes())
         .fallback(|| async { Fault::new(StatusCode::NOT_FOUND, "there is no such path") })
         .method_not_allowed_fallback(|| async {
@@ -101,7 +103,7 @@ impl From<NoAnswer> for Fault {
     fn from(why: NoAnswer) -> Fault {
         let detail = match why {
             NoAnswer::Busy => "too many requests wait; try again",
-            NoAnswer::Ending => "Horust is ending",
+            NoAnswer::Stopping | NoAnswer::Ending => "Horust is ending",
         };
         Fault::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     }
@@ -126,6 +128,15 @@ pub struct Options {
     goal: Option<Goal>,
     /// For `wait`: how long, in milliseconds.
     timeout_ms: Option<u64>,
+}
+
+/// For `reload`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReloadOptions {
+    /// Only tell what would change.
+    #[serde(default)]
+    dry_run: bool,
 }
 
 /// What stands after the `?`.
@@ -156,7 +167,7 @@ async fn horust(State(desk): Shared) -> Result<Json<Horust>, Fault> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
         up: answer.up,
-        services: desk.plan.services.len(),
+        services: desk.plan.ids().count(),
     }))
 }
 
@@ -224,6 +235,27 @@ async fn health(State(desk): Shared) -> Result<Response, Fault> {
     Ok((status, Json(health)).into_response())
 }
 
+async fn reload(State(desk): Shared, asked: Result<Query<ReloadOptions>, QueryRejection>) -> Result<Response, Fault> {
+    read_again(&desk, !asked?.0.dry_run).await
+}
+
+async fn plan(State(desk): Shared) -> Result<Response, Fault> {
+    read_again(&desk, false).await
+}
+
+/// Has the configuration read again by a thread that may wait for the disk.
+async fn read_again(desk: &Desk, apply: bool) -> Result<Response, Fault> {
+    let reload = Arc::clone(&desk.reload);
+    let answer = tokio::task::spawn_blocking(move || reload(apply)).await;
+    let answer = answer.map_err(|_| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "reading the files has failed"))?;
+    let answer = answer.map_err(|why| match why {
+        NoAnswer::Stopping => Fault::new(StatusCode::CONFLICT, "Horust is stopping all services"),
+        other => other.into(),
+    })?;
+    let status = if answer.errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    Ok((status, Json(answer)).into_response())
+}
+
 async fn several(desk: &Desk, verb: Verb, options: Options) -> Result<Json<Services>, Fault> {
     let names = options.names.ok_or_else(|| {
         Fault::new(StatusCode::BAD_REQUEST, "which services? Name them: `?names=web,db`, or all: `?names=*`")
@@ -287,7 +319,7 @@ fn service(desk: &Desk, view: View, now: Mono, clock: SystemTime) -> Service {
         since: humantime::format_rfc3339_millis(since).to_string(),
         for_ms: u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX),
         pid,
-        starts: status.run.map_or(0, |run| run.generation),
+        starts: status.starts,
         failures: status.failures,
         lacks: view.lacks,
         health: status.health.map(str::to_owned),

@@ -14,7 +14,7 @@ pub fn select(plan: &Plan, words: &[&str]) -> Result<Vec<ServiceId>, Vec<String>
         }
     }
     match strangers.is_empty() {
-        true => Ok(plan.ids().zip(chosen).filter(|(_, chosen)| *chosen).map(|(id, _)| id).collect()),
+        true => Ok(plan.ids().filter(|id| chosen.get(id.index()).is_some_and(|chosen| *chosen)).collect()),
         false => Err(strangers),
     }
 }
@@ -26,8 +26,10 @@ fn mark(plan: &Plan, word: &str, chosen: &mut [bool]) -> bool {
     let stem = word.strip_suffix(".toml").unwrap_or(word);
     for word in [word, stem] {
         let mut any = false;
-        for (spec, chosen) in plan.services.iter().zip(chosen.iter_mut()) {
-            if fits(&spec.name, word) {
+        for (id, spec) in plan.iter() {
+            if fits(&spec.name, word)
+                && let Some(chosen) = chosen.get_mut(id.index())
+            {
                 (any, *chosen) = (true, true);
             }
         }

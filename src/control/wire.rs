@@ -96,6 +96,37 @@ pub struct Trouble {
     pub why: String,
 }
 
+/// What a configuration that was read again changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reload {
+    /// Whether it is in force now.
+    pub applied: bool,
+    /// Services that are new.
+    pub added: Vec<String>,
+    /// Services that are no more.
+    pub removed: Vec<String>,
+    /// Services whose keys have other values.
+    pub changed: Vec<Changed>,
+    /// Keys of `horust.toml` that have other values, and count from the next start of Horust on.
+    pub at_next_start: Vec<String>,
+    /// What is wrong with it, as `horust check --format json` has it, with the text that is pointed at. Then nothing is
+    /// changed.
+    pub errors: Vec<serde_json::Value>,
+    /// What is worth reading, in the same form.
+    pub warnings: Vec<serde_json::Value>,
+}
+
+/// A service whose keys have other values.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// Its name.
+    pub name: String,
+    /// Which keys.
+    pub keys: Vec<String>,
+    /// Whether it has to run again for them.
+    pub restart: bool,
+}
+
 /// How a process ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exit {

@@ -1,5 +1,6 @@
 //! Plain data that every part speaks: ids, time, signals, exits, service specs. No serde, no I/O, nothing of ours.
 
+mod change;
 mod depend;
 mod exit;
 mod health;
@@ -13,6 +14,7 @@ mod spec;
 mod time;
 mod transcript;
 
+pub use change::{Change, Effect, changes, every_key};
 pub use depend::{Condition, Need};
 pub use exit::{Exit, Oom};
 pub use health::{Health, OnUnhealthy, Probe, Readiness, Rounds, Sign, Signs};

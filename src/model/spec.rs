@@ -8,18 +8,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// All services of one configuration, and Horust's own settings.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// Indexed by [`ServiceId`]; in load order.
+    /// Indexed by [`ServiceId`]. After a reload some may be of services that are no more.
     pub services: Vec<Arc<ServiceSpec>>,
+    /// The ids of those that there are, in load order; if none, all in the order of their ids.
+    pub listed: Option<Vec<ServiceId>>,
     /// `horust.toml`.
     pub settings: Settings,
 }
 
 impl Plan {
-    /// The ids of all services, in load order.
-    pub fn ids(&self) -> impl Iterator<Item = ServiceId> + use<> {
-        (0..u32::try_from(self.services.len()).unwrap_or(u32::MAX)).map(ServiceId)
+    /// The ids of all services that there are, in load order.
+    pub fn ids(&self) -> impl Iterator<Item = ServiceId> + '_ {
+        let all = 0..u32::try_from(self.services.len()).unwrap_or(u32::MAX);
+        let all = all.filter(|_| self.listed.is_none()).map(ServiceId);
+        self.listed.iter().flatten().copied().chain(all)
+    }
+
+    /// All services that there are, in load order.
+    pub fn iter(&self) -> impl Iterator<Item = (ServiceId, &Arc<ServiceSpec>)> {
+        self.ids().filter_map(|id| Some((id, self.get(id)?)))
+    }
+
+    /// The service of this id.
+    pub fn get(&self, id: ServiceId) -> Option<&Arc<ServiceSpec>> {
+        self.services.get(id.index())
     }
 }
 
@@ -74,7 +88,7 @@ pub struct Origin {
 }
 
 /// One service.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceSpec {
     /// Unique, `[A-Za-z0-9._@-]+`.
     pub name: String,
@@ -179,6 +193,9 @@ pub struct Restart {
     /// Hold back a service that "succeeds" at once again and again.
     pub throttle: bool,
 }
+
+/// `jitter` is a number, always.
+impl Eq for Restart {}
 
 impl Default for Restart {
     fn default() -> Restart {

@@ -30,6 +30,8 @@ pub struct Cgroups {
     retired: Vec<(Group, Emptiness)>,
     watcher: Option<Watcher>,
     wake: Arc<EventFd>,
+    /// The keys of which has been said that they can't be enforced.
+    confessed: Vec<&'static str>,
 }
 
 /// The cgroup of one run.
@@ -45,16 +47,14 @@ pub struct Leaf {
 impl Cgroups {
     /// None yet.
     pub fn new(wake: Arc<EventFd>) -> Cgroups {
-        Cgroups { subtree: None, retired: Vec::new(), watcher: None, wake }
+        Cgroups { subtree: None, retired: Vec::new(), watcher: None, wake, confessed: Vec::new() }
     }
 
     /// Makes room for the cgroups that the services of the plan want. What can't be enforced is said here, in one line.
     /// Not before the first of them starts: a service may have to mount the hierarchy, and others may never start.
     fn set_up(&mut self, plan: &Plan) {
-        let wanted: Vec<&ResourceLimit> = plan.services.iter().filter_map(|spec| spec.resources()).collect();
-        let controllers = CONTROLLERS.into_iter().filter(|(key, _)| wanted.iter().any(|limits| asks(limits, key)));
-        let controllers: Vec<&str> = controllers.map(|(_, controller)| controller).collect();
-        let subtree = Subtree::claim(NAME, &controllers, limits::CGROUP_PATIENCE);
+        let wanted = wanted(plan);
+        let subtree = Subtree::claim(NAME, &controllers(&wanted), limits::CGROUP_PATIENCE);
         if let Ok(subtree) = &subtree
             && !subtree.leftovers().is_empty()
         {
@@ -64,10 +64,22 @@ impl Cgroups {
         self.confess(&wanted);
     }
 
-    fn confess(&self, wanted: &[&ResourceLimit]) {
+    /// These are the services now.
+    pub fn adopt(&mut self, plan: &Plan) {
+        let wanted = wanted(plan);
+        if let Some(Ok(subtree)) = &mut self.subtree {
+            subtree.want(&controllers(&wanted));
+        }
+        if self.subtree.is_some() {
+            self.confess(&wanted);
+        }
+    }
+
+    fn confess(&mut self, wanted: &[&ResourceLimit]) {
         let lenient = || wanted.iter().filter(|limits| !limits.strict);
         let mut missing = self.missing();
-        missing.retain(|key| lenient().any(|limits| asks(limits, key)));
+        missing.retain(|key| lenient().any(|limits| asks(limits, key)) && !self.confessed.contains(key));
+        self.confessed.extend(&missing);
         let memory = missing.contains(&"memory");
         missing.retain(|key| *key != "memory");
         let others = (!missing.is_empty()).then(|| format!("{} not enforced", enumerate(&missing)));
@@ -168,6 +180,16 @@ impl Cgroups {
             subtree.release(limits::CGROUP_PATIENCE);
         }
     }
+}
+
+/// The controllers that enforce these limits.
+fn controllers(wanted: &[&ResourceLimit]) -> Vec<&'static str> {
+    let asked = CONTROLLERS.into_iter().filter(|(key, _)| wanted.iter().any(|limits| asks(limits, key)));
+    asked.map(|(_, controller)| controller).collect()
+}
+
+fn wanted(plan: &Plan) -> Vec<&ResourceLimit> {
+    plan.iter().filter_map(|(_, spec)| spec.resources()).collect()
 }
 
 fn asks(limits: &ResourceLimit, key: &str) -> bool {

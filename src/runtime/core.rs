@@ -6,11 +6,11 @@ use super::history::History;
 use super::report;
 use super::tell;
 use crate::chaos;
-use crate::control::{Answer, Call, Question, Steps, View, moved};
+use crate::control::{Answer, Call, EventsAsked, Plans, Question, Steps, View, moved};
 use crate::healthcheck::Pool;
 use crate::limits;
 use crate::model::{Kind, Mono, Plan, Probe, ProbeId, ServiceId};
-use crate::supervisor::{Action, Event, Supervisor};
+use crate::supervisor::{Action, Difference, Event, Supervisor};
 use crate::sys::process::mono_now;
 use crate::sys::users;
 use crate::sys::wake::EventFd;
@@ -19,6 +19,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// How the runtime thread reaches the others.
 pub struct Outward {
@@ -32,6 +33,10 @@ pub struct Outward {
     pub steps: Arc<Steps>,
     /// Told of each event while somebody watches.
     pub event_news: Arc<Steps>,
+    /// Told of each new plan.
+    pub plans: Plans,
+    /// Has the configuration read again, elsewhere.
+    pub load: Box<dyn Fn() + Send>,
 }
 
 /// What comes to the runtime thread.
@@ -50,6 +55,14 @@ pub fn start(plan: Arc<Plan>, inward: Inward, outward: Outward) -> io::Result<()
         wake.wake();
     };
     std::thread::Builder::new().name("runtime".into()).spawn(body).map(|_| ())
+}
+
+/// A call whose commands have been carried out.
+enum Taken {
+    /// This is to be answered.
+    Question(Question),
+    /// The difference is to be told.
+    Reload(oneshot::Sender<Option<Difference>>, Option<Difference>),
 }
 
 struct Core {
@@ -75,19 +88,27 @@ impl Core {
         loop {
             let mut actions = Vec::new();
             // A mere question changes nothing, and must not make those look again who wait for a change.
-            let changed = !batch.is_empty() || calls.iter().any(|call: &Call| !call.commands.is_empty());
+            let mut changed = !batch.is_empty() || calls.iter().any(|call: &Call| !call.commands.is_empty());
             for event in batch.drain(..) {
                 self.supervisor.step(Mono(mono_now()), event, &mut actions);
             }
-            for command in calls.iter_mut().flat_map(|call: &mut Call| call.commands.drain(..)) {
-                self.supervisor.step(Mono(mono_now()), Event::Commanded(command), &mut actions);
+            let mut questions = Vec::new();
+            let mut reloads = Vec::new();
+            for call in calls.drain(..) {
+                match self.take(call, &mut actions) {
+                    Taken::Question(question) => questions.push(question),
+                    Taken::Reload(reply, difference) => {
+                        changed = true;
+                        reloads.push((reply, difference));
+                    }
+                }
             }
             if !self.carry_out(actions) {
                 return;
             }
-            for call in calls.drain(..) {
-                self.reply(call.question);
-            }
+            questions.into_iter().for_each(|question| self.reply(question));
+            // Whoever hears of it finds the new services.
+            reloads.into_iter().for_each(|(reply, difference)| drop(reply.send(difference)));
             if changed {
                 moved(&self.outward.steps);
             }
@@ -104,6 +125,32 @@ impl Core {
                 batch.push(Event::Tick);
             }
         }
+    }
+
+    /// Carries out the commands of a call; its question is left over.
+    fn take(&mut self, call: Call, actions: &mut Vec<Action>) -> Taken {
+        let Call { plan, commands, mut question } = call;
+        // An id that somebody has read from an older plan may be another service's by now.
+        let still = |supervisor: &Supervisor, id: ServiceId| {
+            supervisor.name(id).is_some_and(|name| plan.get(id).is_some_and(|spec| spec.name == name))
+        };
+        for command in commands {
+            if command.service().is_none_or(|id| still(&self.supervisor, id)) {
+                self.supervisor.step(Mono(mono_now()), Event::Commanded(command), actions);
+            }
+        }
+        match &mut question {
+            Question::Services(of, _)
+            | Question::Why(of, _)
+            | Question::Events(EventsAsked { of: Some(of), .. }, _) => of.retain(|id| still(&self.supervisor, *id)),
+            Question::Events(..) | Question::Graph(_) | Question::Timeline(_) | Question::Reload { .. } => {}
+        }
+        let Question::Reload { read, apply, reply } = question else { return Taken::Question(question) };
+        let difference = self.supervisor.is_up().then(|| self.supervisor.difference(&read));
+        if apply && difference.is_some() {
+            self.supervisor.step(Mono(mono_now()), Event::Loaded(read), actions);
+        }
+        Taken::Reload(reply, difference)
     }
 
     /// Sleeps until there is something to do.
@@ -130,6 +177,8 @@ impl Core {
             }
             Question::Graph(reply) => drop(reply.send(tell::graph(&self.plan, &self.supervisor))),
             Question::Timeline(reply) => drop(reply.send(tell::timeline(&self.supervisor, Mono(mono_now())))),
+            // Has been taken before.
+            Question::Reload { reply, .. } => drop(reply),
         }
     }
 
@@ -170,6 +219,16 @@ impl Core {
                 false
             }
             Action::StartProbe(id) => !self.submit(*id),
+            Action::Load => {
+                (self.outward.load)();
+                false
+            }
+            Action::Adopt(plan) => {
+                self.history.rename(&self.plan, plan);
+                self.plan = Arc::clone(plan);
+                self.outward.plans.send_replace(Arc::clone(plan));
+                true
+            }
             Action::CancelProbe(id) => matches!(probe(&self.plan, *id), Some((Probe::Command(_), _))),
             Action::Spawn(_)
             | Action::Signal { .. }

@@ -40,6 +40,8 @@ type Tenths = u32;
 /// One that has its words.
 struct Told {
     service: Option<ServiceId>,
+    /// Its name, if another service has got its id.
+    former: Option<Box<str>>,
     kind: &'static str,
     text: Box<str>,
 }
@@ -63,7 +65,7 @@ impl History {
         let what = match (words, report) {
             (Some(text), _) => {
                 let (service, kind) = (report::about(report), report::kind(report));
-                What::Told(Box::new(Told { service, kind, text: text.into_boxed_str() }))
+                What::Told(Box::new(Told { service, former: None, kind, text: text.into_boxed_str() }))
             }
             (None, Report::Started(run)) => What::Started(*run),
             (None, Report::Ready(run, after)) => What::Ready(*run, tenths(*after)),
@@ -77,6 +79,25 @@ impl History {
         }
         self.events.push_back(Entry { at: now, what });
         moved(&self.news);
+    }
+
+    /// Ids may mean other services from now on: what has happened to those of before gets its words.
+    pub fn rename(&mut self, old: &Plan, new: &Plan) {
+        let name = |plan: &Plan, id: ServiceId| plan.services.get(id.index()).map(|spec| spec.name.clone());
+        let pairs = old.services.iter().zip(&new.services);
+        if pairs.into_iter().all(|(old, new)| old.name == new.name) {
+            return;
+        }
+        let changed = |id: &ServiceId| name(old, *id) != name(new, *id);
+        for entry in &mut self.events {
+            let service = entry.what.service();
+            if matches!(entry.what, What::Other(_)) || service.as_ref().is_some_and(changed) {
+                let Happening { kind, text, service: former, .. } = entry.happening(0, old, entry.at);
+                let same = service.filter(|id| !changed(id));
+                let former = former.filter(|_| same.is_none()).map(String::into_boxed_str);
+                entry.what = What::Told(Box::new(Told { service: same, former, kind, text: text.into_boxed_str() }));
+            }
+        }
     }
 
     /// What is asked for, in words; at most so many events as one answer may hold.
@@ -139,7 +160,8 @@ impl Entry {
             What::Finished(id) => Report::Finished(*id),
             What::Other(report) => (**report).clone(),
             What::Told(told) => {
-                let (service, text) = (told.service.map(name), told.text.clone().into_string());
+                let former = told.former.as_ref().map(|name| name.clone().into_string());
+                let (service, text) = (former.or(told.service.map(name)), told.text.clone().into_string());
                 return Happening { seq, at: clock(self.at, now), service, kind: told.kind, text };
             }
         };

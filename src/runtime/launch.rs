@@ -62,6 +62,11 @@ impl Launcher {
         Ok(Launcher { spawner, base, outputs, score, notify: None })
     }
 
+    /// These are the services now.
+    pub fn adopt(&mut self, plan: &Plan) {
+        self.outputs.adopt(plan);
+    }
+
     /// Sets what services find in `NOTIFY_SOCKET`.
     pub fn notify_at(&mut self, address: Option<&str>) {
         self.notify = address.map(str::to_owned);

@@ -45,10 +45,10 @@ pub struct Queues {
 
 /// The main thread's state.
 pub struct MainLoop<'a> {
-    plan: &'a Plan,
-    launcher: &'a Launcher,
+    plan: Arc<Plan>,
+    launcher: &'a mut Launcher,
     signals: &'a SignalFd,
-    wake: &'a EventFd,
+    wake: &'a Arc<EventFd>,
     notices: Option<Notices>,
     queues: Queues,
     table: Table,
@@ -73,10 +73,10 @@ pub struct MainLoop<'a> {
 impl<'a> MainLoop<'a> {
     /// A loop that has not run yet.
     pub fn new(
-        plan: &'a Plan,
-        launcher: &'a Launcher,
+        plan: Arc<Plan>,
+        launcher: &'a mut Launcher,
         signals: &'a SignalFd,
-        wake: &'a EventFd,
+        wake: &'a Arc<EventFd>,
         queues: Queues,
         notices: Option<Notices>,
         cgroups: Cgroups,
@@ -123,7 +123,7 @@ impl<'a> MainLoop<'a> {
         }));
         if turns.is_err() || self.orphaned {
             logger::flush();
-            let charges = rescue::charges(self.plan, self.table.runs());
+            let charges = rescue::charges(&self.plan, self.table.runs());
             let error = rescue::enter(image, self.plan.settings.when_init, &charges);
             log::error!("cannot stop in order: {error}");
         }
@@ -411,15 +411,33 @@ impl<'a> MainLoop<'a> {
                         let _ = process::kill_group(pid, libc::SIGKILL);
                     }
                 }
+                Some(Action::Adopt(plan)) => self.adopt(plan),
                 Some(Action::Exit(code)) => self.exit = Some(code),
-                Some(Action::Report(_)) => {}
+                Some(Action::Report(_) | Action::Load) => {}
             }
         }
     }
 
+    /// What follows is about the services of this plan. Runs go on as they were started.
+    fn adopt(&mut self, plan: Arc<Plan>) {
+        if self.notices.is_none() && plan.iter().any(|(_, spec)| spec.notifies()) {
+            match Notices::new(Arc::clone(self.wake)) {
+                Ok(notices) => {
+                    self.launcher.notify_at(Some(notices.address()));
+                    self.notices = Some(notices);
+                }
+                Err(error) => log::error!("{error}: services can't say that they are ready"),
+            }
+        }
+        self.launcher.adopt(&plan);
+        self.cgroups.adopt(&plan);
+        self.plan = plan;
+    }
+
     fn spawn(&mut self, run: RunId) {
-        let Some(spec) = self.plan.services.get(run.service.index()) else { return };
-        let leaf = match self.cgroups.leaf(self.plan, spec) {
+        let plan = Arc::clone(&self.plan);
+        let Some(spec) = plan.get(run.service) else { return };
+        let leaf = match self.cgroups.leaf(&plan, spec) {
             Ok(leaf) => leaf,
             Err(why) => return self.outbox.push(Event::SpawnFailed(run, cannot(why))),
         };
@@ -440,8 +458,8 @@ impl<'a> MainLoop<'a> {
     }
 
     fn start_probe(&mut self, id: ProbeId) {
-        let Some(spec) = self.plan.services.get(id.run.service.index()) else { return };
-        let Some((Probe::Command(command), _)) = probe(self.plan, id) else { return };
+        let Some(spec) = self.plan.get(id.run.service) else { return };
+        let Some((Probe::Command(command), _)) = probe(&self.plan, id) else { return };
         match self.launcher.probe(spec, command) {
             Ok(started) => self.table.add_probe(id, started),
             Err(SpawnError { message, .. }) => self.outbox.push(Event::Probed(id, Err(message))),
@@ -449,9 +467,9 @@ impl<'a> MainLoop<'a> {
     }
 
     fn start_hook(&mut self, id: HookId, reason: Option<Reason>) {
-        let Some(spec) = self.plan.services.get(id.run.service.index()) else { return };
+        let Some(spec) = self.plan.get(id.run.service) else { return };
         let Some((command, _)) = spec.hook(id.hook) else { return };
-        let reason = reason.map(|reason| report::reason_of(self.plan, id.run.service, &reason));
+        let reason = reason.map(|reason| report::reason_of(&self.plan, id.run.service, &reason));
         match self.launcher.hook(spec, id.hook, command, reason) {
             Ok(started) => self.table.add_hook(id, started),
             Err(SpawnError { message, .. }) => self.outbox.push(Event::HookEnded(id, Err(message))),

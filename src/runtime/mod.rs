@@ -16,6 +16,7 @@ mod memory;
 mod notify;
 mod output;
 pub mod preflight;
+mod reload;
 mod report;
 pub mod rescue;
 mod sweep;
@@ -23,7 +24,7 @@ mod table;
 mod tell;
 mod usage;
 
-use crate::control::{Desk, Pids, Steps};
+use crate::control::{Desk, Pids, Plans, Steps};
 use crate::model::{Exit, Plan, Signal, WhenInit};
 use crate::sys::exe::Image;
 use crate::sys::machine::{Machine, Power};
@@ -37,12 +38,14 @@ use std::sync::Arc;
 /// Horust's own failure: EX_SOFTWARE in sysexits(3).
 const INTERNAL: u8 = 70;
 
-/// Runs all services of the plan until all is over. Returns the exit code.
-pub fn supervise(plan: Plan) -> u8 {
+pub use reload::Reader;
+
+/// Runs all services of the plan until all is over. `again` reads it anew for a reload. Returns the exit code.
+pub fn supervise(plan: Plan, again: Reader) -> u8 {
     logger::init();
     let machine = Machine::own();
     let when_init = plan.settings.when_init;
-    let end = start(plan).unwrap_or_else(|error| {
+    let end = start(plan, again).unwrap_or_else(|error| {
         log::error!("{error}");
         End { code: INTERNAL, reboot: false }
     });
@@ -75,7 +78,7 @@ struct End {
     reboot: bool,
 }
 
-fn start(plan: Plan) -> Result<End, SysError> {
+fn start(plan: Plan, again: Reader) -> Result<End, SysError> {
     let signals = prepare(!process::is_pid1())?;
     let plan = Arc::new(plan);
     let wake = Arc::new(EventFd::new()?);
@@ -93,31 +96,39 @@ fn start(plan: Plan) -> Result<End, SysError> {
     let (action_sender, actions) = bounded(crate::limits::QUEUE);
     let (call_sender, calls) = bounded(crate::limits::CALLS);
     let (steps, event_news) = (Arc::new(Steps::default()), Arc::new(Steps::default()));
+    let plans = Plans::new(Arc::clone(&plan));
+    let new_plans = plans.subscribe();
+    let reloader = Arc::new(reload::Reloader::new(again, call_sender.clone()));
+    let by_signal = Arc::clone(&reloader);
     let outward = core::Outward {
         actions: action_sender,
         wake: Arc::clone(&wake),
         events: event_sender.clone(),
         steps: Arc::clone(&steps),
         event_news: Arc::clone(&event_news),
+        plans,
+        load: Box::new(move || by_signal.start()),
     };
     core::start(Arc::clone(&plan), core::Inward { events, calls }, outward).map_err(|e| {
         SysError::new("start", "the runtime thread", e.raw_os_error().map_or(nix::Error::EAGAIN, nix::Error::from_raw))
     })?;
-    let pids = Arc::new(Pids::new(&plan));
+    let pids = Arc::new(Pids::default());
     let calls = call_sender.clone();
     let desk = Desk {
         plan: Arc::clone(&plan),
+        plans: new_plans,
         calls,
         steps,
         pids: Arc::clone(&pids),
         usage: usage::usage,
         output_news: Arc::clone(&kept.news),
-        read_output: Box::new(move |asks, reply| kept.read(asks, reply)),
+        read_output: Arc::new(move |asks, reply| kept.read(asks, reply)),
         event_news,
+        reload: Arc::new(move |apply| reloader.reload(apply)),
     };
     let control = control::open(&plan.settings, desk);
     let queues = main_loop::Queues { events: event_sender, actions, lines };
-    let end = main_loop::MainLoop::new(&plan, &launcher, &signals, &wake, queues, notices, cgroups)
+    let end = main_loop::MainLoop::new(plan, &mut launcher, &signals, &wake, queues, notices, cgroups)
         .tell_pids(pids)
         .run(&image);
     // Whoever follows the output gets the last of it.

@@ -78,13 +78,22 @@ pub struct Outputs {
 impl Outputs {
     /// Nothing is connected yet. If the captured services need more descriptors than we may have, we allow ourselves more.
     pub fn new(plan: &Plan, lines: Lines, kept: Kept) -> Outputs {
-        let captured = plan.services.iter().filter(|spec| spec.log.is_some()).count();
+        let mut outputs = Outputs { kept, lines, nofile: None };
+        outputs.adopt(plan);
+        outputs
+    }
+
+    /// These are the services now.
+    pub fn adopt(&mut self, plan: &Plan) {
+        let captured = plan.iter().filter(|(_, spec)| spec.log.is_some()).count();
         let needed = captured.saturating_mul(EACH).saturating_add(OTHERS) as u64;
         let raise = || {
             let (soft, hard) = fds::nofile().ok().filter(|(soft, _)| *soft < needed)?;
             fds::set_nofile_soft(needed.min(hard)).ok().map(|()| Limit { soft, hard })
         };
-        Outputs { kept, lines, nofile: if captured > 0 { raise() } else { None } }
+        let raised = if captured > 0 { raise() } else { None };
+        // What it was at first.
+        self.nofile = self.nofile.take().or(raised);
     }
 
     /// Opens what a new run of the service writes to; or, without a run, what runs beside it.

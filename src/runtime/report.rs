@@ -156,7 +156,7 @@ pub fn words(plan: &Plan, report: &Report) -> String {
             format!("{} has failed: stopping all services, exit code {code}", name(plan, *id))
         }
         Report::KillAll(signal) => format!("a second {signal}: killing all services"),
-        Report::IgnoredSignal(signal) => format!("{signal}: reloading is not supported yet; nothing was done"),
+        Report::IgnoredSignal(signal) => format!("{signal}: not reloaded: all services are being stopped"),
         Report::Bug(what, run) => format!("bug: {what}: {run} (please report this)"),
     }
 }

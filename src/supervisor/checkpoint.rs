@@ -3,7 +3,7 @@
 use super::Supervisor;
 use super::first::First;
 use super::restart::Streak;
-use super::services::Service;
+use super::services::{Member, Service};
 use super::shutdown::Phase;
 use super::state::State;
 use crate::model::{Exit, Mono, Plan, RunId, ServiceId, ServiceSpec};
@@ -20,13 +20,19 @@ pub struct Checkpoint {
     pub random: u64,
     /// What Horust as a whole is doing.
     pub phase: Phase,
-    /// In the plan's order.
+    /// By id.
     pub services: Vec<Memory>,
 }
 
 /// What it remembers of one service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Memory {
+    /// Whether it is part of the configuration.
+    pub member: Member,
+    /// Services that leave, and wait for the end of its run.
+    pub holds: Vec<ServiceId>,
+    /// The generation before its first run.
+    pub born: u32,
     /// Whether it is to run.
     pub wanted: bool,
     /// It must stop as soon as its turn comes.
@@ -60,7 +66,7 @@ pub struct Memory {
 impl Supervisor {
     /// What it remembers now.
     pub fn checkpoint(&self) -> Checkpoint {
-        let services = self.services.ids().map(|id| self.services[id].memory(id)).collect();
+        let services = self.services.all().map(|(id, service)| service.memory(id)).collect();
         Checkpoint { now: self.now, boot: self.boot, random: self.random, phase: self.phase, services }
     }
 
@@ -71,7 +77,7 @@ impl Supervisor {
         supervisor.boot = checkpoint.boot;
         supervisor.random = checkpoint.random;
         supervisor.phase = checkpoint.phase;
-        for ((id, spec), memory) in plan.ids().zip(&plan.services).zip(checkpoint.services) {
+        for ((id, spec), memory) in (0..).map(ServiceId).zip(&plan.services).zip(checkpoint.services) {
             supervisor.active = supervisor.active.saturating_add(usize::from(memory.state.is_active()));
             supervisor.services[id] = Service::recall(spec, memory);
             supervisor.rearm(id);
@@ -85,6 +91,9 @@ impl Service {
         // Without `..`: a new field that is forgotten here does not compile. A doom is acted on within its step.
         let Service {
             spec: _,
+            ref member,
+            ref holds,
+            born,
             wanted,
             stop_asked,
             gone,
@@ -102,6 +111,9 @@ impl Service {
         } = *self;
         let (state, says, run) = (state.clone(), says.clone(), self.run(id));
         Memory {
+            member: member.clone(),
+            holds: holds.clone(),
+            born,
             wanted,
             stop_asked,
             gone,
@@ -122,6 +134,9 @@ impl Service {
     fn recall(spec: &Arc<ServiceSpec>, memory: Memory) -> Service {
         Service {
             spec: Arc::clone(spec),
+            member: memory.member,
+            holds: memory.holds,
+            born: memory.born,
             wanted: memory.wanted,
             stop_asked: memory.stop_asked,
             gone: memory.gone,

@@ -10,7 +10,7 @@ use crate::model::{Need, ServiceId, Signal};
 impl Supervisor {
     /// Somebody has asked for this.
     pub(super) fn on_command(&mut self, command: Command, out: &mut Vec<Action>) {
-        let known = |id: ServiceId| self.services.get(id).is_some();
+        let known = |id: ServiceId| self.services.get(id).is_some_and(|service| !service.leaves());
         let up = self.phase.is_up();
         match command {
             Command::Start(id) if up && known(id) => self.start_by_hand(id),
@@ -46,7 +46,7 @@ impl Supervisor {
         need.required && (!service.wanted || (failed && need.is_harmed_by_failure()))
     }
 
-    fn want(&mut self, id: ServiceId) {
+    pub(super) fn want(&mut self, id: ServiceId) {
         let service = &mut self.services[id];
         service.wanted = true;
         service.doom = None;

@@ -3,6 +3,7 @@
 use super::Supervisor;
 use super::event::{Action, StopCause};
 use super::health::Verdict;
+use super::services::{Member, Services};
 use super::state::State;
 use crate::model::{Condition, FailureStrategy, Kind, Need, Plan, ServiceId, ServiceSpec};
 
@@ -57,10 +58,20 @@ enum Prospect {
 }
 
 impl Links {
-    /// The reverse edges of this plan.
-    pub fn new(plan: &Plan) -> Links {
-        let mut of = vec![Link::default(); plan.services.len()];
-        for (id, spec) in plan.ids().zip(&plan.services) {
+    /// The reverse edges of all services of the configuration.
+    pub fn new(services: &Services) -> Links {
+        Links::among(services, |id| !services[id].leaves())
+    }
+
+    /// The same, with those that are being removed from it.
+    pub fn with_leaving(services: &Services) -> Links {
+        Links::among(services, |_| true)
+    }
+
+    fn among(services: &Services, counts: impl Fn(ServiceId) -> bool) -> Links {
+        let mut of = vec![Link::default(); services.slots()];
+        for id in services.ids().filter(|id| counts(*id)) {
+            let spec = &services[id].spec;
             let mut add = |other: ServiceId, list: fn(&mut Link) -> &mut Vec<ServiceId>| {
                 if let Some(link) = of.get_mut(other.index()) {
                     list(link).push(id);
@@ -101,10 +112,13 @@ impl Links {
 /// For each service how many others have to stop before it, one after the other, in a shutdown: whoever must be gone
 /// first has a lower number.
 pub fn stop_turns(plan: &Plan) -> Vec<u32> {
-    let links = Links::new(plan);
+    let links = Links::new(&Services::new(plan));
     let before =
         |id: ServiceId, spec: &ServiceSpec| links.dependents(id).len().saturating_add(spec.shutdown_after.len());
-    let mut awaited: Vec<usize> = plan.ids().zip(&plan.services).map(|(id, spec)| before(id, spec)).collect();
+    let mut awaited = vec![0; plan.services.len()];
+    for (id, spec) in plan.iter() {
+        awaited.get_mut(id.index()).into_iter().for_each(|count| *count = before(id, spec));
+    }
     let mut turns = vec![0_u32; plan.services.len()];
     let mut free: Vec<ServiceId> = plan.ids().filter(|id| awaited.get(id.index()) == Some(&0)).collect();
     while let Some(id) = free.pop() {
@@ -178,6 +192,9 @@ impl Supervisor {
     /// Whether `id` may be stopped in the course of a shutdown: the reverse of the start order, and `shutdown-after`.
     /// That one of those has finished is not enough: through it, others that still live may stand on this service.
     pub(super) fn stop_gate_open(&self, id: ServiceId) -> bool {
+        if let Member::Leaves { after } = &self.services[id].member {
+            return after.iter().all(|run| !self.is_current(*run));
+        }
         let first = self.links.dependents(id).iter().chain(&self.services[id].spec.shutdown_after);
         first.copied().all(|other| self.services[other].gone)
     }

@@ -1,7 +1,8 @@
 //! What the supervisor is told (events: past facts) and what it answers (actions: imperatives, and reports for people).
 //! One enum each, never shared: a fact can't be mistaken for an order.
 
-use crate::model::{Exit, Hook, HookId, Mono, ProbeId, RunId, ServiceId, Sign, Signal};
+use crate::model::{Exit, Hook, HookId, Mono, Plan, ProbeId, RunId, ServiceId, Sign, Signal};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A fact that has happened.
@@ -38,6 +39,8 @@ pub enum Event {
     HookEnded(HookId, Result<(), String>),
     /// Somebody has asked for something.
     Commanded(Command),
+    /// The configuration has been read again, without errors. Its ids are those of its own load order.
+    Loaded(Arc<Plan>),
 }
 
 /// What a run says about itself, by sd_notify(3).
@@ -83,6 +86,16 @@ pub enum Command {
     Shutdown,
 }
 
+impl Command {
+    /// The service that it is about.
+    pub fn service(&self) -> Option<ServiceId> {
+        match self {
+            Command::Start(id) | Command::Stop(id) | Command::Restart(id) | Command::Signal(id, _) => Some(*id),
+            Command::Shutdown => None,
+        }
+    }
+}
+
 /// Why a program could not be run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpawnError {
@@ -114,6 +127,10 @@ pub enum Action {
     StartHook(HookId, Option<Reason>),
     /// Kill this hook; its end is of no interest any more.
     CancelHook(HookId),
+    /// Read the configuration again; what comes of it is told by [`Event::Loaded`].
+    Load,
+    /// From here on ids mean the services of this plan.
+    Adopt(Arc<Plan>),
     /// Tell people.
     Report(Report),
     /// All is over: end Horust with this code.
@@ -174,7 +191,7 @@ pub enum Report {
     Shutdown(Cause),
     /// Everything is killed: a second request to stop.
     KillAll(Signal),
-    /// A signal that has no meaning yet.
+    /// A signal that has no meaning now: nothing is reloaded while all is stopped.
     IgnoredSignal(Signal),
     /// Something that can't happen did; nothing was done about it.
     Bug(&'static str, RunId),
@@ -237,7 +254,36 @@ pub enum Cause {
     Service(ServiceId, u8),
 }
 
+impl StopCause {
+    /// The other service that it is about.
+    pub fn mentions(&self) -> Option<ServiceId> {
+        match self {
+            StopCause::DiedWith(other) | StopCause::Renewed(other) => Some(*other),
+            StopCause::Leftovers
+            | StopCause::Unhealthy(_)
+            | StopCause::TooLate(_)
+            | StopCause::Itself
+            | StopCause::Asked
+            | StopCause::Restart
+            | StopCause::Shutdown => None,
+        }
+    }
+}
+
 impl Reason {
+    /// The other service that it is about.
+    pub fn mentions(&self) -> Option<ServiceId> {
+        match self {
+            Reason::Dependency(other) | Reason::DependencyOver(other) | Reason::DiedWith(other) => Some(*other),
+            Reason::Exit(_)
+            | Reason::Spawn(_)
+            | Reason::Unhealthy(..)
+            | Reason::TooLate(..)
+            | Reason::Hook(..)
+            | Reason::Unkillable => None,
+        }
+    }
+
     /// The exit code that tells this reason.
     pub fn code(&self) -> u8 {
         match self {
@@ -267,6 +313,8 @@ pub struct Status {
     pub since: Mono,
     /// The current or last run; `None` before the first.
     pub run: Option<RunId>,
+    /// How often it has been started.
+    pub starts: u32,
     /// Whether it is to run.
     pub wanted: bool,
     /// Consecutive restarts after failure.

@@ -93,7 +93,7 @@ impl Supervisor {
     /// Why `id` is not what the user wants; nothing if it is.
     pub fn explain(&self, id: ServiceId) -> Vec<Link> {
         let mut chain: Vec<Link> = Vec::new();
-        let mut seen = vec![false; self.services.iter().len()];
+        let mut seen = vec![false; self.services.slots()];
         let mut next = Some((id, None));
         while let Some((id, condition)) = next {
             let Some(service) = self.services.get(id) else { break };

@@ -134,7 +134,7 @@ impl Supervisor {
         let last = self.services.ids().filter(from_boot).filter_map(ready).max_by_key(|(at, _)| *at);
         let mut chain = Vec::new();
         let mut next = last.map(|(_, id)| id);
-        let mut seen = vec![false; self.services.iter().len()];
+        let mut seen = vec![false; self.services.slots()];
         while let Some(id) = next {
             if seen.get_mut(id.index()).is_none_or(|seen| std::mem::replace(seen, true)) {
                 break;

@@ -71,6 +71,23 @@ impl Probing {
         Probing { verdict: Verdict::Healthy, ..Probing::from(at) }
     }
 
+    /// The rounds are others from now on. A round that is under way is of no interest any more.
+    pub fn adapt(&mut self, now: Mono, rounds: Option<&Rounds>, same_probes: bool) {
+        let was_off = self.phase == Asking::Off;
+        self.phase = match rounds {
+            None => Asking::Off,
+            Some(rounds) if was_off => Asking::Resting(now.after(rounds.initial_delay)),
+            Some(_) => Asking::Resting(now),
+        };
+        if !same_probes {
+            (self.passes, self.failures, self.error) = (0, 0, None);
+            // What was well counts as such until something speaks against it.
+            if rounds.is_none() || self.verdict == Verdict::Unhealthy {
+                self.verdict = Verdict::Unknown;
+            }
+        }
+    }
+
     /// What the rounds say so far.
     pub fn verdict(&self) -> Verdict {
         self.verdict

@@ -16,6 +16,7 @@ mod health;
 mod hooks;
 mod invariants;
 mod ready;
+mod reload;
 mod restart;
 mod service;
 mod services;
@@ -34,12 +35,14 @@ pub use first::{First, Milestone};
 pub use health::{Asking, Probing, Verdict};
 pub use hooks::Clearing;
 pub use invariants::Broken;
+pub use reload::{Changed, Difference};
 pub use service::Outcome;
+pub use services::Member;
 pub use shutdown::Phase;
 pub use state::{Starting, State, Up};
 pub use stop::{Ladder, Rung};
 
-use crate::model::{Mono, Plan, RunId, ServiceId};
+use crate::model::{Mono, Plan, RunId, ServiceId, Settings};
 use depend::Links;
 use services::Services;
 use std::collections::VecDeque;
@@ -59,23 +62,27 @@ pub struct Supervisor {
     phase: Phase,
     /// How many services are neither waiting for others nor over.
     active: usize,
-    fail_exit: bool,
+    settings: Settings,
+    /// Services have been forgotten since the last plan was given out.
+    forgotten: bool,
     random: u64,
 }
 
 impl Supervisor {
     /// A supervisor for this plan. `seed` decides the jitter of backoffs, and nothing else.
     pub fn new(plan: &Plan, seed: u64) -> Supervisor {
+        let services = Services::new(plan);
         Supervisor {
             now: Mono::default(),
             boot: Mono::default(),
-            services: Services::new(plan),
-            links: Links::new(plan),
+            links: Links::new(&services),
+            services,
             timers: Timers::new(plan.services.len()),
             dirty: VecDeque::new(),
             phase: Phase::Up,
             active: 0,
-            fail_exit: plan.settings.unsuccessful_exit_finished_failed,
+            settings: plan.settings.clone(),
+            forgotten: false,
             random: seed | 1,
         }
     }
@@ -90,6 +97,7 @@ impl Supervisor {
             self.on_deadline(id, out);
             self.settle(out);
         }
+        self.tidy(out);
         self.conclude(out);
         debug_assert_eq!(self.check(), Ok(()));
     }
@@ -107,6 +115,11 @@ impl Supervisor {
     /// The same of one service.
     pub fn status(&self, id: ServiceId) -> Option<Status> {
         self.services.get(id).map(|service| service.status(id))
+    }
+
+    /// The name of a service.
+    pub fn name(&self, id: ServiceId) -> Option<&str> {
+        self.services.get(id).map(|service| service.spec.name.as_str())
     }
 
     /// Whether services may start; else everything is being stopped.
@@ -131,6 +144,7 @@ impl Supervisor {
             Event::Notified(run, notice) => self.on_notified(run, notice, out),
             Event::HookEnded(hook, answer) => self.on_hook_ended(hook, answer, out),
             Event::Commanded(command) => self.on_command(command, out),
+            Event::Loaded(plan) => self.on_loaded(&plan, out),
         }
     }
 

@@ -6,7 +6,8 @@ use super::service::Outcome;
 use super::state::{Starting, State, Up};
 use super::{Supervisor, never};
 use crate::limits;
-use crate::model::{Hook, Kind, Mono, Readiness, RunId, ServiceId, Sign};
+use crate::model::{Hook, Kind, Mono, Readiness, Rounds, RunId, ServiceId, ServiceSpec, Sign};
+use std::sync::Arc;
 use std::time::Duration;
 
 impl Supervisor {
@@ -83,6 +84,43 @@ impl Supervisor {
             }
             self.look_whether_ready(run.service, out);
         }
+    }
+
+    /// Its keys have changed while it starts or runs, and it goes on: what it is held to is what they say now.
+    pub(super) fn adapt(&mut self, id: ServiceId, old: &ServiceSpec, out: &mut Vec<Action>) {
+        let now = self.now;
+        let service = &mut self.services[id];
+        let new = Arc::clone(&service.spec);
+        let (started, ready) = (service.started, service.state.is_ready());
+        if old.start_timeout != new.start_timeout {
+            let late = new.start_timeout.map(|timeout| started.after(timeout).max(now));
+            match &mut service.state {
+                State::Spawning { late: at } => *at = late,
+                State::Started(starting) => {
+                    starting.late = late;
+                    starting.nag = late.is_none().then(|| now.after(limits::NOT_READY_NAG));
+                }
+                State::Running(up) if new.kind == Kind::Oneshot => up.late = late,
+                State::Running(_)
+                | State::Initial
+                | State::Delay { .. }
+                | State::Preparing { .. }
+                | State::Stopping(_)
+                | State::Clearing(_)
+                | State::Backoff { .. }
+                | State::Finished
+                | State::FinishedFailed { .. } => {}
+            }
+        }
+        let (before, rounds) = (old.rounds(ready), new.rounds(ready));
+        if before != rounds
+            && let Some(probing) = service.state.probing()
+        {
+            let probes = |rounds: Option<&Rounds>| rounds.map(|rounds| rounds.probes.clone());
+            probing.adapt(now, rounds, probes(before) == probes(rounds));
+        }
+        self.rearm(id);
+        self.look_whether_ready(id, out);
     }
 
     /// It is ready once the last rounds have passed and all signs were given.

@@ -53,6 +53,10 @@ impl Supervisor {
         let service = &mut self.services[id];
         let (was, is) = (service.state.is_active(), state.is_active());
         service.first.note(&state, service.spec.kind, service.wanted, now);
+        if service.state.is_live() && !state.is_live() {
+            self.dirty.extend(service.holds.drain(..));
+        }
+        self.dirty.extend(service.leaves().then_some(id));
         service.state = state;
         service.since = now;
         match (was, is) {
@@ -71,6 +75,11 @@ impl Supervisor {
 
     /// Something near `id` has changed: may it start, must it stop?
     pub(super) fn reconsider(&mut self, id: ServiceId, out: &mut Vec<Action>) {
+        match self.services.get(id) {
+            None => return,
+            Some(service) if service.leaves() && self.phase.is_up() => return self.leave_in_turn(id, out),
+            Some(_) => {}
+        }
         if let Some(cause) = self.services[id].doom.take() {
             self.die_with(id, cause, out);
         }
@@ -229,6 +238,10 @@ impl Supervisor {
             // Whatever ends now was told to, by us or by whoever told us.
             return self.finish(id, out);
         }
+        if self.services[id].leaves() && outcome != Outcome::GivenUp(Reason::Unkillable) {
+            // However it ended: nobody wants it any more.
+            return self.finish(id, out);
+        }
         let noise = self.noise();
         let service = &mut self.services[id];
         let lasted = self.now.since(service.started);
@@ -280,6 +293,9 @@ impl Supervisor {
         out.push(Action::Report(Report::GaveUp(id, reason.clone())));
         let code = reason.code();
         self.set_state(id, State::FinishedFailed { reason });
+        if self.services[id].leaves() {
+            return;
+        }
         let spec = &self.services[id].spec;
         let (strategy, required) = (spec.failure.strategy, spec.required);
         self.doom_mortals(id);

@@ -1,18 +1,35 @@
 //! All services as data: of each, what is wanted and what is. The rules are elsewhere.
 
-use super::event::Status;
+use super::event::{Reason, Status};
 use super::first::First;
 use super::health::Verdict;
 use super::restart::Streak;
 use super::state::State;
-use crate::model::{Exit, Mono, Plan, RunId, ServiceId, ServiceSpec};
+use crate::model::{Exit, Mono, Plan, RunId, ServiceId, ServiceSpec, Settings};
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
+
+/// Whether a service is part of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Member {
+    /// It is.
+    Stays,
+    /// It was: once these runs are over it is stopped, and once it has stopped it is forgotten.
+    Leaves {
+        /// Those that have to be over first.
+        after: Vec<RunId>,
+    },
+    /// It is forgotten, and another service may get its id.
+    Gone,
+}
 
 /// One service: what is wanted, and what is.
 #[derive(Clone, Debug)]
 pub struct Service {
     pub spec: Arc<ServiceSpec>,
+    pub member: Member,
+    /// Services that leave, and wait for the end of its run.
+    pub holds: Vec<ServiceId>,
     pub wanted: bool,
     /// It must stop as soon as its stop gate opens.
     pub stop_asked: bool,
@@ -22,8 +39,10 @@ pub struct Service {
     pub doom: Option<ServiceId>,
     pub state: State,
     pub since: Mono,
-    /// Of the current or the last run; 0 before the first.
+    /// Of the current or the last run.
     pub generation: u32,
+    /// What that was before its first run: more than 0 if another service had its id before.
+    pub born: u32,
     /// When the current run was ordered.
     pub started: Mono,
     pub streak: Streak,
@@ -40,6 +59,35 @@ pub struct Service {
 }
 
 impl Service {
+    /// A service of which nothing has happened yet.
+    pub fn new(spec: Arc<ServiceSpec>, born: u32, now: Mono) -> Service {
+        Service {
+            wanted: spec.autostart,
+            spec,
+            member: Member::Stays,
+            holds: Vec::new(),
+            stop_asked: false,
+            gone: false,
+            doom: None,
+            state: State::Initial,
+            since: now,
+            generation: born,
+            born,
+            started: Mono::default(),
+            streak: Streak::default(),
+            renew: None,
+            last_exit: None,
+            reloading: false,
+            says: None,
+            first: First::default(),
+        }
+    }
+
+    /// Whether a reload has removed it.
+    pub fn leaves(&self) -> bool {
+        matches!(self.member, Member::Leaves { .. })
+    }
+
     pub fn run(&self, id: ServiceId) -> RunId {
         RunId { service: id, generation: self.generation }
     }
@@ -49,7 +97,8 @@ impl Service {
             name: self.spec.name.clone(),
             state: self.state.name(),
             since: self.since,
-            run: (self.generation > 0).then(|| self.run(id)),
+            run: (self.generation > self.born).then(|| self.run(id)),
+            starts: self.generation.saturating_sub(self.born),
             wanted: self.wanted,
             failures: self.streak.failures,
             last_exit: self.last_exit,
@@ -76,40 +125,79 @@ impl Service {
 
 /// All services. Indexed by ids that were checked when they came in, so indexing can't fail.
 #[derive(Clone, Debug)]
-pub struct Services(Vec<Service>);
+pub struct Services {
+    /// By id.
+    all: Vec<Service>,
+    /// Those that are not forgotten, in load order.
+    listed: Vec<ServiceId>,
+}
 
 impl Services {
     pub fn new(plan: &Plan) -> Services {
-        let service = |spec: &Arc<ServiceSpec>| Service {
-            wanted: spec.autostart,
-            spec: Arc::clone(spec),
-            stop_asked: false,
-            gone: false,
-            doom: None,
-            state: State::Initial,
-            since: Mono::default(),
-            generation: 0,
-            started: Mono::default(),
-            streak: Streak::default(),
-            renew: None,
-            last_exit: None,
-            reloading: false,
-            says: None,
-            first: First::default(),
+        let gone = |spec: &Arc<ServiceSpec>| Service {
+            member: Member::Gone,
+            ..Service::new(Arc::clone(spec), 0, Mono::default())
         };
-        Services(plan.services.iter().map(service).collect())
+        let mut services = Services { all: plan.services.iter().map(gone).collect(), listed: plan.ids().collect() };
+        for id in services.ids() {
+            services[id].member = Member::Stays;
+        }
+        services
     }
 
+    /// The service of this id, unless it is forgotten.
     pub fn get(&self, id: ServiceId) -> Option<&Service> {
-        self.0.get(id.index())
+        self.all.get(id.index()).filter(|service| service.member != Member::Gone)
     }
 
+    /// The ids of all that are not forgotten, in load order.
     pub fn ids(&self) -> impl Iterator<Item = ServiceId> + use<> {
-        (0..u32::try_from(self.0.len()).unwrap_or(u32::MAX)).map(ServiceId)
+        self.listed.clone().into_iter()
     }
 
-    pub fn iter(&self) -> std::slice::Iter<'_, Service> {
-        self.0.iter()
+    /// All that are not forgotten.
+    pub fn iter(&self) -> impl Iterator<Item = &Service> {
+        self.listed.iter().filter_map(|id| self.get(*id))
+    }
+
+    /// All, forgotten ones included.
+    pub fn all(&self) -> impl Iterator<Item = (ServiceId, &Service)> {
+        (0..).map(ServiceId).zip(&self.all)
+    }
+
+    /// How many ids there are, those of forgotten services included.
+    pub fn slots(&self) -> usize {
+        self.all.len()
+    }
+
+    /// The ids of forgotten services, but for those of which something may still be alive.
+    pub fn free(&self) -> impl Iterator<Item = ServiceId> {
+        let over = |state: &State| !matches!(state, State::FinishedFailed { reason: Reason::Unkillable });
+        let ids = (0..).map(ServiceId).zip(&self.all);
+        ids.filter(move |(_, service)| service.member == Member::Gone && over(&service.state)).map(|(id, _)| id)
+    }
+
+    /// A service gets this id: the next new one, or that of a forgotten service, whose runs go on being counted.
+    pub fn put(&mut self, id: ServiceId, spec: Arc<ServiceSpec>, now: Mono) {
+        let born = self.all.get(id.index()).map_or(0, |old| old.generation);
+        let service = Service::new(spec, born, now);
+        match self.all.get_mut(id.index()) {
+            Some(slot) => *slot = service,
+            None => self.all.push(service),
+        }
+    }
+
+    /// This is the load order now. Forgotten services are left out.
+    pub fn list(&mut self, ids: impl IntoIterator<Item = ServiceId>) {
+        self.listed = ids.into_iter().collect();
+        self.listed.retain(|id| self.all.get(id.index()).is_some_and(|service| service.member != Member::Gone));
+    }
+
+    /// All of it as a plan.
+    pub fn plan(&self, settings: Settings) -> Plan {
+        let in_order = self.listed.len() == self.all.len() && self.listed.is_sorted();
+        let listed = (!in_order).then(|| self.listed.clone());
+        Plan { services: self.all.iter().map(|service| Arc::clone(&service.spec)).collect(), listed, settings }
     }
 }
 
@@ -117,12 +205,12 @@ impl Index<ServiceId> for Services {
     type Output = Service;
 
     fn index(&self, id: ServiceId) -> &Service {
-        &self.0[id.index()]
+        &self.all[id.index()]
     }
 }
 
 impl IndexMut<ServiceId> for Services {
     fn index_mut(&mut self, id: ServiceId) -> &mut Service {
-        &mut self.0[id.index()]
+        &mut self.all[id.index()]
     }
 }

@@ -45,6 +45,7 @@ impl Supervisor {
     pub(super) fn on_signal(&mut self, signal: Signal, out: &mut Vec<Action>) {
         match signal {
             Signal::TERM | Signal::INT => self.on_stop_signal(signal, out),
+            Signal::HUP if self.phase.is_up() => out.push(Action::Load),
             Signal::HUP => out.push(Action::Report(Report::IgnoredSignal(signal))),
             _ => self.forward(signal, out),
         }
@@ -141,7 +142,7 @@ impl Supervisor {
             return;
         }
         let code = match self.phase.cause() {
-            _ if self.fail_exit && self.any_gave_up() => limits::EXIT_FINISHED_FAILED,
+            _ if self.settings.unsuccessful_exit_finished_failed && self.any_gave_up() => limits::EXIT_FINISHED_FAILED,
             Some(Cause::Service(_, code)) => code,
             Some(Cause::Asked | Cause::Signal(_)) | None => 0,
         };

@@ -4,8 +4,9 @@
 use super::event::Reason;
 use super::health::Probing;
 use super::hooks::Clearing;
+use super::service::Outcome;
 use super::stop::{Ladder, Rung};
-use crate::model::{Hook, Mono, Sign};
+use crate::model::{Hook, Mono, ServiceId, Sign};
 use std::time::Duration;
 
 /// What a service is doing.
@@ -130,6 +131,26 @@ impl State {
             State::Backoff { failure: None, .. } => "Success",
             State::Finished => "Finished",
             State::FinishedFailed { .. } => "FinishedFailed",
+        }
+    }
+
+    /// The other service that is a reason for what it is doing.
+    pub(super) fn mentions(&self) -> Option<ServiceId> {
+        match self {
+            State::Stopping(ladder) => ladder.cause.mentions(),
+            State::Clearing(clearing) => match &clearing.outcome {
+                Outcome::Failure(reason) | Outcome::GivenUp(reason) => reason.mentions(),
+                Outcome::Success | Outcome::Stopped | Outcome::Renewed => None,
+            },
+            State::Backoff { failure, .. } => failure.as_ref().and_then(Reason::mentions),
+            State::FinishedFailed { reason } => reason.mentions(),
+            State::Initial
+            | State::Delay { .. }
+            | State::Preparing { .. }
+            | State::Spawning { .. }
+            | State::Started(_)
+            | State::Running(_)
+            | State::Finished => None,
         }
     }
 

@@ -181,6 +181,17 @@ impl Supervisor {
         self.take_rung(id, Rung::Killed, self.now.after(limits::UNKILLABLE_AFTER));
     }
 
+    /// Its `wait` is another one now: nobody waits for longer than that from here on.
+    pub(super) fn hurry(&mut self, id: ServiceId) {
+        let until = self.now.after(self.services[id].spec.termination.wait);
+        if let State::Stopping(ladder) = &mut self.services[id].state
+            && let Rung::Itself | Rung::Command | Rung::Told | Rung::Asked(_) = ladder.rung
+        {
+            ladder.until = ladder.until.min(until);
+            self.rearm(id);
+        }
+    }
+
     /// The time on this rung is up.
     pub(super) fn climb(&mut self, id: ServiceId, out: &mut Vec<Action>) {
         let (run, wait) = (self.services[id].run(id), self.services[id].spec.termination.wait);

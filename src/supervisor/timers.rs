@@ -16,6 +16,12 @@ impl Timers {
         Timers { due: BTreeSet::new(), armed: vec![None; services] }
     }
 
+    /// Room for so many, if there is not.
+    pub fn grow(&mut self, services: usize) {
+        let more = services.max(self.armed.len());
+        self.armed.resize(more, None);
+    }
+
     /// Replaces the deadline of `id`.
     pub fn arm(&mut self, id: ServiceId, at: Option<Mono>) {
         let Some(slot) = self.armed.get_mut(id.index()) else { return };

@@ -41,6 +41,8 @@ pub struct Subtree {
     _lock: Flock<File>,
     /// What the groups in it can be limited by.
     offered: Vec<String>,
+    /// What was asked for.
+    asked: Vec<String>,
     /// What we, or a predecessor, have enabled in the base.
     enabled: Vec<String>,
     /// Why not all is offered that was wanted.
@@ -66,10 +68,31 @@ impl Subtree {
                 neighbour.remove();
             }
         }
-        let mut subtree =
-            Self { base, top, _lock: held, offered: vec![], enabled: vec![], shortfall: String::new(), leftovers };
+        let mut subtree = Self {
+            base,
+            top,
+            _lock: held,
+            offered: vec![],
+            asked: vec![],
+            enabled: vec![],
+            shortfall: String::new(),
+            leftovers,
+        };
         subtree.enable(&own, controllers, inherited);
         Ok(subtree)
+    }
+
+    /// Enables these as well, those that are new, as far as that is possible.
+    pub fn want(&mut self, controllers: &[&str]) {
+        let new: Vec<&str> =
+            controllers.iter().copied().filter(|one| !self.asked.iter().any(|old| old == one)).collect();
+        if new.is_empty() {
+            return;
+        }
+        match Own::find() {
+            Ok(own) => self.enable(&own, &new, false),
+            Err(why) => self.shortfall = why,
+        }
     }
 
     /// The group of this name, which need not exist.
@@ -113,6 +136,7 @@ impl Subtree {
     }
 
     fn enable(&mut self, own: &Own, controllers: &[&str], inherited: bool) {
+        self.asked.extend(controllers.iter().map(|one| (*one).to_owned()));
         let available = self.base.words("cgroup.controllers");
         let (wanted, missing): (Vec<&str>, Vec<&str>) =
             controllers.iter().partition(|wanted| available.iter().any(|available| available == *wanted));

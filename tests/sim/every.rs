@@ -94,7 +94,7 @@ impl Node {
             self.checker.action(action, |_| false);
             self.obey(action);
         }
-        self.checker.settled(&self.supervisor, &self.supervisor.snapshot(), |_| false);
+        self.checker.settled(&self.supervisor, |_| false);
     }
 
     fn note(&mut self, event: &Event) {
@@ -112,7 +112,12 @@ impl Node {
             Event::HookEnded(id, _) => self.procs[id.run.service.index()].hook = None,
             Event::Probed(id, _) => self.procs[id.run.service.index()].probe = None,
             Event::Notified(run, _) => self.procs[run.service.index()].ready = true,
-            Event::Boot | Event::Tick | Event::Signalled(_) | Event::Signed(..) | Event::Commanded(_) => {}
+            Event::Boot
+            | Event::Tick
+            | Event::Signalled(_)
+            | Event::Signed(..)
+            | Event::Commanded(_)
+            | Event::Loaded(_) => {}
         }
     }
 
@@ -127,7 +132,8 @@ impl Node {
             Action::StartProbe(id) => self.procs[id.run.service.index()].probe = Some(*id),
             Action::CancelProbe(id) => self.procs[id.run.service.index()].probe = None,
             Action::Exit(_) => self.over = true,
-            Action::Report(_) => {}
+            // Nobody has written other files.
+            Action::Load | Action::Adopt(_) | Action::Report(_) => {}
         }
     }
 

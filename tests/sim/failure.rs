@@ -138,7 +138,7 @@ pub fn replay(plan: &Plan, seed: u64, events: &[(Mono, Event)], aloud: bool) -> 
                 checker.action(action, |_| false);
             }
             assert_eq!(supervisor.check(), Ok(()));
-            checker.settled(&supervisor, &status, |_| false);
+            checker.settled(&supervisor, |_| false);
         }
     });
     (text, broken.err())

@@ -43,7 +43,7 @@ pub fn random(dice: &mut Dice) -> Plan {
     };
     let services = all.iter().map(service).collect();
     let settings = Settings { unsuccessful_exit_finished_failed: dice.one_in(3), ..Settings::default() };
-    Plan { services, settings }
+    Plan { services, settings, listed: None }
 }
 
 fn some(dice: &mut Dice, of: &[ServiceId], odds: u64) -> Vec<ServiceId> {

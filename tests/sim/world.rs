@@ -249,7 +249,7 @@ impl World {
                     *old = new.state;
                 }
             }
-            self.checker.settled(&self.supervisor, &status, |id| lives(kernel, id));
+            self.checker.settled(&self.supervisor, |id| lives(kernel, id));
         }
         for action in actions {
             self.log.push((self.now, action.clone()));

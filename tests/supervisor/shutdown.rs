@@ -3,7 +3,7 @@
 use crate::script::{OnStop, Script, Svc, ms, spawn_error, usr1};
 use crate::world::{World, run};
 use horust::model::{FailureStrategy, ServiceId, Signal};
-use horust::supervisor::{Event, Report, Target};
+use horust::supervisor::{Action, Event, Report, Target};
 
 fn stubborn() -> Svc {
     Svc::new("stubborn", Script::runs().on_stop(OnStop::Ignores))
@@ -155,11 +155,15 @@ fn usr1_is_forwarded_to_the_main_process_of_what_is_alive() {
 }
 
 #[test]
-fn hup_does_nothing_but_is_told() {
+fn hup_reads_the_configuration_again_unless_all_is_being_stopped() {
     let mut world = World::up(vec![Svc::new("a", Script::runs())]);
     world.until(10).signal(Signal::HUP);
-    world.assert_reported(10, &Report::IgnoredSignal(Signal::HUP));
-    assert_eq!((world.signals(0), world.state(0), world.exit), (vec![], "Running", None));
+    let loads = |world: &World| world.log.iter().filter(|(_, action)| *action == Action::Load).count();
+    assert_eq!((world.signals(0), world.state(0), world.exit, loads(&world)), (vec![], "Running", None, 1));
+    world.until(20).signal(Signal::TERM);
+    world.signal(Signal::HUP);
+    world.assert_reported(20, &Report::IgnoredSignal(Signal::HUP));
+    assert_eq!(loads(&world), 1);
 }
 
 #[test]

@@ -34,6 +34,7 @@ struct Run {
 
 pub struct World {
     pub supervisor: Supervisor,
+    pub plan: Plan,
     pub now: Mono,
     /// All actions, and when.
     pub log: Vec<(Mono, Action)>,
@@ -41,6 +42,8 @@ pub struct World {
     pub exit: Option<u8>,
     pub steps: usize,
     scripts: Vec<Vec<Script>>,
+    /// By name: for services of a plan that is about to be adopted.
+    new_scripts: BTreeMap<String, Vec<Script>>,
     runs: BTreeMap<RunId, Run>,
     /// Hooks that are running.
     running_hooks: BTreeSet<HookId>,
@@ -65,8 +68,8 @@ impl World {
     }
 
     pub fn with(services: Vec<Svc>, settings: Settings, seed: u64, latency: u64) -> World {
-        let (specs, scripts) = services.into_iter().map(|s| (Arc::new(s.spec), s.scripts)).unzip();
-        let plan = Plan { services: specs, settings };
+        let scripts = services.iter().map(|svc| svc.scripts.clone()).collect();
+        let plan = plan(services, settings);
         World {
             supervisor: Supervisor::new(&plan, seed),
             now: Mono(0),
@@ -74,17 +77,32 @@ impl World {
             exit: None,
             steps: 0,
             scripts,
+            new_scripts: BTreeMap::new(),
             runs: BTreeMap::new(),
             running_hooks: BTreeSet::new(),
             coming: BTreeMap::new(),
             sequence: 0,
             latency,
             checker: Checker::new(&plan),
+            plan,
         }
     }
 
     pub fn boot(&mut self) {
         self.tell(Event::Boot);
+    }
+
+    /// The configuration has been read again: ids in it are places in this list.
+    pub fn reload(&mut self, services: Vec<Svc>) -> &mut World {
+        self.new_scripts.extend(services.iter().map(|svc| (svc.spec.name.clone(), svc.scripts.clone())));
+        let read = Arc::new(plan(services, self.plan.settings.clone()));
+        self.tell(Event::Loaded(read));
+        self
+    }
+
+    /// The id of a service, if there is one of this name.
+    pub fn find(&self, name: &str) -> Option<ServiceId> {
+        self.plan.iter().find(|(_, spec)| spec.name == name).map(|(id, _)| id)
     }
 
     pub fn signal(&mut self, signal: Signal) {
@@ -108,8 +126,7 @@ impl World {
             self.log.push((self.now, action.clone()));
             self.carry_out(action);
         }
-        let status = self.supervisor.snapshot();
-        self.checker.settled(&self.supervisor, &status, |id| self.runs.keys().any(|run| run.service == id));
+        self.checker.settled(&self.supervisor, |id| self.runs.keys().any(|run| run.service == id));
     }
 
     /// Jumps to the next moment at which anything happens, unless that is later than `end`. Facts come before
@@ -157,12 +174,23 @@ impl World {
                 // It may have ended, and nobody has heard of it yet.
                 self.later(0, Coming::HookEnds(id, Err("killed".into())));
             }
-            Action::CancelProbe(_) | Action::Report(_) => {}
+            Action::Adopt(plan) => self.adopt(&plan),
+            Action::CancelProbe(_) | Action::Load | Action::Report(_) => {}
             Action::Exit(code) => {
                 assert_eq!(self.exit, None, "one end is enough");
                 self.exit = Some(code);
             }
         }
+    }
+
+    fn adopt(&mut self, plan: &Plan) {
+        self.scripts.resize(plan.services.len(), vec![]);
+        for (id, spec) in plan.iter() {
+            if let Some(scripts) = self.new_scripts.get(&spec.name) {
+                self.scripts[id.index()].clone_from(scripts);
+            }
+        }
+        self.plan = plan.clone();
     }
 
     fn later(&mut self, ms: u64, coming: Coming) {
@@ -181,7 +209,8 @@ impl World {
 
     fn script(&self, run: RunId) -> Script {
         let scripts = &self.scripts[run.service.index()];
-        scripts[(run.generation as usize - 1).min(scripts.len() - 1)].clone()
+        let starts = self.supervisor.status(run.service).map_or(run.generation, |status| status.starts);
+        scripts[(starts as usize - 1).min(scripts.len() - 1)].clone()
     }
 
     fn hook(&mut self, id: HookId) {
@@ -298,6 +327,10 @@ impl World {
     }
 }
 
+fn plan(services: Vec<Svc>, settings: Settings) -> Plan {
+    Plan { services: services.into_iter().map(|svc| Arc::new(svc.spec)).collect(), listed: None, settings }
+}
+
 fn reaction(signal: Signal, on_stop: OnStop) -> Option<(u64, Exit)> {
     match (signal, on_stop) {
         (Signal::KILL, _) => Some((0, Exit::Signal(signal))),
@@ -310,7 +343,7 @@ fn reaction(signal: Signal, on_stop: OnStop) -> Option<(u64, Exit)> {
 /// What tests ask.
 impl World {
     pub fn state(&self, id: u32) -> &'static str {
-        self.supervisor.snapshot()[id as usize].state
+        self.supervisor.status(ServiceId(id)).map_or("gone", |status| status.state)
     }
 
     fn times<T>(&self, pick: impl Fn(&Action) -> Option<T>) -> Vec<(u64, T)> {

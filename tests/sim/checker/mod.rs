@@ -5,7 +5,7 @@ mod restarts;
 mod why;
 
 use horust::model::{
-    Condition, Exit, Hook, HookId, Kind, Mono, Need, Plan, ProbeId, Readiness, RunId, ServiceId, Sign,
+    Condition, Exit, Hook, HookId, Kind, Mono, Need, Plan, ProbeId, Readiness, RunId, ServiceId, ServiceSpec, Sign,
 };
 use horust::supervisor::{Action, Command, Event, Reason, Report, Status, StopCause, Supervisor, Target};
 use std::collections::BTreeSet;
@@ -38,13 +38,17 @@ struct Seen {
     prepared: u32,
     /// The last run whose `after-stop` has begun.
     cleared: u32,
+    /// The last run in which its keys have changed: it may have begun without a hook that it has now.
+    changed: u32,
+    /// A reload has removed it. These must have stopped before it does.
+    leaves: Option<BTreeSet<ServiceId>>,
     hook: Option<HookId>,
     signs: BTreeSet<Sign>,
     probes: BTreeSet<ProbeId>,
     restarts: restarts::Restarts,
 }
 
-/// What does not change.
+/// What only a reload changes.
 #[derive(Debug)]
 struct Fixed {
     plan: Plan,
@@ -70,7 +74,7 @@ pub struct Checker {
 impl Checker {
     pub fn new(plan: &Plan) -> Checker {
         Checker {
-            fixed: Arc::new(Fixed { plan: plan.clone(), stop_before: stop_before(plan) }),
+            fixed: Arc::new(Fixed { plan: plan.clone(), stop_before: stop_before(plan, &|_| false) }),
             now: Mono(0),
             seen: vec![Seen::default(); plan.services.len()],
             stopping: false,
@@ -123,6 +127,7 @@ impl Checker {
             Event::Notified(run, notice) if notice.ready => {
                 self.current(*run).into_iter().for_each(|seen| seen.signs.extend([Sign::Notify]));
             }
+            Event::Loaded(plan) => self.reload(plan),
             Event::Boot | Event::Tick | Event::Signalled(_) | Event::Spawned(_) | Event::Notified(..) => {}
         }
     }
@@ -162,6 +167,8 @@ impl Checker {
                 seen.probes.remove(id);
                 seen.passes = 0;
             }
+            Action::Adopt(plan) => self.adopt(plan),
+            Action::Load => {}
             Action::Exit(_) => {
                 let left = self.fixed.plan.ids().find(|id| {
                     let seen = &self.seen[id.index()];
@@ -179,6 +186,7 @@ impl Checker {
         // A person may want another one beside what would not die.
         assert!(!seen.program && (seen.abandoned || !alive(id)), "{run}: at most one live run per service");
         assert!(!self.stopping, "{run}: nothing starts during a shutdown");
+        assert!(seen.leaves.is_none(), "{run}: what was removed is not started");
         let spec = &self.fixed.plan.services[id.index()];
         for need in spec.start_after.iter().filter(|need| need.required) {
             assert!(self.is_met(*need), "{run} starts before {need:?}");
@@ -186,7 +194,7 @@ impl Checker {
         if spec.hook(Hook::BeforeStart).is_some() {
             assert_eq!(seen.prepared, run.generation, "{run} starts after its before-start");
         }
-        if spec.hook(Hook::AfterStop).is_some() && !seen.abandoned {
+        if spec.hook(Hook::AfterStop).is_some() && !seen.abandoned && seen.changed + 1 < run.generation {
             assert_eq!(seen.cleared, run.generation - 1, "{run} starts after what is done after the last one");
         }
         assert_eq!(seen.hook, None, "{run} starts while a hook runs");
@@ -195,9 +203,10 @@ impl Checker {
         assert!(again || !(seen.finished || seen.failed.is_some()), "{run}: what is over stays so");
         let mut restarts = seen.restarts.clone();
         restarts.spawned(run, self.now);
-        let (prepared, cleared, abandoned) = (seen.prepared, seen.cleared, seen.abandoned);
+        let Seen { prepared, cleared, abandoned, changed, .. } = *seen;
         let generation = run.generation;
-        let fresh = Seen { generation, program: true, abandoned, prepared, cleared, restarts, ..Seen::default() };
+        let fresh =
+            Seen { generation, program: true, abandoned, prepared, cleared, changed, restarts, ..Seen::default() };
         self.seen[id.index()] = fresh;
     }
 
@@ -328,9 +337,58 @@ impl Checker {
         seen.passes = 0;
     }
 
+    /// The configuration has been read again.
+    fn reload(&mut self, read: &Plan) {
+        if self.stopping || self.over {
+            return;
+        }
+        let fixed = Arc::clone(&self.fixed);
+        let names: BTreeSet<&str> = read.iter().map(|(_, spec)| spec.name.as_str()).collect();
+        let gone = fixed.plan.iter().filter(|(_, spec)| !names.contains(spec.name.as_str()));
+        let leaving: BTreeSet<ServiceId> = gone.map(|(id, _)| id).collect();
+        for (id, spec) in fixed.plan.iter() {
+            let after = |other: &ServiceSpec| other.start_after.iter().any(|need| need.service == id);
+            let dependents = fixed.plan.iter().filter(|(_, other)| after(other)).map(|(other, _)| other);
+            let first = dependents.chain(spec.shutdown_after.iter().copied()).filter(|id| leaving.contains(id));
+            self.seen[id.index()].leaves = leaving.contains(&id).then(|| first.collect());
+        }
+    }
+
+    /// Ids mean the services of this plan.
+    fn adopt(&mut self, plan: &Plan) {
+        self.seen.resize(plan.services.len(), Seen::default());
+        for (id, spec) in plan.iter() {
+            let seen = &mut self.seen[id.index()];
+            match self.fixed.plan.services.get(id.index()) {
+                Some(old) if old.name != spec.name => {
+                    // Runs of who had the id before are counted on.
+                    let generation = seen.generation;
+                    *seen = Seen { generation, changed: generation, ..Seen::default() };
+                }
+                Some(old) if old == spec => {}
+                Some(_) | None => {
+                    seen.changed = seen.generation;
+                    // Other keys are a reason to try again, and other checks have not been passed yet.
+                    seen.restarts.excuse();
+                    seen.probes.clear();
+                }
+            }
+        }
+        let leaves = |id: ServiceId| self.seen[id.index()].leaves.is_some();
+        let stop_before = stop_before(plan, &leaves);
+        self.fixed = Arc::new(Fixed { plan: plan.clone(), stop_before });
+    }
+
     fn in_turn(&self, run: RunId, cause: &StopCause, alive: impl Fn(ServiceId) -> bool) {
-        if *cause == StopCause::Shutdown && !self.killing {
-            let first = &self.fixed.stop_before[run.service.index()];
+        let leaves = self.seen[run.service.index()].leaves.as_ref();
+        let in_order = match cause {
+            StopCause::Shutdown => !self.killing,
+            // What is only being prepared goes at once.
+            StopCause::Asked => leaves.is_some() && alive(run.service),
+            _ => false,
+        };
+        if in_order {
+            let first = leaves.unwrap_or(&self.fixed.stop_before[run.service.index()]);
             let lives = |id: &ServiceId| {
                 let seen = &self.seen[id.index()];
                 !seen.abandoned && (seen.program || alive(*id))
@@ -351,38 +409,43 @@ impl Checker {
     }
 
     /// What readers may see after a step.
-    pub fn settled(&mut self, supervisor: &Supervisor, status: &[Status], alive: impl Fn(ServiceId) -> bool) {
-        for (seen, status) in self.seen.iter_mut().zip(status) {
+    pub fn settled(&mut self, supervisor: &Supervisor, alive: impl Fn(ServiceId) -> bool) {
+        let status: Vec<Option<Status>> =
+            (0..).map(ServiceId).take(self.seen.len()).map(|id| supervisor.status(id)).collect();
+        for (seen, status) in self.seen.iter_mut().zip(&status) {
+            let Some(status) = status else { continue };
             // What was over may be wanted again.
             seen.finished &= status.state == "Finished";
             seen.failed.take_if(|_| status.state != "FinishedFailed");
             seen.stopped &= !status.wanted;
         }
-        self.nobody_waits_for_the_impossible(status, alive);
-        self.request_is_answered(status);
+        self.nobody_waits_for_the_impossible(&status, alive);
+        self.request_is_answered(&status);
         if !self.over {
-            self.explained(supervisor, status);
+            self.explained(supervisor, &status);
         }
     }
 
-    fn nobody_waits_for_the_impossible(&self, status: &[Status], alive: impl Fn(ServiceId) -> bool) {
-        for (id, spec) in self.fixed.plan.ids().zip(&self.fixed.plan.services) {
-            let waits = match status[id.index()].state {
-                "Initial" => status[id.index()].wanted,
-                "Starting" => !alive(id) && status[id.index()].run.is_none(),
+    fn nobody_waits_for_the_impossible(&self, status: &[Option<Status>], alive: impl Fn(ServiceId) -> bool) {
+        for (id, spec) in self.fixed.plan.iter() {
+            let own = status[id.index()].as_ref().unwrap_or_else(|| panic!("{id:?} is in the plan"));
+            let waits = match own.state {
+                "Initial" => own.wanted,
+                "Starting" => !alive(id) && own.run.is_none(),
                 "Failed" | "Success" => true,
                 _ => false,
             };
-            let gone =
-                |need: &&Need| status[need.service.index()].state == "FinishedFailed" && need.is_harmed_by_failure();
+            let has_failed =
+                |id: ServiceId| status[id.index()].as_ref().is_some_and(|other| other.state == "FinishedFailed");
+            let gone = |need: &&Need| has_failed(need.service) && need.is_harmed_by_failure();
             let failed = spec.start_after.iter().find(gone);
             assert!(!waits || failed.is_none(), "{id:?} waits for {failed:?}, which has given up");
         }
     }
 
     /// A wish has its effect in the step that takes it in.
-    fn request_is_answered(&self, status: &[Status]) {
-        let of = |id: ServiceId| status.get(id.index());
+    fn request_is_answered(&self, status: &[Option<Status>]) {
+        let of = |id: ServiceId| status.get(id.index()).and_then(Option::as_ref);
         match self.asked {
             _ if self.stopping => {}
             Some(Command::Start(id) | Command::Restart(id)) => {
@@ -405,9 +468,9 @@ impl Checker {
 }
 
 /// The reverse of the start order, and `shutdown-after`, through any number of services between.
-fn stop_before(plan: &Plan) -> Vec<BTreeSet<ServiceId>> {
+fn stop_before(plan: &Plan, leaves: &impl Fn(ServiceId) -> bool) -> Vec<BTreeSet<ServiceId>> {
     let mut before: Vec<BTreeSet<ServiceId>> = plan.services.iter().map(|_| BTreeSet::new()).collect();
-    for (id, spec) in plan.ids().zip(&plan.services) {
+    for (id, spec) in plan.iter().filter(|(id, _)| !leaves(*id)) {
         before[id.index()].extend(&spec.shutdown_after);
         for need in &spec.start_after {
             before[need.service.index()].insert(id);

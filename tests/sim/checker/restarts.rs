@@ -91,6 +91,7 @@ impl Checker {
         let seen = &self.seen[id.index()];
         if let Some(Exit::Code(code)) = seen.leader_over
             && seen.stopping.is_none()
+            && seen.leaves.is_none()
             && !(seen.stopped || self.stopping || seen.finished || seen.failed.is_some())
             && seen.restarts.delayed.is_none()
             && !seen.restarts.by_hand()

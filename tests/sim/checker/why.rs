@@ -5,10 +5,10 @@ use horust::supervisor::{Link, Status, Supervisor, Why};
 
 impl Checker {
     /// Holds the explanation of each service against what was seen.
-    pub(super) fn explained(&self, supervisor: &Supervisor, status: &[Status]) {
+    pub(super) fn explained(&self, supervisor: &Supervisor, status: &[Option<Status>]) {
         for id in self.fixed.plan.ids() {
             let chain = supervisor.explain(id);
-            let status_of = &status[id.index()];
+            let Some(status_of) = &status[id.index()] else { continue };
             let well = match status_of.state {
                 "Running" => status_of.health != Some("unhealthy"),
                 "Finished" => status_of.wanted,
@@ -29,8 +29,9 @@ impl Checker {
         }
     }
 
-    fn is_true(&self, Link { service: id, since, why }: &Link, status: &[Status]) -> bool {
-        let (seen, status) = (&self.seen[id.index()], &status[id.index()]);
+    fn is_true(&self, Link { service: id, since, why }: &Link, status: &[Option<Status>]) -> bool {
+        let seen = &self.seen[id.index()];
+        let Some(status) = &status[id.index()] else { return false };
         let state = status.state;
         *since <= self.now
             && match why {

@@ -1,0 +1,102 @@
+//! A running Horust reads its configuration again: by the verb, and by SIGHUP.
+
+use crate::support::*;
+use nix::sys::signal::Signal;
+use std::process::{Command, Output};
+
+const LOOP: &str = "echo up $NAME; while :; do sleep 1000 & wait; done";
+
+fn service(name: &str, rest: &str) -> String {
+    let script = LOOP.replace("$NAME", name);
+    format!("command = [\"bash\", \"-c\", '''{script}''']\n{rest}\n")
+}
+
+fn set() -> Builder {
+    let set = horust().arg("--uds-folder-path").arg("@DIR@/run");
+    set.service("web", &service("web", "start-after = ['db']")).service("db", &service("db", ""))
+}
+
+fn write(horust: &Horust, name: &str, text: &str) {
+    std::fs::write(horust.dir().join(format!("services/{name}.toml")), text).unwrap();
+}
+
+fn verb(horust: &Horust, words: &[&str]) -> Output {
+    let folder = horust.dir().join("run");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_horust"));
+    command.args(words).arg("--uds-folder-path").arg(folder).output().unwrap()
+}
+
+#[track_caller]
+fn says(output: &Output, code: i32) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{}{}", text(&output.stdout), text(&output.stderr));
+    text(&output.stdout) + &text(&output.stderr)
+}
+
+#[test]
+fn the_verb_applies_the_least_and_a_broken_file_changes_nothing() {
+    let horust = set().start();
+    horust.wait_for("up web");
+    assert_eq!(says(&verb(&horust, &["plan"]), 0), "nothing has changed\n");
+
+    write(&horust, "db", &service("db", "restart.attempts = 3"));
+    write(&horust, "web", &service("web2", "start-after = ['db']"));
+    write(&horust, "new", &service("new", "start-after = ['web']"));
+    let plan = says(&verb(&horust, &["reload", "--dry-run"]), 0);
+    assert_eq!(plan, "+ new\n~ db: restart.attempts\n~ web: command (would run again)\n");
+    assert!(!horust.stdout().contains("web2"));
+    assert!(says(&verb(&horust, &["reload"]), 0).contains("~ web: command (runs again)\n"));
+    horust.wait_for("up web2");
+    horust.wait_for("up new");
+
+    write(&horust, "new", "command = 'x'\nno-such-key = 1\n");
+    std::fs::remove_file(horust.dir().join("services/web.toml")).unwrap();
+    let told = says(&verb(&horust, &["reload"]), 78);
+    assert!(told.contains("no-such-key = 1") && told.contains("new.toml:2"), "{told}");
+    assert!(horust.stderr().contains("not reloaded") && horust.stderr().contains("no-such-key"), "{}", horust.stderr());
+    assert!(says(&verb(&horust, &["status", "web"]), 0).contains("Running"));
+
+    std::fs::remove_file(horust.dir().join("services/new.toml")).unwrap();
+    assert_eq!(says(&verb(&horust, &["reload"]), 0), "- new\n- web\n");
+    horust.wait_until("both are forgotten", |h| !says(&verb(h, &["status"]), 0).contains("web"));
+    assert_eq!(horust.stdout().matches("up db").count(), 1, "{}", horust.stdout());
+    horust.stop(Signal::SIGTERM).0.assert_code(0);
+}
+
+#[test]
+fn of_500_services_one_is_changed_and_one_runs_again() {
+    let mut set = horust().arg("--uds-folder-path").arg("@DIR@/run");
+    for n in 0..500 {
+        set = set.service(&format!("s{n}"), "command = 'sleep 1000'\n");
+    }
+    let horust = set.start();
+    let status = |h: &Horust| -> serde_json::Value {
+        serde_json::from_slice(&verb(h, &["status", "--format", "json"]).stdout).unwrap_or_default()
+    };
+    let starts = |h: &Horust| -> Vec<u64> {
+        let all = status(h);
+        let services = all["services"].as_array().cloned().unwrap_or_default();
+        let up = services.iter().filter(|one| one["state"] == "Running");
+        up.map(|one| one["starts"].as_u64().unwrap()).collect()
+    };
+    horust.wait_until("all run", |h| starts(h).len() == 500);
+    write(&horust, "s250", "command = 'sleep 1001'\n");
+    assert_eq!(says(&verb(&horust, &["reload"]), 0), "~ s250: command (runs again)\n");
+    horust.wait_until("it runs again", |h| starts(h).iter().sum::<u64>() == 501);
+    assert_eq!(starts(&horust).iter().filter(|starts| **starts == 2).count(), 1);
+}
+
+#[test]
+fn hup_reloads_also_as_pid_1() {
+    let set = if needs_root() { set() } else { set().pid1() };
+    let horust = set.start();
+    horust.wait_for("up web");
+    write(&horust, "db", "nonsense");
+    horust.signal(Signal::SIGHUP);
+    horust.wait_until("it is refused", |h| h.stderr().contains("not reloaded"));
+    write(&horust, "db", &service("db2", ""));
+    horust.signal(Signal::SIGHUP);
+    horust.wait_for("up db2");
+    assert_eq!(horust.stdout().matches("up web").count(), 1, "{}", horust.stdout());
+    horust.stop(Signal::SIGTERM).0.assert_code(0);
+}
