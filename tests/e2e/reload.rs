@@ -53,7 +53,8 @@ fn the_verb_applies_the_least_and_a_broken_file_changes_nothing() {
     std::fs::remove_file(horust.dir().join("services/web.toml")).unwrap();
     let told = says(&verb(&horust, &["reload"]), 78);
     assert!(told.contains("no-such-key = 1") && told.contains("new.toml:2"), "{told}");
-    assert!(horust.stderr().contains("not reloaded") && horust.stderr().contains("no-such-key"), "{}", horust.stderr());
+    // Its own thread writes the log.
+    horust.wait_until("it is logged", |h| h.stderr().contains("not reloaded") && h.stderr().contains("no-such-key"));
     assert!(says(&verb(&horust, &["status", "web"]), 0).contains("Running"));
 
     std::fs::remove_file(horust.dir().join("services/new.toml")).unwrap();
@@ -98,5 +99,31 @@ fn hup_reloads_also_as_pid_1() {
     horust.signal(Signal::SIGHUP);
     horust.wait_for("up db2");
     assert_eq!(horust.stdout().matches("up web").count(), 1, "{}", horust.stdout());
+    horust.stop(Signal::SIGTERM).0.assert_code(0);
+}
+
+/// Ids are used again: what has happened to a service that is gone must not be told of the one that has its id now.
+#[test]
+fn events_keep_the_names_of_those_that_are_gone() {
+    let horust = set().start();
+    horust.wait_for("up web");
+    std::fs::remove_file(horust.dir().join("services/web.toml")).unwrap();
+    assert_eq!(says(&verb(&horust, &["reload"]), 0), "- web\n");
+    horust.wait_until("it is forgotten", |h| !says(&verb(h, &["status"]), 0).contains("web"));
+    write(&horust, "other", &service("other", ""));
+    assert_eq!(says(&verb(&horust, &["reload"]), 0), "+ other\n");
+    horust.wait_for("up other");
+    let named = |words: &[&str]| -> Vec<String> {
+        let text = says(&verb(&horust, words), 0);
+        let events = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        events.filter_map(|event| Some(event["service"].as_str()?.to_owned())).collect()
+    };
+    let all = named(&["events", "--format", "json"]);
+    for name in ["db", "web", "other"] {
+        assert!(all.iter().any(|other| other == name), "{name} in {all:?}");
+    }
+    let of_other = named(&["events", "--format", "json", "other"]);
+    assert!(!of_other.is_empty() && of_other.iter().all(|name| name == "other"), "{of_other:?}");
+    assert_eq!(all.iter().filter(|name| *name == "other").count(), of_other.len(), "{all:?}");
     horust.stop(Signal::SIGTERM).0.assert_code(0);
 }

@@ -342,6 +342,7 @@ impl Checker {
         if self.stopping || self.over {
             return;
         }
+        self.seen.iter_mut().for_each(|seen| seen.leaves = None);
         let fixed = Arc::clone(&self.fixed);
         let names: BTreeSet<&str> = read.iter().map(|(_, spec)| spec.name.as_str()).collect();
         let gone = fixed.plan.iter().filter(|(_, spec)| !names.contains(spec.name.as_str()));
@@ -350,7 +351,12 @@ impl Checker {
             let after = |other: &ServiceSpec| other.start_after.iter().any(|need| need.service == id);
             let dependents = fixed.plan.iter().filter(|(_, other)| after(other)).map(|(other, _)| other);
             let first = dependents.chain(spec.shutdown_after.iter().copied()).filter(|id| leaving.contains(id));
-            self.seen[id.index()].leaves = leaving.contains(&id).then(|| first.collect());
+            if leaving.contains(&id) {
+                // If it comes back, it begins anew.
+                let seen = &mut self.seen[id.index()];
+                seen.restarts.excuse();
+                seen.leaves = Some(first.collect());
+            }
         }
     }
 
