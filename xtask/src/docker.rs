@@ -12,13 +12,18 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+mod hard;
+mod swarm;
+
 const IMAGE: &str = "horust-test";
 
 pub fn part() -> Result<Outcome> {
     if !root() {
         return Ok(Outcome::Skipped("starting a Docker daemon needs root".to_owned()));
     }
-    for (program, package) in [("dockerd", "docker.io"), ("docker", "docker.io"), ("tar", "tar")] {
+    for (program, package) in
+        [("dockerd", "docker.io"), ("docker", "docker.io"), ("tar", "tar"), ("script", "bsdutils")]
+    {
         if let Err(e) = tools::need(program, package) {
             return Ok(Outcome::Skipped(format!("{e:#}")));
         }
@@ -146,6 +151,8 @@ impl Suite<'_> {
         self.check("an unknown user on a read-only root", || self.unprivileged());
         self.check("the binary alone runs in an empty image", || self.scratch());
         self.check("the base image takes services and is small", || self.base());
+        self.hard();
+        self.swarm();
     }
 
     /// Starts a container in the background.
