@@ -8,12 +8,16 @@ my $end = 0;
 $SIG{TERM} = sub { $end = 1; unlink $path };
 
 # One version never becomes ready.
-sleep 1000 if $ENV{VERSION} eq "broken";
+if ($ENV{VERSION} eq "broken") {
+    sleep 1 until $end;
+    exit;
+}
 
 socket my $server, AF_UNIX, SOCK_STREAM, 0 or die "socket: $!";
 bind $server, pack_sockaddr_un("$path.new") or die "bind: $!";
 listen $server, 128 or die "listen: $!";
 rename "$path.new", $path or die "rename: $!";
+unlink $path if $end;
 open my $ready, ">&=", 3 or die "descriptor 3: $!";
 syswrite $ready, "\n";
 
