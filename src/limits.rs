@@ -136,8 +136,23 @@ pub const BACKLOG: i32 = 128;
 /// of them can eat PID 1's memory.
 pub const CLIENTS: usize = 64;
 
+/// The same at `web-server`: a browser takes up to six, and who only holds places there takes none at the socket.
+pub const WEB_CLIENTS: usize = 64;
+
+/// The same where only metrics and health are.
+pub const METRICS_CLIENTS: usize = 16;
+
 /// Requests that may wait for the runtime thread; no client has more than one under way.
-pub const CALLS: usize = 2 * CLIENTS;
+pub const CALLS: usize = 2 * (CLIENTS + WEB_CLIENTS);
+
+/// How long somebody waits who has shown a wrong token.
+pub const WRONG_TOKEN: Duration = Duration::from_millis(200);
+
+/// A token is no shorter than this: nobody can try out enough of them.
+pub const TOKEN: usize = 16;
+
+/// A file with a token is no longer than this.
+pub const TOKEN_FILE_BYTES: u64 = 4096;
 
 /// How long a client may take to send a request, to follow it up with the next one, or to read a piece of an answer.
 pub const CLIENT_PATIENCE: Duration = Duration::from_secs(5);
@@ -149,6 +164,14 @@ pub const CLIENT_BUFFER: usize = 16 << 10;
 
 /// How long somebody who waits for services rests after each look at them.
 pub const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// Whoever watches services is told at such intervals what they use: often enough for a line that moves, and seldom enough
+/// to be no load.
+pub const USAGE_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Whoever watches services rests so many times as long as a look has taken: a crowd that watches thousands of them leaves
+/// the runtime thread time for its work.
+pub const WATCH_SHARE: u32 = 20;
 
 /// Nobody waits longer than this.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(365 * 86_400);

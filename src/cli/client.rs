@@ -76,6 +76,13 @@ impl Client {
         self.understand(if fine { answer } else { self.without_problem(answer)? })
     }
 
+    /// Gets a text from outside of the versioned paths.
+    pub fn text(&self, path: &str) -> Result<String, Failure> {
+        let answer = self.send(Method::GET, path, &[])?;
+        let body = answer.bytes().map_err(|error| self.lost(&error))?;
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
     fn understand<T: DeserializeOwned>(&self, answer: Response) -> Result<T, Failure> {
         let body = answer.bytes().map_err(|error| self.lost(&error))?;
         serde_json::from_slice(&body).map_err(|error| {
@@ -101,7 +108,8 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &str, query: &[(&str, &str)]) -> Result<Response, Failure> {
-        let url = Url::parse_with_params(&format!("http://horust/v1/{path}"), query);
+        let versioned = if path.starts_with('/') { "" } else { "/v1/" };
+        let url = Url::parse_with_params(&format!("http://horust{versioned}{path}"), query);
         let mut url = url.map_err(|error| Failure::new(ExitCode::Internal, error.to_string()))?;
         if query.is_empty() {
             url.set_query(None);

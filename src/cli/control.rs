@@ -111,6 +111,8 @@ pub enum ControlVerb {
     },
     /// Show which services start after which, and what they are doing
     Graph(GraphOptions),
+    /// Print what is counted and measured, in the OpenMetrics format
+    Metrics,
     /// Stop all services, and end Horust
     Shutdown,
 }
@@ -237,6 +239,10 @@ fn carry_out(client: &Client, options: &ControlOptions) -> Result<ExitCode, Fail
         ControlVerb::Graph(options) => tell::graph(client, options),
         ControlVerb::Reload { dry_run, format } => reload::reload(client, *dry_run, *format),
         ControlVerb::Plan { format } => reload::plan(client, *format),
+        ControlVerb::Metrics => client.text("/metrics").map(|text| {
+            answer(&text);
+            ExitCode::Ok
+        }),
         ControlVerb::Shutdown => client.post::<Horust>("shutdown", &[]).map(|_| ExitCode::Ok),
     }
 }

@@ -36,11 +36,13 @@ struct Inherited {
 
 /// How drafts are made of keys.
 #[derive(Clone, Copy)]
-struct Lowering {
+pub struct Lowering {
     /// The default of `termination.wait`.
-    wait: Duration,
+    pub wait: Duration,
+    /// Somebody may want to see their output.
+    pub captured: bool,
     /// They keep their keys as they were written.
-    keep_written: bool,
+    pub keep_written: bool,
 }
 
 /// The keys of one file of a service.
@@ -51,14 +53,9 @@ struct Keys {
 }
 
 impl<'a> Composer<'a> {
-    /// `everywhere` is `[defaults]`; `wait` the default of `termination.wait`.
-    pub fn new(everywhere: Defaults, wait: Duration, env: Env<'a>, keep_written: bool) -> Composer<'a> {
-        Composer {
-            env,
-            lowering: Lowering { wait, keep_written },
-            everywhere: everywhere.0,
-            directories: HashMap::new(),
-        }
+    /// `everywhere` is `[defaults]`.
+    pub fn new(everywhere: Defaults, lowering: Lowering, env: Env<'a>) -> Composer<'a> {
+        Composer { env, lowering, everywhere: everywhere.0, directories: HashMap::new() }
     }
 
     /// Loads one service. If its file can't be understood at all: the name that it would have.
@@ -156,7 +153,7 @@ fn merge(
     let name = keys.main.name.as_ref().map(|at| at.value.0.clone());
     let said = cx.diagnostics.len();
     let written = lowering.keep_written.then(|| Box::new(keys.main.clone()));
-    let draft = Draft { written, ..lower::lower(keys.main, lowering.wait, &mut cx) };
+    let draft = Draft { written, ..lower::lower(keys.main, lowering, &mut cx) };
     let new = found.split_off(said).into_iter();
     found.extend(new.filter(|d| d.place.as_ref().is_none_or(|place| !failed.contains(place))));
     if failed.is_empty() { Ok(draft) } else { Err(name) }

@@ -5,6 +5,7 @@ use super::diagnostic::Span;
 use super::shape::Shape;
 use super::values::{Cx, Names, Read, closest, integer};
 use crate::model::{Command, ControlSocket, IdOrName, Output, Probe, Signal};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use toml::de::DeValue;
 
@@ -230,18 +231,20 @@ impl Read for ReadyWhen {
     }
 }
 
-/// `web-server`: whether, and possibly where.
+/// Where to listen for TCP, if at all. Without an address it is this port of the loopback interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WebServer(pub bool);
+pub struct ListenAt<const PORT: u16>(pub Option<SocketAddr>);
 
-impl Read for WebServer {
+impl<const PORT: u16> Read for ListenAt<PORT> {
     const TYPE: &'static str = "true, false or an address such as \"127.0.0.1:8080\"";
     const SHAPE: Shape = Shape::Any(&[Shape::Bool, Shape::Pattern(r"\S+:[0-9]+")]);
     fn read(value: DeValue<'_>, span: Span, cx: &mut Cx<'_>) -> Option<Self> {
         match &value {
-            DeValue::Boolean(on) => Some(WebServer(*on)),
-            DeValue::String(text) if text.parse::<std::net::SocketAddr>().is_ok() => Some(WebServer(true)),
-            DeValue::String(text) => cx.invalid(span, format_args!("\"{text}\" is no address and port")),
+            DeValue::Boolean(on) => Some(ListenAt(on.then_some(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), PORT)))),
+            DeValue::String(text) => match text.parse() {
+                Ok(at) => Some(ListenAt(Some(at))),
+                Err(_) => cx.invalid(span, format_args!("\"{text}\" is no address and port")),
+            },
             other => cx.refuse(other, span),
         }
     }

@@ -70,12 +70,21 @@ pub struct Keys {
     pub stamp: Option<At<bool>>,
 }
 
-/// How the service is captured, if it is. `needed`: a line is looked for in its output.
+/// Why a service is captured although its table asks for nothing.
+#[derive(Clone, Copy)]
+pub struct Wish {
+    /// A line is looked for in its output.
+    pub needed: bool,
+    /// Somebody may want to see it.
+    pub useful: bool,
+}
+
+/// How the service is captured, if it is.
 pub fn lower(
     table: Option<At<schema::Log>>,
     keys: &Keys,
     streams: [&Output; 2],
-    needed: bool,
+    Wish { needed, useful }: Wish,
     cx: &mut Cx<'_>,
 ) -> Option<Log> {
     let table = table.map(|at| at.value).unwrap_or_default();
@@ -89,7 +98,7 @@ pub fn lower(
             true
         }
         Some(At { value, .. }) => value,
-        None => needed || asks(&table) || asked_by_key(keys, streams),
+        None => needed || useful || asks(&table) || asked_by_key(keys, streams),
     };
     if !asked {
         return None;

@@ -2,6 +2,7 @@
 //! References to other services stay names here; `graph` resolves them.
 
 use super::after::Waits;
+use super::compose::Lowering;
 use super::diagnostic::{Place, Source, Span};
 use super::health::{self, Watching};
 use super::kinds::{ReadyWhen, ServiceName};
@@ -45,7 +46,7 @@ pub fn stem(source: &Source) -> String {
 }
 
 /// Lowers one file. What is wrong is in `cx`; without a command, whose absence is an error, the service has none.
-pub fn lower(mut main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
+pub fn lower(mut main: Main, Lowering { wait, captured, .. }: Lowering, cx: &mut Cx<'_>) -> Draft {
     let process = process::lower(&mut main, cx);
     let At { value: name, place: name_place } = name(main.name, cx);
     let environment = main.environment.map(|at| environment(at, cx)).unwrap_or_default();
@@ -66,7 +67,8 @@ pub fn lower(mut main: Main, wait: Duration, cx: &mut Cx<'_>) -> Draft {
     let rotation =
         log::Keys { stdout: main.stdout_rotate_size, stderr: main.stderr_rotate_size, stamp: main.stdout_timestamp };
     let seeks = readiness.signs().is_some_and(|signs| signs.log_line.is_some());
-    let log = log::lower(main.log, &rotation, [&stdout, &stderr], seeks, cx).map(Box::new);
+    let wish = log::Wish { needed: seeks, useful: captured };
+    let log = log::lower(main.log, &rotation, [&stdout, &stderr], wish, cx).map(Box::new);
     let spec = ServiceSpec {
         name,
         origin: Origin { file: origin.source.path.clone(), line: origin.line() },

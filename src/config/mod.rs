@@ -41,7 +41,7 @@ pub use sample::sample_service;
 pub use template::Env;
 pub use values::parse_duration;
 
-use crate::model::{Need, Plan, ServiceId, ServiceSpec, Settings};
+use crate::model::{Need, Plan, ServiceId, ServiceSpec, Settings, Web};
 use lower::Draft;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -90,8 +90,10 @@ fn load_and(options: &Options<'_>, lint: Option<&Lint<'_>>) -> Loaded {
     let files = files::discover(options.services, &mut diagnostics);
     let mut refused = errors(&diagnostics) > 0;
     let wait = settings.timeout_before_sigkill.as_ref().map_or(Duration::from_secs(5), |at| at.value);
+    let web_server = settings.web_server.as_ref().and_then(|at| at.value.0);
     let everywhere = settings.defaults.map(|at| at.value).unwrap_or_default();
-    let mut composer = compose::Composer::new(everywhere, wait, options.env, lint.is_some());
+    let lowering = compose::Lowering { wait, captured: web_server.is_some(), keep_written: lint.is_some() };
+    let mut composer = compose::Composer::new(everywhere, lowering, options.env);
     let mut drafts = Vec::with_capacity(files.len());
     let mut invalid = HashSet::new();
     for file in files {
@@ -114,6 +116,13 @@ fn load_and(options: &Options<'_>, lint: Option<&Lint<'_>>) -> Loaded {
         socket: control.socket.map_or_else(Default::default, |at| at.value.0),
         socket_group: control.group.map(|at| at.value),
         when_init: settings.shutdown.and_then(|at| at.value.when_init).map_or_else(Default::default, |at| at.value),
+        web: Web {
+            page: web_server,
+            metrics: control.metrics.and_then(|at| at.value.0),
+            token_file: control.token_file.map(|at| at.value),
+            token_for_reading: control.token_for_reading.is_some_and(|at| at.value),
+            hosts: control.hosts.map(|at| at.value.0.into_iter().map(|name| name.value).collect()).unwrap_or_default(),
+        },
     };
     let mut services = Vec::new();
     if errors(&diagnostics) == 0 {

@@ -3,7 +3,7 @@
 
 use super::after::Afters;
 use super::diagnostic::Span;
-use super::kinds::{ReadyWhen, Rewrite, ServiceName, SocketAt, WebServer};
+use super::kinds::{ListenAt, ReadyWhen, Rewrite, ServiceName, SocketAt};
 use super::log::{PerTime, Times};
 use super::probes::{Address, Endpoint, NotifyFd, Pattern, SocketPath};
 use super::process::{Accounts, Bytes, CapabilitySets, Count, LimitIn, Microseconds, Nice, OomScore, Seconds, Umask};
@@ -395,13 +395,26 @@ read_tables!(
 );
 
 table! {
-    /// `[control]`: the socket by which `horust status` and the other verbs reach Horust.
+    /// `[control]`: how `horust status` and the other verbs, browsers and monitors reach Horust.
     Control {
         /// Where it is, or whether there is one. By default it is `/var/run/horust/horust-PID.sock`;
         /// `--uds-folder-path` names another directory.
         socket: SocketAt = "socket", default "true", sample r#""/run/horust.sock""#;
         /// The group whose members may use it, beside root and Horust's own user.
         group: IdOrName = "group", default "none", sample r#""adm""#;
+        /// An address with nothing but `/metrics`, `/livez`, `/readyz` and `/startupz`, for Prometheus and for whoever
+        /// runs the container. `true` is `127.0.0.1:9090`. The control socket and `web-server` have them as well.
+        metrics: ListenAt<9090> = "metrics", default "false", sample r#""0.0.0.0:9090""#;
+        /// A file with the token that the page at `web-server` asks for before it starts or stops anything: at least
+        /// 16 characters. Without it Horust makes one up at each start: `horust-PID.token` beside the control socket,
+        /// for those who may use the socket.
+        token_file: PathBuf = "token-file", default "a new token", sample r#""/run/secrets/horust-token""#;
+        /// Who only looks needs the token as well. A `web-server` that others than this machine can reach has to have
+        /// it so.
+        token_for_reading: bool = "token-for-reading", default "false", sample "true";
+        /// Names under which browsers reach `web-server`, beside `localhost` and addresses. Others are refused: any
+        /// web page could have a name of its own lead to this address.
+        hosts: Names = "hosts", default "[]", sample r#"["services.example.com"]"#;
     }
 }
 
@@ -418,13 +431,15 @@ table! {
 table! {
     /// `horust.toml`
     HorustToml {
-        /// A page in the browser to look at and to steer the services.
-        web_server: WebServer = "web-server", default "false", sample "false";
+        /// A page in the browser to look at and to steer the services, and the API behind it. `true` is
+        /// `127.0.0.1:8080`. The output of all services is captured for it, unless they say `capture = false`.
+        /// See docs/web.md for who may do what there.
+        web_server: ListenAt<8080> = "web-server", default "false", sample "true";
         /// How long a service may take to end once it was asked to, unless it has a `wait` of its own.
         timeout_before_sigkill: Duration = "timeout-before-sigkill", default "5s", sample r#""5s""#;
         /// Exit with 101 if any service failed for good by itself.
         unsuccessful_exit_finished_failed: bool = "unsuccessful-exit-finished-failed", default "false", sample "false";
-        /// The socket by which verbs reach Horust.
+        /// How verbs, browsers and monitors reach Horust.
         control: Control = "control", default "", sample "";
         /// How all of it ends.
         shutdown: Shutdown = "shutdown", default "", sample "";

@@ -4,7 +4,7 @@ use super::diagnostic::{Diagnostic, Layer, Span};
 use super::read;
 use super::schema::HorustToml;
 use super::template::Env;
-use super::values::Read;
+use super::values::{Cx, Read};
 use std::path::Path;
 use toml::de::DeValue;
 
@@ -26,10 +26,23 @@ pub fn load(named: Option<&Path>, env: Env<'_>, diagnostics: &mut Vec<Diagnostic
     };
     let settings = read::table(source, env, diagnostics, |entries, cx| {
         let settings = HorustToml::read(DeValue::Table(entries), Span::default(), cx)?;
-        if let Some(at) = settings.web_server.as_ref().filter(|at| at.value.0) {
-            cx.push(at.warning("`web-server` has no effect yet"));
-        }
+        check_reach(&settings, cx);
         Some(settings)
     });
     settings.and_then(|parsed| parsed.value).unwrap_or_default()
+}
+
+/// Services run what their files say, so their state is nobody's business but the machine's: whoever opens it to others
+/// has to say who they are.
+fn check_reach(settings: &HorustToml, cx: &mut Cx<'_>) {
+    let Some(at) = &settings.web_server else { return };
+    let Some(address) = at.value.0.filter(|address| !address.ip().to_canonical().is_loopback()) else { return };
+    let control = settings.control.as_ref().map(|at| &at.value);
+    let guarded = control.and_then(|control| control.token_for_reading.as_ref()).is_some_and(|at| at.value);
+    if !guarded {
+        let message =
+            format!("`web-server`: anybody who can reach {address} could look at the services and their output");
+        let help = "add `token-for-reading = true` to [control], or listen at 127.0.0.1";
+        cx.push(at.error(message).help(help));
+    }
 }

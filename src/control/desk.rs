@@ -1,11 +1,12 @@
 //! Where requests are handed in: the one way from the control thread to the rest of Horust. Everything here is bounded,
 //! and no other thread ever waits for this one.
 
+use super::tally::Tally;
 use super::wire;
 use crate::model::{Ask, Exit, Mono, Plan, Reading, ServiceId};
 use crate::supervisor::{Command, Difference, Status};
 use crossbeam_channel::{Sender, TrySendError};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 use tokio::sync::{oneshot, watch};
@@ -42,6 +43,8 @@ pub enum Question {
         /// None if all services are being stopped.
         reply: oneshot::Sender<Option<Difference>>,
     },
+    /// The same of all services, and what has been counted.
+    Figures(oneshot::Sender<(Answer, Tally)>),
 }
 
 /// The answer.
@@ -126,6 +129,17 @@ pub type ReadOutput =
 /// What processes use: asked for by the control thread, of main processes.
 pub type Usage = fn(u32) -> wire::Usage;
 
+/// What was dropped since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lost {
+    /// Lines of services, for their `rate-limit`.
+    pub limited: u64,
+    /// Lines of services that the place they were to go to did not take.
+    pub refused: u64,
+    /// Horust's own messages.
+    pub messages: u64,
+}
+
 /// What services go by now.
 pub type Plans = watch::Sender<Arc<Plan>>;
 
@@ -194,6 +208,12 @@ pub struct Desk {
     pub event_news: Arc<Steps>,
     /// Reads the configuration again.
     pub reload: Reload,
+    /// What was dropped.
+    pub lost: fn() -> Lost,
+    /// Ended processes that belonged to nobody, counted by the main thread.
+    pub orphans: Arc<AtomicU64>,
+    /// When Horust was started.
+    pub started: SystemTime,
 }
 
 /// Why there is no answer.
@@ -239,6 +259,11 @@ impl Desk {
         let plan = Arc::clone(&self.plan);
         self.hand_in(Call { plan, commands: Vec::new(), question: question(reply) })?;
         answer.await.map_err(|_| NoAnswer::Ending)
+    }
+
+    /// What all services are doing, and what has been counted.
+    pub async fn figures(&self) -> Result<(Answer, Tally), NoAnswer> {
+        self.ask(Question::Figures).await
     }
 
     fn hand_in(&self, call: Call) -> Result<(), NoAnswer> {

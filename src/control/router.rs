@@ -1,21 +1,27 @@
 //! The paths of the API and what they answer. Every answer is JSON; what goes wrong is told as RFC 9457 has it.
 
+use super::alive;
 use super::desk::{Answer, Desk, NoAnswer, View};
 use super::events::events;
+use super::live;
 use super::logs::logs;
+use super::metrics;
+use super::page;
+use super::patient::Patience;
 use super::select::select;
-use super::stream::Seats;
+use super::stream::{self, Seats};
 use super::tell;
 use super::wait::{self, Goal};
-use super::wire::{Exit, Horust, Problem, Service, Services};
+use super::wire::{Access, Exit, Horust, Problem, Service, Services};
 use crate::limits;
 use crate::model::{self, Mono, ServiceId, Signal};
 use crate::supervisor::Command;
+use axum::Extension;
 use axum::Json;
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRef, Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
@@ -73,12 +79,36 @@ pub fn new(desk: Arc<Desk>, end: End) -> Router {
         .route("/v1/shutdown", post(shutdown))
         .route("/v1/reload", post(reload))
         .route("/v1/plan", get(plan))
+        .route(page::ACCESS, get(access))
         .merge(tell::routes())
+        .merge(page::routes())
+        .merge(monitor_routes())
         .fallback(|| async { Fault::new(StatusCode::NOT_FOUND, "there is no such path") })
         .method_not_allowed_fallback(|| async {
             Fault::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method")
         })
         .with_state(App { desk, end, seats: Seats::new() })
+}
+
+/// The paths for monitors alone.
+pub fn monitors(desk: Arc<Desk>) -> Router {
+    monitor_routes()
+        .fallback(|| async {
+            Fault::new(StatusCode::NOT_FOUND, "here are /metrics, /livez, /readyz and /startupz alone")
+        })
+        .with_state(desk)
+}
+
+fn monitor_routes<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<Desk>: FromRef<S>,
+{
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/livez", get(|State(desk): Shared| async move { alive::live(&desk).await }))
+        .route("/readyz", get(|State(desk): Shared| async move { alive::ready(&desk).await }))
+        .route("/startupz", get(|State(desk): Shared| async move { alive::started(&desk).await }))
 }
 
 /// What went wrong.
@@ -89,13 +119,23 @@ impl Fault {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Fault {
         Fault(status, detail.into())
     }
+
+    /// Whether somebody has not shown the token.
+    pub fn is_unauthorized(&self) -> bool {
+        self.0 == StatusCode::UNAUTHORIZED
+    }
 }
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         let title = self.0.canonical_reason().unwrap_or_default().to_owned();
         let problem = Problem { title, status: self.0.as_u16(), detail: self.1 };
-        (self.0, [(header::CONTENT_TYPE, "application/problem+json")], Json(problem)).into_response()
+        let mut response =
+            (self.0, [(header::CONTENT_TYPE, "application/problem+json")], Json(problem)).into_response();
+        if self.0 == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
     }
 }
 
@@ -128,6 +168,17 @@ pub struct Options {
     goal: Option<Goal>,
     /// For `wait`: how long, in milliseconds.
     timeout_ms: Option<u64>,
+}
+
+/// For the list of services.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListOptions {
+    /// As everywhere; all if none.
+    names: Option<String>,
+    /// And each change.
+    #[serde(default)]
+    follow: bool,
 }
 
 /// For `reload`.
@@ -168,13 +219,27 @@ async fn horust(State(desk): Shared) -> Result<Json<Horust>, Fault> {
         pid: std::process::id(),
         up: answer.up,
         services: desk.plan.ids().count(),
+        started: humantime::format_rfc3339_millis(desk.started).to_string(),
     }))
 }
 
-async fn list(State(desk): Shared, asked: Asked) -> Result<Json<Services>, Fault> {
-    let ids = chosen(&desk, asked?.0.names.as_deref().unwrap_or("*"))?;
-    let answer = desk.call(vec![], ids).await?;
-    Ok(Json(services(&desk, answer)))
+async fn list(
+    State(desk): Shared,
+    State(mut end): State<End>,
+    State(seats): State<Seats>,
+    patience: Option<Extension<Patience>>,
+    asked: Result<Query<ListOptions>, QueryRejection>,
+) -> Result<Response, Fault> {
+    let Query(ListOptions { names, follow }) = asked?;
+    let names = names.unwrap_or_else(|| "*".to_owned());
+    let ids = chosen(&desk, &names)?;
+    if !follow {
+        let answer = desk.call(vec![], ids).await?;
+        return Ok(Json(services(&desk, answer)).into_response());
+    }
+    let (mut feed, answer) = stream::events(&seats, patience.as_deref())?;
+    tokio::spawn(async move { live::follow(desk, &names, &mut feed, &mut end).await });
+    Ok(answer)
 }
 
 async fn one(State(desk): Shared, Path(name): Path<String>) -> Result<Json<Service>, Fault> {
@@ -256,6 +321,17 @@ async fn read_again(desk: &Desk, apply: bool) -> Result<Response, Fault> {
     Ok((status, Json(answer)).into_response())
 }
 
+/// What the guard has found; at the socket the kernel has said who asks.
+async fn access(found: Option<Extension<Access>>) -> Json<Access> {
+    let all = Access { reading: true, writing: true, token_at: None };
+    Json(found.map_or(all, |Extension(access)| access))
+}
+
+async fn metrics(State(desk): Shared) -> Result<Response, Fault> {
+    let (answer, tally) = desk.figures().await?;
+    Ok(metrics::page(&desk, &answer, &tally))
+}
+
 async fn several(desk: &Desk, verb: Verb, options: Options) -> Result<Json<Services>, Fault> {
     let names = options.names.ok_or_else(|| {
         Fault::new(StatusCode::BAD_REQUEST, "which services? Name them: `?names=web,db`, or all: `?names=*`")
@@ -303,6 +379,13 @@ fn first(desk: &Desk, answer: Answer) -> Result<Json<Service>, Fault> {
 
 /// The answer as it goes over the wire.
 pub fn services(desk: &Desk, answer: Answer) -> Services {
+    let mut all = bare(desk, answer);
+    all.services.iter_mut().for_each(|service| service.usage = service.pid.map(desk.usage));
+    all
+}
+
+/// The same without what their processes use, for which /proc would have to be read.
+pub fn bare(desk: &Desk, answer: Answer) -> Services {
     let (now, clock) = (answer.now, SystemTime::now());
     Services { services: answer.services.into_iter().map(|view| service(desk, view, now, clock)).collect() }
 }
@@ -336,6 +419,6 @@ fn service(desk: &Desk, view: View, now: Mono, clock: SystemTime) -> Service {
             text,
         }),
         reason: view.reason,
-        usage: pid.map(desk.usage),
+        usage: None,
     }
 }

@@ -1,11 +1,13 @@
 //! The thread that listens. Until the first client comes it sleeps in poll(2) and holds nothing but its small stack;
-//! then it starts a runtime and serves a bounded number of clients at a time, each within bounded times and sizes.
+//! then it starts a runtime and serves a bounded number of clients at each door, each within bounded times and sizes.
 
 use super::desk::Desk;
+use super::guard::{self, Guard};
 use super::patient::{Patience, Patient};
 use super::router;
 use super::wire::Problem;
 use crate::limits;
+use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -15,30 +17,74 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::{TowerToHyperService, TowerToHyperServiceFuture};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
-use std::os::fd::AsFd;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixListener;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
-use tokio::net::UnixStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{Semaphore, watch};
 
 /// Whether the peer at the other end may steer Horust; else why not.
-pub type Gate = Box<dyn Fn(&UnixStream) -> Result<(), String> + Send>;
+pub type Gate = Box<dyn Fn(&UnixStream) -> Result<(), String> + Send + Sync>;
+
+/// A way in.
+pub enum Door {
+    /// The control socket: who may connect may do everything.
+    Socket(UnixListener, Gate),
+    /// The web address: each request shows what it may.
+    Web(TcpListener, Guard),
+    /// Metrics and health alone.
+    Metrics(TcpListener, Guard),
+}
+
+impl Door {
+    fn clients(&self) -> usize {
+        match self {
+            Door::Socket(..) => limits::CLIENTS,
+            Door::Web(..) => limits::WEB_CLIENTS,
+            Door::Metrics(..) => limits::METRICS_CLIENTS,
+        }
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Door::Socket(listener, _) => listener.as_fd(),
+            Door::Web(listener, _) | Door::Metrics(listener, _) => listener.as_fd(),
+        }
+    }
+}
+
+/// The places for the clients of one door: those of one can't take those of another.
+#[derive(Clone)]
+struct Room {
+    seats: Arc<Semaphore>,
+    size: usize,
+}
+
+impl Room {
+    fn is_empty(&self) -> bool {
+        self.seats.available_permits() == self.size
+    }
+}
 
 /// A thread that serves.
 pub struct Server {
     ending: watch::Sender<bool>,
-    clients: Arc<Semaphore>,
+    rooms: Vec<Room>,
     done: Receiver<()>,
 }
 
 impl Server {
     /// Lets those who are being served have their answers, for a short time.
     pub fn finish(&self) {
-        let idle = self.clients.available_permits() == limits::CLIENTS;
+        let idle = self.rooms.iter().all(Room::is_empty);
         if self.ending.send(true).is_ok() && !idle {
             let _ = self.done.recv_timeout(limits::CLIENT_FLUSH);
         }
@@ -46,72 +92,129 @@ impl Server {
 }
 
 /// Starts the thread.
-pub fn serve(listener: UnixListener, gate: Gate, desk: Desk) -> io::Result<Server> {
+pub fn serve(doors: Vec<Door>, desk: Desk) -> io::Result<Server> {
     let (ending, end) = watch::channel(false);
     let (sender, done) = bounded(1);
-    let clients = Arc::new(Semaphore::new(limits::CLIENTS));
-    let room = Arc::clone(&clients);
+    let room = |door: &Door| Room { seats: Arc::new(Semaphore::new(door.clients())), size: door.clients() };
+    let rooms: Vec<Room> = doors.iter().map(room).collect();
+    let ours = rooms.clone();
     let body = move || {
-        wait_for_first(&listener);
-        if let Err(error) = run(listener, &gate, desk, &room, end, &sender) {
-            log::error!("cannot serve the control socket: {error}");
+        wait_for_first(&doors);
+        if let Err(error) = run(doors, desk, &ours, &end, &sender) {
+            log::error!("cannot serve clients: {error}");
         }
     };
     thread::Builder::new().name("control".into()).stack_size(limits::CONTROL_STACK).spawn(body)?;
-    Ok(Server { ending, clients, done })
+    Ok(Server { ending, rooms, done })
 }
 
-fn wait_for_first(listener: &UnixListener) {
-    let mut fds = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+fn wait_for_first(doors: &[Door]) {
+    let mut fds: Vec<PollFd<'_>> = doors.iter().map(|door| PollFd::new(door.fd(), PollFlags::POLLIN)).collect();
     while poll(&mut fds, PollTimeout::NONE).is_err() {}
 }
 
-fn run(
-    listener: UnixListener,
-    gate: &Gate,
-    desk: Desk,
-    room: &Arc<Semaphore>,
-    mut end: watch::Receiver<bool>,
-    done: &Sender<()>,
-) -> io::Result<()> {
-    listener.set_nonblocking(true)?;
+fn run(doors: Vec<Door>, desk: Desk, rooms: &[Room], end: &watch::Receiver<bool>, done: &Sender<()>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build()?;
     runtime.block_on(async {
-        let listener = tokio::net::UnixListener::from_std(listener)?;
-        let porch = Arc::new(Semaphore::new(limits::CLIENTS));
-        let router = router::new(Arc::new(desk), end.clone());
-        loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                _ = end.wait_for(|ending| *ending) => break,
-            };
-            match accepted {
-                Ok((stream, _)) => match (gate(&stream), Arc::clone(room).try_acquire_owned()) {
-                    (Err(why), _) => refuse(stream, &porch, "403 Forbidden", &why),
-                    (_, Err(_)) => refuse(stream, &porch, "503 Service Unavailable", "too many clients"),
-                    (Ok(()), Ok(seat)) => {
-                        let (router, end) = (router.clone(), end.clone());
-                        tokio::spawn(async move {
-                            let _seat = seat;
-                            attend(stream, router, end).await;
-                        });
-                    }
-                },
-                // Out of descriptors or of memory: it passes, or lasts; either way no reason to spin.
-                Err(_) => tokio::time::sleep(RETRY).await,
+        let desk = Arc::new(desk);
+        // Who follows at one door takes no place from those at another.
+        let router = || router::new(Arc::clone(&desk), end.clone());
+        for (door, room) in doors.into_iter().zip(rooms) {
+            let (room, end) = (room.clone(), end.clone());
+            match door {
+                Door::Socket(listener, gate) => {
+                    listener.set_nonblocking(true)?;
+                    let listener = tokio::net::UnixListener::from_std(listener)?;
+                    tokio::spawn(admit(Gated(listener, gate), router(), room, end));
+                }
+                Door::Web(listener, guard) => {
+                    let listener = tcp(listener)?;
+                    tokio::spawn(admit(listener, guard::protect(router(), guard), room, end));
+                }
+                Door::Metrics(listener, guard) => {
+                    let listener = tcp(listener)?;
+                    let router = router::monitors(Arc::clone(&desk));
+                    tokio::spawn(admit(listener, guard::protect(router, guard), room, end));
+                }
             }
         }
-        let all = u32::try_from(limits::CLIENTS).unwrap_or(u32::MAX);
-        let _ = room.acquire_many(all).await;
+        let mut end = end.clone();
+        let _ = end.wait_for(|ending| *ending).await;
+        for room in rooms {
+            let _ = room.seats.acquire_many(u32::try_from(room.size).unwrap_or(u32::MAX)).await;
+        }
         let _ = done.try_send(());
         Ok(())
     })
 }
 
+fn tcp(listener: TcpListener) -> io::Result<tokio::net::TcpListener> {
+    listener.set_nonblocking(true)?;
+    tokio::net::TcpListener::from_std(listener)
+}
+
+/// A client, and why it is sent away if it is.
+type Arrival<S> = (S, Result<(), String>);
+
+/// What clients come from.
+trait Arrivals: Send + 'static {
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<io::Result<Arrival<Self::Stream>>>;
+}
+
+struct Gated(tokio::net::UnixListener, Gate);
+
+impl Arrivals for Gated {
+    type Stream = UnixStream;
+    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<io::Result<Arrival<UnixStream>>> {
+        self.0.poll_accept(cx).map_ok(|(stream, _)| {
+            let may = (self.1)(&stream);
+            (stream, may)
+        })
+    }
+}
+
+impl Arrivals for tokio::net::TcpListener {
+    type Stream = TcpStream;
+    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<io::Result<Arrival<TcpStream>>> {
+        self.poll_accept(cx).map_ok(|(stream, _)| {
+            // Events are small, and are to be seen at once.
+            let _ = stream.set_nodelay(true);
+            (stream, Ok(()))
+        })
+    }
+}
+
+/// Lets in who comes through one door, as long as there is room.
+async fn admit<A: Arrivals>(arrivals: A, router: Router, room: Room, mut end: watch::Receiver<bool>) {
+    let porch = Arc::new(Semaphore::new(room.size));
+    loop {
+        let accepted = tokio::select! {
+            accepted = poll_fn(|cx| arrivals.poll_next(cx)) => accepted,
+            _ = end.wait_for(|ending| *ending) => return,
+        };
+        match accepted {
+            Ok((stream, may)) => match (may, Arc::clone(&room.seats).try_acquire_owned()) {
+                (Err(why), _) => refuse(stream, &porch, "403 Forbidden", &why),
+                (_, Err(_)) => refuse(stream, &porch, "503 Service Unavailable", "too many clients"),
+                (Ok(()), Ok(seat)) => {
+                    let (router, end) = (router.clone(), end.clone());
+                    tokio::spawn(async move {
+                        let _seat = seat;
+                        attend(stream, router, end).await;
+                    });
+                }
+            },
+            // Out of descriptors or of memory: it passes, or lasts; either way no reason to spin.
+            Err(_) => tokio::time::sleep(RETRY).await,
+        }
+    }
+}
+
 const RETRY: Duration = Duration::from_millis(100);
 
 /// Serves one client until it goes, or takes too long.
-async fn attend(stream: UnixStream, router: axum::Router, mut end: watch::Receiver<bool>) {
+async fn attend<S: AsyncRead + AsyncWrite + Unpin>(stream: S, router: Router, mut end: watch::Receiver<bool>) {
     let patience = Patience::new(limits::CLIENT_PATIENCE);
     let stream = TokioIo::new(Patient::new(stream, patience.clone()));
     let service = Connected { router: TowerToHyperService::new(router), patience };
@@ -149,7 +252,10 @@ impl hyper::service::Service<Request<Incoming>> for Connected {
 
 /// Says no to somebody who is not served. What of it does not fit into the socket is lost, and so is all of it if too
 /// many get this answer at the same time.
-fn refuse(stream: UnixStream, porch: &Arc<Semaphore>, status: &str, why: &str) {
+fn refuse<S>(mut stream: S, porch: &Arc<Semaphore>, status: &str, why: &str)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let Ok(place) = Arc::clone(porch).try_acquire_owned() else { return };
     let (code, title) = status.split_once(' ').unwrap_or((status, ""));
     let (title, status_code) = (title.to_owned(), code.parse().unwrap_or_default());
@@ -160,20 +266,21 @@ fn refuse(stream: UnixStream, porch: &Arc<Semaphore>, status: &str, why: &str) {
     tokio::spawn(async move {
         let _place = place;
         // Its request has to be read first: what is closed with something unread loses what was written (unix(7)).
-        let _ = tokio::time::timeout(limits::CLIENT_PATIENCE, read_something(&stream)).await;
-        let _ = stream.try_write(answer.as_bytes());
+        let _ = tokio::time::timeout(limits::CLIENT_PATIENCE, read_something(&mut stream)).await;
+        let write = poll_fn(|cx| Pin::new(&mut stream).poll_write(cx, answer.as_bytes()));
+        let _ = tokio::time::timeout(RETRY, write).await;
     });
 }
 
 /// Waits for a request, and reads what has come of it.
-async fn read_something(stream: &UnixStream) {
+async fn read_something<S: AsyncRead + Unpin>(stream: &mut S) {
     let mut request = [0; 4096];
-    while stream.readable().await.is_ok() {
-        match stream.try_read(&mut request) {
-            // It was no more than a rumour.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Ok(4096) => {}
-            Ok(_) | Err(_) => return,
+    let full = request.len();
+    loop {
+        let mut buffer = ReadBuf::new(&mut request);
+        let read = poll_fn(|cx| Pin::new(&mut *stream).poll_read(cx, &mut buffer)).await;
+        if read.is_err() || buffer.filled().len() < full {
+            return;
         }
     }
 }

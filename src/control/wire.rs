@@ -3,7 +3,7 @@
 mod streams;
 mod tell;
 
-pub use streams::{Event, Events, LogLine, Logs, Note};
+pub use streams::{Event, Events, LogLine, Logs, Note, Usages};
 pub use tell::{Course, Edge, Graph, Link, Node, Phase, Timeline, Why, Whys};
 
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,20 @@ pub struct Horust {
     pub up: bool,
     /// How many services there are.
     pub services: usize,
+    /// When it was started: RFC 3339. Empty if it is too old to say so.
+    #[serde(default)]
+    pub started: String,
+}
+
+/// What may be done over this connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// Whether services may be looked at.
+    pub reading: bool,
+    /// Whether anything may be changed.
+    pub writing: bool,
+    /// The file with the token that allows both; none if there is none, or none is needed.
+    pub token_at: Option<String>,
 }
 
 /// Several services.
@@ -40,7 +54,7 @@ pub struct Services {
 }
 
 /// One service.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Service {
     /// Its name.
     pub name: String,
@@ -128,7 +142,7 @@ pub struct Changed {
 }
 
 /// How a process ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Exit {
     /// Its exit code.
     pub code: Option<u8>,
@@ -139,7 +153,7 @@ pub struct Exit {
 }
 
 /// What the main process and its descendants use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Usage {
     /// How many there are.
     pub processes: usize,

@@ -24,7 +24,28 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime};
+
+/// Lines dropped since the start: for their rate, and because nobody took them. Counted where they are dropped, on the one
+/// thread there is; read by others.
+static DROPPED: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
+
+/// Lines that were dropped since the start: for their rate, and because the place that they were to go to refused them.
+pub fn dropped() -> (u64, u64) {
+    let [limited, refused] = &DROPPED;
+    (limited.load(Ordering::Relaxed), refused.load(Ordering::Relaxed))
+}
+
+fn count_limited() {
+    let [limited, _] = &DROPPED;
+    limited.fetch_add(1, Ordering::Relaxed);
+}
+
+fn count_refused(lines: u64) {
+    let [_, refused] = &DROPPED;
+    refused.fetch_add(lines, Ordering::Relaxed);
+}
 
 /// Panics after which the thread is given up.
 const PANICS: usize = 100;

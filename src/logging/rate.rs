@@ -31,6 +31,7 @@ impl Limiter {
             return true;
         }
         self.dropped = self.dropped.saturating_add(1);
+        super::count_limited();
         self.tell_at.get_or_insert(now.checked_add(self.rate.per.max(TELL)).unwrap_or(now));
         false
     }

@@ -236,6 +236,7 @@ impl Lost {
         let open = u64::from(lines.last().is_some_and(|last| *last != b'\n'));
         let lines_ended = memchr_iter(b'\n', lines).count() as u64;
         self.lines = self.lines.saturating_add(lines_ended).saturating_add(open);
+        super::count_refused(lines_ended.saturating_add(open));
         self.bytes = self.bytes.saturating_add(lines.len() as u64);
     }
 }

@@ -26,7 +26,7 @@ pub use resource::ResourceLimit;
 pub use signal::Signal;
 pub use spec::{
     Command, ControlSocket, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Kind, Origin, Output, Plan,
-    Restart, RestartStrategy, Scope, ServiceSpec, Settings, Termination, WhenInit,
+    Restart, RestartStrategy, Scope, ServiceSpec, Settings, Termination, Web, WhenInit,
 };
 pub use time::Mono;
 pub use transcript::{Ask, Piece, Reading, Start, Stream, escaped, unescaped};

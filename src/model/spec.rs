@@ -3,6 +3,8 @@
 use super::{
     Health, Hook, Hooks, IdOrName, Log, Need, Probe, Process, Readiness, ResourceLimit, Rounds, ServiceId, Signal,
 };
+// `core` has the address and none of the sockets.
+use core::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +50,23 @@ pub struct Settings {
     pub socket_group: Option<IdOrName>,
     /// What becomes of the machine when Horust was its init.
     pub when_init: WhenInit,
+    /// Where else Horust can be reached.
+    pub web: Web,
+}
+
+/// Horust as it is reached by TCP.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Web {
+    /// Where the page and the whole API are.
+    pub page: Option<SocketAddr>,
+    /// Where only metrics and health are.
+    pub metrics: Option<SocketAddr>,
+    /// Where the token stands; else one is made up.
+    pub token_file: Option<PathBuf>,
+    /// Who only looks needs it too.
+    pub token_for_reading: bool,
+    /// Names under which browsers reach the page.
+    pub hosts: Vec<String>,
 }
 
 /// What the init of a machine, not of a container, does once all has stopped.

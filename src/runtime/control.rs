@@ -1,6 +1,7 @@
 //! The control socket: where it lies, and who may use it. That it can't be had is no reason not to supervise.
 
-use crate::control::{Desk, Gate, Server, serve};
+use super::web;
+use crate::control::{Desk, Door, Gate, Server, serve};
 use crate::limits;
 use crate::model::{ControlSocket, IdOrName, Settings};
 use crate::sys::{peer, process, users};
@@ -15,26 +16,46 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-/// An open socket.
+/// The thread that serves clients, and the files by which they find it.
 pub struct Control {
     server: Server,
-    path: PathBuf,
-    /// Its device and inode: by now another Horust may have put its own there.
-    id: Option<(u64, u64)>,
+    files: Vec<OwnFile>,
 }
 
-/// Opens the socket that the settings ask for. None if they ask for none, or it can't be had.
+/// Opens what the settings ask for. None if they ask for nothing, or nothing can be had.
 pub fn open(settings: &Settings, desk: Desk) -> Option<Control> {
     let (path, level) = match &settings.socket {
-        ControlSocket::Off => return None,
-        ControlSocket::Default => (in_folder(Path::new(limits::SOCKET_FOLDER)), log::Level::Info),
-        ControlSocket::Folder(folder) => (in_folder(folder), log::Level::Warn),
-        ControlSocket::At(path) => (path.clone(), log::Level::Warn),
+        ControlSocket::Off => (None, log::Level::Warn),
+        ControlSocket::Default => (Some(in_folder(Path::new(limits::SOCKET_FOLDER))), log::Level::Info),
+        ControlSocket::Folder(folder) => (Some(in_folder(folder)), log::Level::Warn),
+        ControlSocket::At(path) => (Some(path.clone()), log::Level::Warn),
     };
-    match try_open(&path, settings.socket_group.as_ref(), desk) {
-        Ok(control) => Some(control),
-        Err(why) => {
-            log::log!(level, "no control socket at {}: {why}", path.display());
+    let (mut doors, mut files) = (Vec::new(), Vec::new());
+    let mut folder = Some(Path::new(limits::SOCKET_FOLDER));
+    if let Some(path) = &path {
+        folder = path.parent();
+        match try_open(path, settings.socket_group.as_ref()) {
+            Ok((door, file)) => {
+                doors.push(door);
+                files.push(file);
+            }
+            Err(why) => {
+                log::log!(level, "no control socket at {}: {why}", path.display());
+                // Another Horust may be at home there.
+                folder = None;
+            }
+        }
+    }
+    let group = settings.socket_group.as_ref().and_then(|group| group_id(group).ok());
+    web::open(&settings.web, folder, group, &mut doors, &mut files);
+    if doors.is_empty() {
+        return None;
+    }
+    match serve(doors, desk) {
+        Ok(server) => Some(Control { server, files }),
+        Err(error) => {
+            log::warn!("cannot start a thread for clients: {error}");
+            files.iter().for_each(OwnFile::remove);
             None
         }
     }
@@ -44,25 +65,20 @@ fn in_folder(folder: &Path) -> PathBuf {
     folder.join(format!("horust-{}.sock", process::own_pid()))
 }
 
-fn try_open(path: &Path, group: Option<&IdOrName>, desk: Desk) -> Result<Control, String> {
+fn try_open(path: &Path, group: Option<&IdOrName>) -> Result<(Door, OwnFile), String> {
     let group = group.map(group_id).transpose()?;
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(|error| error.to_string())?;
     }
     remove_stale(path)?;
     let listener = listen_at(path, group).map_err(|errno| errno.desc().to_owned())?;
-    let id = identity(path);
     let own = Uid::effective().as_raw();
     let gate: Gate = Box::new(move |stream| match peer::of(stream.as_fd()) {
         Ok(peer) if peer.uid == 0 || peer.uid == own || group.is_some_and(|gid| peer.is_in(gid)) => Ok(()),
         Ok(peer) => Err(format!("user {} may not use the control socket", peer.uid)),
         Err(error) => Err(error.to_string()),
     });
-    let server = serve(listener, gate, desk).map_err(|error| format!("cannot start a thread: {error}"));
-    if server.is_err() {
-        let _ = fs::remove_file(path);
-    }
-    Ok(Control { server: server?, path: path.to_owned(), id })
+    Ok((Door::Socket(listener, gate), OwnFile::new(path)))
 }
 
 fn group_id(group: &IdOrName) -> Result<u32, String> {
@@ -107,16 +123,34 @@ fn listen_at(path: &Path, group: Option<u32>) -> Result<UnixListener, Errno> {
     Ok(UnixListener::from(fd))
 }
 
+/// A file that we have made, and remove at the end.
+pub struct OwnFile {
+    path: PathBuf,
+    /// Its device and inode: by then another Horust may have put its own there.
+    id: Option<(u64, u64)>,
+}
+
+impl OwnFile {
+    /// The file that is there now.
+    pub fn new(path: &Path) -> OwnFile {
+        OwnFile { path: path.to_owned(), id: identity(path) }
+    }
+
+    fn remove(&self) {
+        if self.id.is_some() && identity(&self.path) == self.id {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
 fn identity(path: &Path) -> Option<(u64, u64)> {
     fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 impl Control {
-    /// Removes the socket, and lets clients have their answers.
+    /// Removes the files, and lets clients have their answers.
     pub fn close(self) {
-        if self.id.is_some() && identity(&self.path) == self.id {
-            let _ = fs::remove_file(&self.path);
-        }
+        self.files.iter().for_each(OwnFile::remove);
         self.server.finish();
     }
 }

@@ -6,7 +6,7 @@ use super::history::History;
 use super::report;
 use super::tell;
 use crate::chaos;
-use crate::control::{Answer, Call, EventsAsked, Plans, Question, Steps, View, moved};
+use crate::control::{Answer, Call, EventsAsked, Plans, Question, Steps, Tally, View, moved};
 use crate::healthcheck::Pool;
 use crate::limits;
 use crate::model::{Kind, Mono, Plan, Probe, ProbeId, ServiceId};
@@ -73,23 +73,27 @@ struct Core {
     pool: Option<Pool>,
     /// Answers of probes that the pool did not take.
     refused: Vec<Event>,
+    /// For `/metrics`.
+    tally: Tally,
 }
 
 impl Core {
     fn new(plan: Arc<Plan>, outward: Outward) -> Core {
         let supervisor = Supervisor::new(&plan, mono_now());
         let history = History::new(Arc::clone(&outward.event_news));
-        Core { plan, supervisor, history, outward, pool: None, refused: Vec::new() }
+        Core { plan, supervisor, history, outward, pool: None, refused: Vec::new(), tally: Tally::default() }
     }
 
     fn run(&mut self, inward: &Inward) {
         let mut batch = vec![Event::Boot];
         let mut calls = Vec::new();
         loop {
+            let begun = Mono(mono_now());
             let mut actions = Vec::new();
             // A mere question changes nothing, and must not make those look again who wait for a change.
             let mut changed = !batch.is_empty() || calls.iter().any(|call: &Call| !call.commands.is_empty());
             for event in batch.drain(..) {
+                self.tally.happened(begun, &event);
                 self.supervisor.step(Mono(mono_now()), event, &mut actions);
             }
             let mut questions = Vec::new();
@@ -112,6 +116,7 @@ impl Core {
             if changed {
                 moved(&self.outward.steps);
             }
+            self.tally.steps.add(Mono(mono_now()).since(begun));
             if !self.refused.is_empty() {
                 batch = std::mem::take(&mut self.refused);
                 continue;
@@ -143,7 +148,11 @@ impl Core {
             Question::Services(of, _)
             | Question::Why(of, _)
             | Question::Events(EventsAsked { of: Some(of), .. }, _) => of.retain(|id| still(&self.supervisor, *id)),
-            Question::Events(..) | Question::Graph(_) | Question::Timeline(_) | Question::Reload { .. } => {}
+            Question::Events(..)
+            | Question::Graph(_)
+            | Question::Timeline(_)
+            | Question::Figures(_)
+            | Question::Reload { .. } => {}
         }
         let Question::Reload { read, apply, reply } = question else { return Taken::Question(question) };
         let difference = self.supervisor.is_up().then(|| self.supervisor.difference(&read));
@@ -179,6 +188,10 @@ impl Core {
             Question::Timeline(reply) => drop(reply.send(tell::timeline(&self.supervisor, Mono(mono_now())))),
             // Has been taken before.
             Question::Reload { reply, .. } => drop(reply),
+            Question::Figures(reply) => {
+                let all: Vec<ServiceId> = self.plan.ids().collect();
+                drop(reply.send((self.answer(&all), self.tally.clone())));
+            }
         }
     }
 
@@ -213,9 +226,11 @@ impl Core {
 
     /// Keeps what concerns this thread and sends the rest to main. False once main is gone.
     fn carry_out(&mut self, mut actions: Vec<Action>) -> bool {
+        let now = Mono(mono_now());
+        actions.iter().for_each(|action| self.tally.ordered(now, action));
         actions.retain(|action| match action {
             Action::Report(report) => {
-                self.history.add(&self.plan, &self.supervisor, Mono(mono_now()), report);
+                self.history.add(&self.plan, &self.supervisor, now, report);
                 false
             }
             Action::StartProbe(id) => !self.submit(*id),
@@ -225,6 +240,7 @@ impl Core {
             }
             Action::Adopt(plan) => {
                 self.history.rename(&self.plan, plan);
+                self.tally.rename(&self.plan, plan);
                 self.plan = Arc::clone(plan);
                 self.outward.plans.send_replace(Arc::clone(plan));
                 true

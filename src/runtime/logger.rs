@@ -16,6 +16,7 @@ enum Line {
 
 static WRITER: OnceLock<Option<Sender<Line>>> = OnceLock::new();
 static DROPPED: AtomicU64 = AtomicU64::new(0);
+static TOLD: AtomicU64 = AtomicU64::new(0);
 
 /// Sets up logging: warnings and errors, or what `HORUST_LOG` says (env_logger's syntax).
 pub fn init() {
@@ -45,6 +46,11 @@ pub fn flush() {
     if writer.send_timeout(Line::Flush(done), limits::LOG_FLUSH).is_ok() {
         let _ = wait.recv_timeout(limits::LOG_FLUSH);
     }
+}
+
+/// How many messages were dropped since the start.
+pub fn dropped() -> u64 {
+    DROPPED.load(Ordering::Relaxed)
 }
 
 /// What env_logger writes to.
@@ -79,7 +85,8 @@ fn start() -> Option<Sender<Line>> {
                     continue;
                 }
             };
-            let dropped = DROPPED.swap(0, Ordering::Relaxed);
+            let all = dropped();
+            let dropped = all.saturating_sub(TOLD.swap(all, Ordering::Relaxed));
             if dropped > 0 {
                 let _ = writeln!(io::stderr(), "horust: {dropped} messages were dropped: stderr was too slow");
             }

@@ -28,6 +28,7 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How long main waits for room in the runtime thread's queue before it tries again. Only ever under overload.
@@ -68,6 +69,8 @@ pub struct MainLoop<'a> {
     reboot: bool,
     /// For readers.
     pids: Option<Arc<Pids>>,
+    /// Ended processes that belonged to nobody: for readers too.
+    orphans: Arc<AtomicU64>,
 }
 
 impl<'a> MainLoop<'a> {
@@ -98,12 +101,14 @@ impl<'a> MainLoop<'a> {
             orphaned: false,
             reboot: false,
             pids: None,
+            orphans: Arc::default(),
         }
     }
 
-    /// Main processes are written here.
-    pub fn tell_pids(mut self, pids: Arc<Pids>) -> Self {
+    /// Main processes are written here, and orphans counted.
+    pub fn tell_pids(mut self, pids: Arc<Pids>, orphans: Arc<AtomicU64>) -> Self {
         self.pids = Some(pids);
+        self.orphans = orphans;
         self
     }
 
@@ -250,7 +255,10 @@ impl<'a> MainLoop<'a> {
                 };
                 self.outbox.push(Event::HookEnded(id, answer));
             }
-            None => log::trace!("reaped the orphan {pid}"),
+            None => {
+                self.orphans.fetch_add(1, Ordering::Relaxed);
+                log::trace!("reaped the orphan {pid}");
+            }
         }
     }
 

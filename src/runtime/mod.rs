@@ -23,6 +23,7 @@ mod sweep;
 mod table;
 mod tell;
 mod usage;
+mod web;
 
 use crate::control::{Desk, Pids, Plans, Steps};
 use crate::model::{Exit, Plan, Signal, WhenInit};
@@ -114,6 +115,7 @@ fn start(plan: Plan, again: Reader) -> Result<End, SysError> {
     })?;
     let pids = Arc::new(Pids::default());
     let calls = call_sender.clone();
+    let orphans = Arc::default();
     let desk = Desk {
         plan: Arc::clone(&plan),
         plans: new_plans,
@@ -125,11 +127,14 @@ fn start(plan: Plan, again: Reader) -> Result<End, SysError> {
         read_output: Arc::new(move |asks, reply| kept.read(asks, reply)),
         event_news,
         reload: Arc::new(move |apply| reloader.reload(apply)),
+        lost: usage::lost,
+        orphans: Arc::clone(&orphans),
+        started: std::time::SystemTime::now(),
     };
     let control = control::open(&plan.settings, desk);
     let queues = main_loop::Queues { events: event_sender, actions, lines };
     let end = main_loop::MainLoop::new(plan, &mut launcher, &signals, &wake, queues, notices, cgroups)
-        .tell_pids(pids)
+        .tell_pids(pids, orphans)
         .run(&image);
     // Whoever follows the output gets the last of it.
     launcher.finish();

@@ -1,7 +1,10 @@
 //! What a service's processes use, read from /proc when somebody asks. Not by the main thread: there may be many.
 
+use super::logger;
+use crate::control::Lost;
 use crate::control::wire::Usage;
 use crate::limits;
+use crate::logging;
 use crate::sys::{memory, tree};
 
 /// What this process and its descendants use.
@@ -15,4 +18,10 @@ pub fn usage(pid: u32) -> Usage {
         usage.cpu_ms = usage.cpu_ms.saturating_add(u64::try_from(cpu.as_millis()).unwrap_or(u64::MAX));
     }
     usage
+}
+
+/// What was dropped since the start.
+pub fn lost() -> Lost {
+    let (limited, refused) = logging::dropped();
+    Lost { limited, refused, messages: logger::dropped() }
 }

@@ -8,7 +8,7 @@ use super::restart::Streak;
 use super::service::Outcome;
 use super::services::Member;
 use super::state::State;
-use crate::model::{Change, Effect, Need, Plan, RunId, ServiceId, ServiceSpec, Settings, changes};
+use crate::model::{Change, Effect, Need, Plan, RunId, ServiceId, ServiceSpec, Settings, Web, changes};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -368,11 +368,17 @@ fn renumbered(spec: &Arc<ServiceSpec>, ids: &BTreeMap<ServiceId, ServiceId>) -> 
 
 /// The settings that hold from now on, and the keys of those that can't before the next start.
 fn settings(now: &Settings, new: &Settings) -> (Settings, Vec<&'static str>) {
-    let Settings { unsuccessful_exit_finished_failed, socket, socket_group, when_init } = new;
+    let Settings { unsuccessful_exit_finished_failed, socket, socket_group, when_init, web } = new;
+    let Web { page, metrics, token_file, token_for_reading, hosts } = web;
     let later = [
         ("control.socket", *socket != now.socket),
         ("control.group", *socket_group != now.socket_group),
         ("shutdown.when-init", *when_init != now.when_init),
+        ("web-server", *page != now.web.page),
+        ("control.metrics", *metrics != now.web.metrics),
+        ("control.token-file", *token_file != now.web.token_file),
+        ("control.token-for-reading", *token_for_reading != now.web.token_for_reading),
+        ("control.hosts", *hosts != now.web.hosts),
     ];
     let later = later.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key);
     let settings = Settings { unsuccessful_exit_finished_failed: *unsuccessful_exit_finished_failed, ..now.clone() };

@@ -31,13 +31,14 @@ pub fn share(pid: u32) -> Option<u64> {
     Some(kilobytes(&text, "Pss:"))
 }
 
-/// The processor time that this process has had, its own and the kernel's on its behalf; none if it is gone.
+/// The processor time that this process has had, its own and the kernel's on its behalf, and that of the children that it
+/// has waited for; none if it is gone.
 pub fn cpu_time(pid: u32) -> Option<Duration> {
     let text = fs::read_to_string(tree::proc()?.join(format!("{pid}/stat"))).ok()?;
-    // The name, in parentheses, may hold anything; utime and stime are the 12th and 13th word after it.
+    // The name, in parentheses, may hold anything; utime, stime, cutime and cstime are the 12th to 15th word after it.
     let (_, rest) = text.rsplit_once(')')?;
-    let mut words = rest.split_ascii_whitespace().skip(11).map_while(|word| word.parse::<u64>().ok());
-    let ticks = words.next()?.saturating_add(words.next()?);
+    let words = rest.split_ascii_whitespace().skip(11).take(4).map_while(|word| word.parse::<u64>().ok());
+    let ticks = words.fold(0, u64::saturating_add);
     let per_second = sysconf(SysconfVar::CLK_TCK).ok()??;
     Some(Duration::from_millis(ticks.saturating_mul(1000) / u64::try_from(per_second).ok()?.max(1)))
 }

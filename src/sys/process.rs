@@ -27,6 +27,13 @@ pub fn mono_now() -> u64 {
     raw::monotonic()
 }
 
+/// So many bytes that nobody can guess, as hexadecimal digits.
+pub fn secret(bytes: usize) -> Result<String, SysError> {
+    let mut noise = vec![0; bytes];
+    raw::random(&mut noise).map_err(SysError::on("get", "random bytes"))?;
+    Ok(noise.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// A process that can't be mistaken for another, whatever becomes of its pid.
 #[derive(Debug)]
 pub struct PidFd {

@@ -71,6 +71,18 @@ pub fn monotonic() -> u64 {
     seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0))
 }
 
+/// getrandom(2): fills the buffer, which is at most 256 bytes long: that much comes whole. It waits for the kernel's
+/// generator to be ready, which it is long before a container starts.
+pub fn random(buffer: &mut [u8]) -> Result<(), Errno> {
+    let length = buffer.len().min(256);
+    // SAFETY: the buffer is writable memory of at least this length for the whole call.
+    let result = unsafe { libc::getrandom(buffer.as_mut_ptr().cast(), length, 0) };
+    match Errno::result(result)? == length.cast_signed() {
+        true => Ok(()),
+        false => Err(Errno::EIO),
+    }
+}
+
 /// close_range(2) with CLOSE_RANGE_CLOEXEC, Linux 5.11: marks every descriptor from `first` on, closes none.
 pub fn close_range_cloexec(first: u32) -> Result<(), Errno> {
     // SAFETY: plain integers; with this flag the call changes descriptor flags only, so no owner loses a descriptor.

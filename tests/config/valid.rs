@@ -302,7 +302,8 @@ fn horust_toml_sets_the_default_wait_and_the_exit_flag() {
     assert!(loaded.plan.settings.unsuccessful_exit_finished_failed);
     let loaded = load("empty");
     assert_eq!((waits(&loaded.plan), set.shown(&loaded)), (vec![5, 1], String::new()));
-    assert_eq!(load("web").diagnostics[0].message, "`web-server` has no effect yet");
+    let loaded = load("web");
+    assert_eq!((loaded.plan.settings.web.page, set.shown(&loaded)), ("127.0.0.1:80".parse().ok(), String::new()));
     let (bad, missing) = (load("bad"), load("missing"));
     assert!(bad.refused && missing.refused);
     assert!(set.shown(&bad).contains("did you mean `web-server`?") && set.shown(&bad).contains("2 errors"));
@@ -499,4 +500,39 @@ fn output_is_captured_if_anything_asks_for_it() {
     assert_eq!(log("log.rate-limit = \" 5 / 10s \""), rate(5, 10 * SECOND));
     assert_eq!(log("log.rate-limit = \"60/m\""), rate(60, 60 * SECOND));
     assert_eq!(log("log.buffer = \"64KiB\""), Some(Log { buffer: 64 << 10, ..Log::default() }));
+}
+
+#[test]
+fn a_page_for_others_needs_a_token_for_reading() {
+    let set = Set::new(&[
+        ("a.toml", "command = \"/bin/a\""),
+        ("quiet.toml", "command = \"/bin/b\"\n[log]\ncapture = false"),
+        ("on", "web-server = true"),
+        ("open", "\n# For all\nweb-server = \"0.0.0.0:8080\"\n[control]\nhosts = [\"a.example\"]\n"),
+        ("mapped", "web-server = \"[::ffff:127.0.0.1]:80\""),
+        (
+            "guarded",
+            "web-server = \"[::]:80\"\n[control]\ntoken-for-reading = true\ntoken-file = \"/run/secrets/t\"\nhosts = \"h.example\"\nmetrics = true\n",
+        ),
+    ]);
+    let load = |config: &str| set.load_with(&[set.dir.path().to_owned()], Some(&set.path(config)), false);
+    let loaded = load("on");
+    assert_eq!(loaded.plan.settings.web.page, "127.0.0.1:8080".parse().ok());
+    // What is shown there has to be captured, unless somebody does not want that.
+    assert_eq!(loaded.plan.services.iter().map(|s| s.log.is_some()).collect::<Vec<_>>(), [true, false]);
+    assert!(load("mapped").diagnostics.is_empty());
+    let refused = load("open");
+    assert!(refused.refused && refused.plan.services.is_empty());
+    assert_eq!(
+        set.shown(&refused),
+        "error: `web-server`: anybody who can reach 0.0.0.0:8080 could look at the services and their output\n \
+         --> open:3:14\n  |\n3 | web-server = \"0.0.0.0:8080\"\n  |              ^^^^^^^^^^^^^^\n  |\n  = help: add \
+         `token-for-reading = true` to [control], or listen at 127.0.0.1\n\n1 error\n"
+    );
+    let loaded = load("guarded");
+    assert_eq!(set.shown(&loaded), "");
+    let web = &loaded.plan.settings.web;
+    assert!(web.token_for_reading && web.hosts == ["h.example"], "{web:?}");
+    assert_eq!(web.token_file, Some("/run/secrets/t".into()));
+    assert_eq!((web.page, web.metrics), ("[::]:80".parse().ok(), "127.0.0.1:9090".parse().ok()));
 }

@@ -69,7 +69,10 @@ pub fn wait_for_state(horust: &Horust, name: &str, state: &str) {
 
 /// A request over a connection of its own: the whole answer.
 fn ask(path: &Path, request: &str) -> String {
-    let mut stream = UnixStream::connect(path).unwrap();
+    ask_over(UnixStream::connect(path).unwrap(), request)
+}
+
+fn ask_over(mut stream: UnixStream, request: &str) -> String {
     stream.set_read_timeout(Some(LONG)).unwrap();
     // Who is refused may find that out before all is written.
     let _ = stream.write_all(request.as_bytes());
@@ -416,8 +419,10 @@ fn waiting_for_services() {
     // Nobody holds up the end, and who waits then is told.
     ok(&verb(&horust, &["start", "--wait", "web"]));
     std::thread::scope(|scope| {
-        let path = socket(&horust);
-        let wait = scope.spawn(move || http(&path, "GET", "/v1/wait?names=web&for=stopped"));
+        // Before the signal: then there is somebody to connect to.
+        let stream = UnixStream::connect(socket(&horust)).unwrap();
+        let request = "GET /v1/wait?names=web&for=stopped HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        let wait = scope.spawn(move || ask_over(stream, request));
         // It is stopped, or Horust has ended before that was noticed.
         horust.signal(Signal::SIGTERM);
         let answer = wait.join().unwrap();

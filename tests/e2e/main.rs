@@ -33,3 +33,4 @@ mod streams;
 mod told;
 mod users;
 mod verbs;
+mod web;

@@ -80,6 +80,12 @@ fn test() -> Result<Outcome> {
         tools::need("unshare", "util-linux")?;
         tools::need("setpriv", "util-linux")?;
     }
+    // Reads what `/metrics` says; where it can't be had the test of that says so.
+    let parser = || Command::new("/usr/bin/python3").args(["-c", "import prometheus_client"]).output();
+    let there = || parser().is_ok_and(|out| out.status.success());
+    if let Err(why) = tools::install_unless(there, "parser of metrics", "python3-prometheus-client") {
+        println!("{why:#}");
+    }
     counting_skips(&mut cargo(&["test", "--workspace", "--locked"]))
 }
 

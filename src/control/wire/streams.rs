@@ -1,6 +1,15 @@
 //! What services have written, and what has happened to them.
 
+use super::Usage;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What services use, for whoever watches them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usages {
+    /// By name; only those that have processes.
+    pub usage: BTreeMap<String, Usage>,
+}
 
 /// Lines of output.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

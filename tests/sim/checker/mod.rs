@@ -292,6 +292,8 @@ impl Checker {
             }
             Report::Restarting(id, delay, failure) => self.restarting(*id, *delay, failure.as_ref()),
             Report::Finished(id) | Report::NotNeeded(id, _) => {
+                // Who is told that it is not needed has been wanted again.
+                self.seen[id.index()].stopped &= matches!(report, Report::Finished(_));
                 self.not_up(*id);
                 self.finishes(*id);
                 self.seen[id.index()].finished = true;
