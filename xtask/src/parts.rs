@@ -34,7 +34,7 @@ pub const PARTS: &[Part] = &[
         run: sim::canary,
         always: true,
     },
-    Part { name: "real", about: "PostgreSQL, Redis, nginx and others below Horust", run: real::part, always: false },
+    Part { name: "real", about: "PostgreSQL, Redis, nginx and others below Horust", run: real::part, always: true },
     Part { name: "vm", about: "Horust as the init of a booted kernel", run: vm::part, always: true },
     Part { name: "docker", about: "the built image in a real Docker daemon", run: docker::part, always: true },
 ];
