@@ -16,17 +16,20 @@ pub enum Canary {
     StaleFact,
     /// What a service needs has gone while its `before-start` ran, and it starts all the same.
     ShutGate,
+    /// What a reload removes does not wait for those that use it.
+    EarlyRemoval,
 }
 
 impl Canary {
     /// All of them.
-    pub const ALL: [Canary; 6] = [
+    pub const ALL: [Canary; 7] = [
         Canary::LostExit,
         Canary::DoubleStart,
         Canary::ForgottenStop,
         Canary::EarlyStop,
         Canary::StaleFact,
         Canary::ShutGate,
+        Canary::EarlyRemoval,
     ];
 }
 
