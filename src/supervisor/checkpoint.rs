@@ -53,6 +53,8 @@ pub struct Memory {
     pub quick: u32,
     /// It is to run again once this one is there again.
     pub renew: Option<ServiceId>,
+    /// Processes of its last run that would not die are still there.
+    pub remains: bool,
     /// How its last run ended.
     pub last_exit: Option<Exit>,
     /// It says that it reads its configuration again.
@@ -104,6 +106,7 @@ impl Service {
             started,
             streak: Streak { failures, quick },
             renew,
+            remains,
             last_exit,
             reloading,
             ref says,
@@ -124,6 +127,7 @@ impl Service {
             failures,
             quick,
             renew,
+            remains,
             last_exit,
             reloading,
             says,
@@ -147,6 +151,7 @@ impl Service {
             started: memory.started,
             streak: Streak { failures: memory.failures, quick: memory.quick },
             renew: memory.renew,
+            remains: memory.remains,
             last_exit: memory.last_exit,
             reloading: memory.reloading,
             says: memory.says,

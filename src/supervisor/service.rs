@@ -18,6 +18,8 @@
 //!   after a delay, or by FinishedFailed once `attempts` are used up. A run that was Running for `reset-after` wipes the
 //!   count.
 //! * A stop that Horust asked for is no failure.
+//! * What even SIGKILL does not end is given up, and can't be started again before the last of it has gone: there is never a
+//!   second run beside it.
 //! * States without their hook are skipped.
 //!
 //! What a user wants (`wanted`, `stop_asked`) and what is (`state`) are separate. Each variant of `State` carries what is
@@ -196,6 +198,9 @@ impl Supervisor {
 
     pub(super) fn on_exited(&mut self, run: RunId, exit: Exit, left: bool, out: &mut Vec<Action>) {
         if !self.is_current(run) {
+            if !left {
+                self.vanish(run, out);
+            }
             return;
         }
         let id = run.service;

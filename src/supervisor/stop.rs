@@ -206,6 +206,7 @@ impl Supervisor {
             Rung::Killed => {
                 out.push(Action::Report(Report::Unkillable(run)));
                 // Never a second copy beside one that would not die.
+                self.services[id].remains = true;
                 self.ended(id, Outcome::GivenUp(Reason::Unkillable), out);
             }
         }
@@ -237,9 +238,18 @@ impl Supervisor {
         }
     }
 
+    /// Nothing is left of a run that was given up as one that would not die.
+    pub(super) fn vanish(&mut self, run: RunId, out: &mut Vec<Action>) {
+        let Some(service) = self.services.with_remains(run) else { return };
+        service.remains = false;
+        if self.phase != Phase::Over {
+            out.push(Action::Report(Report::Vanished(run)));
+        }
+    }
+
     pub(super) fn on_tree_empty(&mut self, run: RunId, out: &mut Vec<Action>) {
         if !self.is_current(run) {
-            return;
+            return self.vanish(run, out);
         }
         match &self.services[run.service].state {
             State::Stopping(ladder) if ladder.exit.is_some() => {

@@ -29,7 +29,7 @@ pub const PARTS: &[Part] = &[
     Part { name: "test", about: "unit and end-to-end tests", run: test, always: true },
     Part { name: "chaos", about: "a thread of Horust fails, the services are rescued", run: chaos, always: true },
     Part { name: "web", about: "the page in a real browser", run: web, always: true },
-    Part { name: "real", about: "PostgreSQL, Redis, nginx and others below Horust", run: real::part, always: false },
+    Part { name: "real", about: "PostgreSQL, Redis, nginx and others below Horust", run: real::part, always: true },
     Part { name: "vm", about: "Horust as the init of a booted kernel", run: vm::part, always: true },
     Part { name: "docker", about: "the built image in a real Docker daemon", run: docker::part, always: true },
 ];

@@ -32,6 +32,8 @@ struct Seen {
     stopped: bool,
     /// It would not die, and was given up as such.
     abandoned: bool,
+    /// ... and nobody has told that it has gone since.
+    remains: bool,
     /// When it began to be stopped.
     stopping: Option<Mono>,
     /// The last run whose `before-start` has passed.
@@ -183,8 +185,7 @@ impl Checker {
     fn spawned(&mut self, run: RunId, alive: impl Fn(ServiceId) -> bool) {
         let id = run.service;
         let seen = &self.seen[id.index()];
-        // A person may want another one beside what would not die.
-        assert!(!seen.program && (seen.abandoned || !alive(id)), "{run}: at most one live run per service");
+        assert!(!seen.program && !seen.remains && !alive(id), "{run}: at most one live run per service");
         assert!(!self.stopping, "{run}: nothing starts during a shutdown");
         assert!(seen.leaves.is_none(), "{run}: what was removed is not started");
         let spec = &self.fixed.plan.services[id.index()];
@@ -203,10 +204,9 @@ impl Checker {
         assert!(again || !(seen.finished || seen.failed.is_some()), "{run}: what is over stays so");
         let mut restarts = seen.restarts.clone();
         restarts.spawned(run, self.now);
-        let Seen { prepared, cleared, abandoned, changed, .. } = *seen;
+        let Seen { prepared, cleared, changed, .. } = *seen;
         let generation = run.generation;
-        let fresh =
-            Seen { generation, program: true, abandoned, prepared, cleared, changed, restarts, ..Seen::default() };
+        let fresh = Seen { generation, program: true, prepared, cleared, changed, restarts, ..Seen::default() };
         self.seen[id.index()] = fresh;
     }
 
@@ -216,7 +216,7 @@ impl Checker {
         let seen = &mut self.seen[run.service.index()];
         assert_eq!(seen.hook.replace(id), None, "{run}: one hook at a time");
         if let Hook::AfterStop | Hook::OnFailure = hook {
-            assert!(!alive(run.service) || seen.abandoned, "{run}: {hook} while it still lives");
+            assert!(!alive(run.service), "{run}: {hook} while it still lives");
             assert!(!seen.program, "{run}: {hook} before all of it is gone");
         }
         if hook == Hook::AfterStop {
@@ -224,7 +224,7 @@ impl Checker {
         }
         if hook == Hook::BeforeStart {
             assert!(!self.stopping, "{run}: no {hook} during a shutdown");
-            assert!(!seen.program || seen.abandoned, "{run}: {hook} while the last run lives");
+            assert!(!seen.program && !seen.remains, "{run}: {hook} while the last run lives");
         }
     }
 
@@ -303,7 +303,12 @@ impl Checker {
             }
             Report::Unkillable(run) => {
                 let seen = &mut self.seen[run.service.index()];
-                (seen.abandoned, seen.program) = (true, false);
+                (seen.abandoned, seen.remains, seen.program) = (true, true, false);
+            }
+            Report::Vanished(run) => {
+                let seen = &mut self.seen[run.service.index()];
+                assert!(seen.remains && !alive(run.service), "{run} has gone, and is there");
+                seen.remains = false;
             }
             Report::Unhealthy(run, _) => {
                 let seen = &mut self.seen[run.service.index()];
