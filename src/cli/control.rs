@@ -9,6 +9,7 @@ use super::output::{answer, complain};
 use super::reload;
 use super::show;
 use super::tell;
+use super::timeline::{self, Chart};
 use crate::config;
 use crate::control::wire::{Health, Horust, Service, Services};
 use crate::model::Signal;
@@ -111,6 +112,12 @@ pub enum ControlVerb {
     },
     /// Show which services start after which, and what they are doing
     Graph(GraphOptions),
+    /// Show how services came up after Horust had started, and which of them all others waited for
+    Timeline {
+        /// How to show it
+        #[arg(long, value_enum, default_value_t)]
+        format: Chart,
+    },
     /// Print what is counted and measured, in the OpenMetrics format
     Metrics,
     /// Stop all services, and end Horust
@@ -237,6 +244,7 @@ fn carry_out(client: &Client, options: &ControlOptions) -> Result<ExitCode, Fail
         }
         ControlVerb::Why { names, format } => tell::why(client, names, *format),
         ControlVerb::Graph(options) => tell::graph(client, options),
+        ControlVerb::Timeline { format } => timeline::run(client, *format),
         ControlVerb::Reload { dry_run, format } => reload::reload(client, *dry_run, *format),
         ControlVerb::Plan { format } => reload::plan(client, *format),
         ControlVerb::Metrics => client.text("/metrics").map(|text| {

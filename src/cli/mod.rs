@@ -13,7 +13,9 @@ pub mod output;
 mod reload;
 mod show;
 mod stream;
+mod svg;
 mod tell;
+mod timeline;
 
 pub use args::{CheckOptions, CommandOptions, Format, Invocation, SuperviseOptions, parse};
 pub use control::{At, ControlOptions, ControlVerb};

@@ -185,7 +185,9 @@ impl Core {
                 drop(reply.send(of.iter().filter_map(why).collect()));
             }
             Question::Graph(reply) => drop(reply.send(tell::graph(&self.plan, &self.supervisor))),
-            Question::Timeline(reply) => drop(reply.send(tell::timeline(&self.supervisor, Mono(mono_now())))),
+            Question::Timeline(reply) => {
+                drop(reply.send(tell::timeline(&self.plan, &self.supervisor, Mono(mono_now()))));
+            }
             // Has been taken before.
             Question::Reload { reply, .. } => drop(reply),
             Question::Figures(reply) => {

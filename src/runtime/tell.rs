@@ -64,26 +64,23 @@ pub fn graph(plan: &Plan, supervisor: &Supervisor) -> Graph {
 }
 
 /// How all came up.
-pub fn timeline(supervisor: &Supervisor, now: Mono) -> Timeline {
+pub fn timeline(plan: &Plan, supervisor: &Supervisor, now: Mono) -> Timeline {
     let boot = supervisor.boot();
     let critical: BTreeSet<ServiceId> = supervisor.critical_chain().into_iter().collect();
-    let statuses = supervisor.snapshot();
-    let names: Vec<&str> = statuses.iter().map(|status| status.name.as_str()).collect();
     let mut timeline = Timeline { boot: clock(now.since(boot)), now_ms: ms(now, boot), ..Timeline::default() };
     let mut last = Some(boot);
-    for (at, status) in (0..).zip(&statuses) {
-        let id = ServiceId(at);
-        let Some(first) = supervisor.first(id) else { continue };
+    for id in plan.ids() {
+        let (Some(first), Some(status)) = (supervisor.first(id), supervisor.status(id)) else { continue };
         if first.at(Milestone::Waits) == Some(boot) {
             let there = first.at(Milestone::Ready).or(first.at(Milestone::Over));
             last = last.zip(there).map(|(last, there)| last.max(there));
         }
         timeline.services.push(Course {
-            name: status.name.clone(),
+            name: status.name,
             state: status.state.to_owned(),
             phases: phases(&first, boot),
             critical: critical.contains(&id),
-            waited_for: first.last_wait().and_then(|id| names.get(id.index())).map(|name| (*name).to_owned()),
+            waited_for: first.last_wait().and_then(|id| supervisor.name(id)).map(str::to_owned),
         });
     }
     timeline.ready_ms = last.map(|last| ms(last, boot));
@@ -128,7 +125,7 @@ fn clock(ago: Duration) -> String {
 mod tests {
     use super::*;
     use crate::model::{Need, ServiceSpec};
-    use crate::supervisor::Event;
+    use crate::supervisor::{Action, Event};
     use std::sync::Arc;
 
     #[test]
@@ -146,5 +143,28 @@ mod tests {
         assert_eq!(why.text, "s999 has waited 0s until s998 is ready");
         assert_eq!(super::why(&plan, &supervisor, Mono(0), ServiceId(500)).unwrap().waiting, ["s501"]);
         assert!(super::why(&plan, &supervisor, Mono(0), ServiceId(1000)).is_none());
+    }
+
+    /// Ids are no places in a list: what has been removed leaves a gap.
+    #[test]
+    fn the_timeline_knows_services_by_their_ids_after_a_reload() {
+        let spec = |name: &str, autostart, after: &[u32]| {
+            let start_after = after.iter().map(|id| Need::ready(ServiceId(*id))).collect();
+            Arc::new(ServiceSpec { autostart, start_after, ..ServiceSpec::new(name, vec!["x".into()]) })
+        };
+        let services = vec![spec("gone", false, &[]), spec("a", true, &[]), spec("b", true, &[1])];
+        let mut supervisor = Supervisor::new(&Plan { services, ..Plan::default() }, 1);
+        let mut actions = Vec::new();
+        supervisor.step(Mono(0), Event::Boot, &mut actions);
+        let read = Plan { services: vec![spec("a", true, &[]), spec("b", true, &[0])], ..Plan::default() };
+        supervisor.step(Mono(2_000_000), Event::Loaded(Arc::new(read)), &mut actions);
+        let adopted = actions.iter().rev().find_map(|action| match action {
+            Action::Adopt(plan) => Some(Arc::clone(plan)),
+            _ => None,
+        });
+        let told = timeline(&adopted.unwrap(), &supervisor, Mono(3_000_000));
+        let names: Vec<&str> = told.services.iter().map(|course| course.name.as_str()).collect();
+        assert_eq!(names, ["a", "b"]);
+        assert_eq!(told.services[1].waited_for.as_deref(), Some("a"));
     }
 }

@@ -66,6 +66,11 @@ impl First {
         self.last_wait
     }
 
+    /// This service is no more; another one may get its id.
+    pub(super) fn forget(&mut self, id: ServiceId) {
+        self.last_wait = self.last_wait.filter(|needed| *needed != id);
+    }
+
     /// It is wanted, and waits for this one, if for any.
     pub(super) fn waits(&mut self, now: Mono, needed: Option<ServiceId>) {
         self.reach(Milestone::Waits, now);

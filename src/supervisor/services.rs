@@ -200,6 +200,7 @@ impl Services {
         if remains {
             service.state = State::FinishedFailed { reason: Reason::Unkillable };
         }
+        self.all.iter_mut().for_each(|other| other.first.forget(id));
         match self.all.get_mut(id.index()) {
             Some(slot) => *slot = service,
             None => self.all.push(service),

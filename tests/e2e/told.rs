@@ -56,9 +56,36 @@ fn each_verb_that_tells_something() {
     both(&horust, "health", &["health"]);
     std::fs::write(horust.dir().join("ready"), "").unwrap();
     wait_for_state(&horust, "web", "Running");
+    assert_timeline(&horust);
     both(&horust, "why-well", &["why", "web", "prepare", "app"]);
     ok(&verb(&horust, &["stop", "--wait", "app"]));
     both(&horust, "why-stopped", &["why", "app"]);
+}
+
+/// The chart differs from run to run, but for who was waited for.
+fn assert_timeline(horust: &Horust) {
+    let page = ok(&verb(horust, &["timeline"]));
+    assert!(page.starts_with("all that starts with Horust was ready, or over, "), "{page}");
+    let line = |name: &str| {
+        page.lines().find(|line| line.trim_start_matches(['*', ' ']).starts_with(name)).unwrap().to_owned()
+    };
+    assert!(["app", "db", "prepare"].iter().all(|name| line(name).starts_with("* ")), "{page}");
+    assert!(line("victim").ends_with("·  FinishedFailed") && line("rare").ends_with("-  Initial"), "{page}");
+    assert!(line("app").contains("····") && line("db").contains("██"), "{page}");
+    let chain = page.lines().last().unwrap();
+    let places = ["chain: prepare (", "→ db (", "→ app ("].map(|step| chain.find(step));
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{page}");
+
+    let json: serde_json::Value = serde_json::from_str(&ok(&verb(horust, &["timeline", "--format", "json"]))).unwrap();
+    let of = |name: &str| json["services"].as_array().unwrap().iter().find(|s| s["name"] == name).unwrap();
+    assert_eq!((&of("db")["waited_for"], &of("db")["critical"]), (&"prepare".into(), &true.into()));
+    let phases = of("db")["phases"].as_array().unwrap();
+    assert!(phases.windows(2).all(|two| two[0]["to_ms"] == two[1]["from_ms"]), "{json}");
+    assert!(phases.last().unwrap()["phase"] == "ready" && phases.last().unwrap()["to_ms"].is_null(), "{json}");
+
+    let svg = ok(&verb(horust, &["timeline", "--format", "svg"]));
+    assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"), "{svg}");
+    assert!(svg.contains("<title>db: gets ready from ") && svg.contains("font-weight=\"bold\">prepare<"), "{svg}");
 }
 
 #[test]
