@@ -344,10 +344,25 @@ async fn several(desk: &Desk, verb: Verb, options: Options) -> Result<Json<Servi
 async fn act(desk: &Desk, verb: &Verb, ids: Vec<ServiceId>) -> Result<Answer, Fault> {
     let commands = ids.iter().map(|id| verb.command(*id)).collect();
     let answer = desk.call(commands, ids).await?;
-    match answer.up || matches!(verb, Verb::Signal(_) | Verb::Stop) {
-        true => Ok(answer),
-        false => Err(Fault::new(StatusCode::CONFLICT, "Horust is stopping all services")),
+    if let Verb::Signal(_) | Verb::Stop = verb {
+        return Ok(answer);
     }
+    match cannot_start(&answer) {
+        None => Ok(answer),
+        Some(why) => Err(Fault::new(StatusCode::CONFLICT, why)),
+    }
+}
+
+/// Why a wish to start services is not fulfilled. Others that it named are started all the same.
+fn cannot_start(answer: &Answer) -> Option<String> {
+    if !answer.up {
+        return Some("Horust is stopping all services".to_owned());
+    }
+    let remains = answer.services.iter().filter(|view| view.status.remains);
+    let why =
+        |view: &View| format!("cannot start {}: {}", view.status.name, view.reason.as_deref().unwrap_or_default());
+    let each: Vec<String> = remains.map(why).collect();
+    (!each.is_empty()).then(|| each.join("; "))
 }
 
 fn signal_of(options: Options) -> Result<Verb, Fault> {
@@ -420,5 +435,29 @@ fn service(desk: &Desk, view: View, now: Mono, clock: SystemTime) -> Service {
         }),
         reason: view.reason,
         usage: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Plan, ServiceSpec};
+    use crate::supervisor::Supervisor;
+
+    #[test]
+    fn a_start_beside_what_would_not_die_is_refused_and_says_why() {
+        let spec = |name: &str| Arc::new(ServiceSpec::new(name, vec!["x".into()]));
+        let plan = Plan { services: ["db", "web"].map(spec).into(), ..Plan::default() };
+        let supervisor = Supervisor::new(&plan, 1);
+        let view = |id| {
+            let status = supervisor.status(id)?;
+            Some(View { id, lacks: None, reason: Some("it is there".to_owned()), last_exit: None, status })
+        };
+        let mut answer = Answer { now: Mono(0), up: true, services: plan.ids().filter_map(view).collect() };
+        assert_eq!(cannot_start(&answer), None);
+        answer.services.iter_mut().take(1).for_each(|view| view.status.remains = true);
+        assert_eq!(cannot_start(&answer).as_deref(), Some("cannot start db: it is there"));
+        answer.up = false;
+        assert_eq!(cannot_start(&answer).as_deref(), Some("Horust is stopping all services"));
     }
 }

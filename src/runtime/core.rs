@@ -202,7 +202,10 @@ impl Core {
             Some(View {
                 id: *id,
                 lacks: self.lacks(*id, status.state, now),
-                reason: status.reason.as_ref().map(|reason| report::reason_of(&self.plan, *id, reason)),
+                reason: status.reason.as_ref().map(|reason| match status.remains {
+                    true => explain::REMAINS.to_owned(),
+                    false => report::reason_of(&self.plan, *id, reason),
+                }),
                 last_exit: status.last_exit.map(|exit| (exit, report::ended(&self.plan, *id, exit))),
                 status,
             })

@@ -10,6 +10,9 @@ use std::time::Duration;
 /// How many names are written out before the rest is counted.
 const NAMES: usize = 5;
 
+/// What is said of a service that can't be started because its last run is not over.
+pub const REMAINS: &str = "processes of its last run are still there, and even SIGKILL does not end them; it can be started once they are gone";
+
 /// One link of a chain as a sentence, without a full stop, and where its service was defined.
 pub fn sentence(plan: &Plan, link: &Link, now: Mono) -> String {
     format!("{}{}", words(plan, link, now), place(plan, link.service))
@@ -50,6 +53,7 @@ pub fn words(plan: &Plan, link: &Link, now: Mono) -> String {
         }
         Why::Finished => format!("has finished {long} ago"),
         Why::Failed(reason) => format!("failed {long} ago: {}", report::reason_of(plan, *service, reason)),
+        Why::Remains => format!("failed {long} ago: {REMAINS}"),
     };
     format!("{name} {what}")
 }
@@ -185,6 +189,11 @@ mod tests {
                 "db has failed, 3 in a row: no such program; it is run again in 1s 200ms",
             ),
             (Why::Failed(failed), "db failed 59s ago: no such program"),
+            (
+                Why::Remains,
+                "db failed 59s ago: processes of its last run are still there, and even SIGKILL does not end them; it can be \
+                 started once they are gone",
+            ),
         ] {
             let link = Link { service: DB, since: Mono(1_000_000_000), why };
             assert_eq!(sentence(&plan(), &link, Mono(60_000_000_000)), format!("{words} (/etc/db.toml:3)"));

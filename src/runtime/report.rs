@@ -21,6 +21,7 @@ pub fn about(report: &Report) -> Option<ServiceId> {
         | Report::Stopping(run, _)
         | Report::Killing(run, _)
         | Report::Unkillable(run)
+        | Report::Vanished(run)
         | Report::Bug(_, run) => Some(run.service),
         Report::Restarting(id, ..)
         | Report::Throttled(id)
@@ -50,6 +51,7 @@ pub fn kind(report: &Report) -> &'static str {
         Report::Stopping(..) => "stopping",
         Report::Killing(..) => "killing",
         Report::Unkillable(_) => "unkillable",
+        Report::Vanished(_) => "vanished",
         Report::Shutdown(_) => "shutdown",
         Report::KillAll(_) => "kill-all",
         Report::IgnoredSignal(_) => "ignored-signal",
@@ -72,6 +74,7 @@ pub fn level(report: &Report) -> Level {
         | Report::Unhealthy(..)
         | Report::Stopping(_, StopCause::DiedWith(_))
         | Report::Killing(..)
+        | Report::Vanished(_)
         | Report::KillAll(_)
         | Report::IgnoredSignal(_) => Level::Warn,
         Report::Ready(..)
@@ -150,6 +153,7 @@ pub fn words(plan: &Plan, report: &Report) -> String {
         Report::Stopping(_, cause) => stopping(plan, cause),
         Report::Killing(_, wait) => format!("did not stop within {}: killed", format_duration(*wait)),
         Report::Unkillable(_) => "has processes that even SIGKILL does not end; going on without".to_owned(),
+        Report::Vanished(_) => "the processes that even SIGKILL did not end are gone now".to_owned(),
         Report::Shutdown(Cause::Asked) => "asked to end: stopping all services".to_owned(),
         Report::Shutdown(Cause::Signal(signal)) => format!("{signal}: stopping all services"),
         Report::Shutdown(Cause::Service(id, code)) => {
@@ -210,7 +214,7 @@ pub fn reason_of(plan: &Plan, id: ServiceId, reason: &Reason) -> String {
         Reason::Dependency(other) => format!("starts after {}, which has failed", name(other)),
         Reason::DependencyOver(other) => format!("waits for {} to be healthy, which has finished", name(other)),
         Reason::DiedWith(other) => format!("depends on {}, which has failed", name(other)),
-        Reason::Unkillable => "has processes that even SIGKILL does not end".to_owned(),
+        Reason::Unkillable => "had processes that even SIGKILL did not end".to_owned(),
     }
 }
 

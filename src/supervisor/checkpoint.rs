@@ -1,6 +1,7 @@
 //! All that a supervisor remembers, as plain data, so that a journal need not begin with the boot. Nothing is decided here.
 
 use super::Supervisor;
+use super::depend::Links;
 use super::first::First;
 use super::restart::Streak;
 use super::services::{Member, Service};
@@ -53,6 +54,8 @@ pub struct Memory {
     pub quick: u32,
     /// It is to run again once this one is there again.
     pub renew: Option<ServiceId>,
+    /// Processes of its last run that would not die are still there.
+    pub remains: bool,
     /// How its last run ended.
     pub last_exit: Option<Exit>,
     /// It says that it reads its configuration again.
@@ -82,6 +85,8 @@ impl Supervisor {
             supervisor.services[id] = Service::recall(spec, memory);
             supervisor.rearm(id);
         }
+        // Nobody waits for what leaves.
+        supervisor.links = Links::new(&supervisor.services);
         supervisor
     }
 }
@@ -104,6 +109,7 @@ impl Service {
             started,
             streak: Streak { failures, quick },
             renew,
+            remains,
             last_exit,
             reloading,
             ref says,
@@ -124,6 +130,7 @@ impl Service {
             failures,
             quick,
             renew,
+            remains,
             last_exit,
             reloading,
             says,
@@ -147,6 +154,7 @@ impl Service {
             started: memory.started,
             streak: Streak { failures: memory.failures, quick: memory.quick },
             renew: memory.renew,
+            remains: memory.remains,
             last_exit: memory.last_exit,
             reloading: memory.reloading,
             says: memory.says,

@@ -46,10 +46,14 @@ impl Supervisor {
         need.required && (!service.wanted || (failed && need.is_harmed_by_failure()))
     }
 
+    /// From now on `id` is to run. Not beside what is left of a run that would not die.
     pub(super) fn want(&mut self, id: ServiceId) {
         let service = &mut self.services[id];
         service.wanted = true;
         service.doom = None;
+        if service.remains {
+            return;
+        }
         match &mut service.state {
             State::Initial => self.dirty.push_back(id),
             State::Finished | State::FinishedFailed { .. } | State::Backoff { .. } => {

@@ -187,6 +187,8 @@ pub enum Report {
     Killing(RunId, Duration),
     /// The service can't be killed; Horust goes on without it.
     Unkillable(RunId),
+    /// What could not be killed has gone after all: the service may be started again.
+    Vanished(RunId),
     /// Everything is stopped.
     Shutdown(Cause),
     /// Everything is killed: a second request to stop.
@@ -319,6 +321,8 @@ pub struct Status {
     pub wanted: bool,
     /// Consecutive restarts after failure.
     pub failures: u32,
+    /// Processes of its last run that would not die are still there, so it can't be started.
+    pub remains: bool,
     /// How the main process of its last run ended.
     pub last_exit: Option<Exit>,
     /// What the last round of probes that failed said, in this run.

@@ -72,6 +72,8 @@ pub enum Why {
     Finished,
     /// It has failed for good.
     Failed(Reason),
+    /// Processes of its last run would not die, and are still there.
+    Remains,
 }
 
 impl Why {
@@ -161,6 +163,7 @@ impl Supervisor {
                 Some(Condition::Healthy | Condition::Failed) => Why::Finished,
                 _ => return None,
             },
+            State::FinishedFailed { .. } if service.remains => Why::Remains,
             State::FinishedFailed { reason } => Why::Failed(reason.clone()),
         })
     }

@@ -21,6 +21,9 @@ impl Supervisor {
             if state.is_live() && service.generation == 0 {
                 return broken("a live service has a run");
             }
+            if service.remains && (state.is_live() || state.awaits_start()) {
+                return broken("no run begins beside one that would not die");
+            }
             match (state, self.timers.armed(id)) {
                 (
                     State::Delay { .. }

@@ -3,7 +3,7 @@
 
 use super::Supervisor;
 use super::depend::Links;
-use super::event::{Action, Reason, StopCause};
+use super::event::{Action, StopCause};
 use super::restart::Streak;
 use super::service::Outcome;
 use super::services::Member;
@@ -114,7 +114,8 @@ impl Supervisor {
     /// Finds the ids of a new configuration's services, and what is different about them.
     fn merge(&self, plan: &Plan) -> Merged {
         let names = self.services.ids().map(|id| (self.services[id].spec.name.as_str(), id));
-        let known: BTreeMap<&str, ServiceId> = names.collect();
+        let left = self.services.remaining().map(|(id, service)| (service.spec.name.as_str(), id));
+        let known: BTreeMap<&str, ServiceId> = left.chain(names).collect();
         let mentioned = self.mentioned();
         let more = (self.services.slots()..).filter_map(|slot| u32::try_from(slot).ok()).map(ServiceId);
         let mut free = self.services.free().filter(|id| !mentioned.contains(id)).chain(more);
@@ -323,7 +324,7 @@ impl Supervisor {
     fn try_again(&mut self, mut mended: BTreeSet<ServiceId>) {
         loop {
             let again = |id: &ServiceId| match &self.services[*id].state {
-                State::FinishedFailed { reason: Reason::Unkillable } => false,
+                State::FinishedFailed { .. } if self.services[*id].remains => false,
                 State::FinishedFailed { reason } => {
                     mended.contains(id) || reason.mentions().is_some_and(|other| mended.contains(&other))
                 }

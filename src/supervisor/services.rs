@@ -48,6 +48,8 @@ pub struct Service {
     pub streak: Streak,
     /// It is to run again once what it starts after, this service, is there again.
     pub renew: Option<ServiceId>,
+    /// Processes of the last run that would not die are still there: no other run before they have gone.
+    pub remains: bool,
     /// How the main process of the last run ended.
     pub last_exit: Option<Exit>,
     /// The run says that it is reading its configuration again.
@@ -76,6 +78,7 @@ impl Service {
             started: Mono::default(),
             streak: Streak::default(),
             renew: None,
+            remains: false,
             last_exit: None,
             reloading: false,
             says: None,
@@ -101,6 +104,7 @@ impl Service {
             starts: self.generation.saturating_sub(self.born),
             wanted: self.wanted,
             failures: self.streak.failures,
+            remains: self.remains,
             last_exit: self.last_exit,
             probe_error: self.state.probe_error().map(str::to_owned),
             health: self.spec.health.as_ref().and(self.state.verdict()).map(Verdict::name),
@@ -172,15 +176,30 @@ impl Services {
 
     /// The ids of forgotten services, but for those of which something may still be alive.
     pub fn free(&self) -> impl Iterator<Item = ServiceId> {
-        let over = |state: &State| !matches!(state, State::FinishedFailed { reason: Reason::Unkillable });
         let ids = (0..).map(ServiceId).zip(&self.all);
-        ids.filter(move |(_, service)| service.member == Member::Gone && over(&service.state)).map(|(id, _)| id)
+        ids.filter(|(_, service)| service.member == Member::Gone && !service.remains).map(|(id, _)| id)
+    }
+
+    /// Forgotten services of which something is still there: who comes back by such a name gets its id again.
+    pub fn remaining(&self) -> impl Iterator<Item = (ServiceId, &Service)> {
+        self.all().filter(|(_, service)| service.member == Member::Gone && service.remains)
+    }
+
+    /// The service, forgotten or not, whose run this is, if that would not die and has not gone since.
+    pub fn with_remains(&mut self, run: RunId) -> Option<&mut Service> {
+        let service = self.all.get_mut(run.service.index());
+        service.filter(|service| service.remains && service.generation == run.generation)
     }
 
     /// A service gets this id: the next new one, or that of a forgotten service, whose runs go on being counted.
     pub fn put(&mut self, id: ServiceId, spec: Arc<ServiceSpec>, now: Mono) {
-        let born = self.all.get(id.index()).map_or(0, |old| old.generation);
-        let service = Service::new(spec, born, now);
+        let old = self.all.get(id.index());
+        let born = old.map_or(0, |old| old.generation);
+        let remains = old.is_some_and(|old| old.remains);
+        let mut service = Service { remains, ..Service::new(spec, born, now) };
+        if remains {
+            service.state = State::FinishedFailed { reason: Reason::Unkillable };
+        }
         match self.all.get_mut(id.index()) {
             Some(slot) => *slot = service,
             None => self.all.push(service),

@@ -2,8 +2,8 @@
 
 use crate::script::{Answer, OnStop, Script, Svc, ms};
 use crate::world::{World, run};
-use horust::model::{Hook, RestartStrategy, ServiceId, Signal};
-use horust::supervisor::{Action, Reason, Report, StopCause, Target};
+use horust::model::{Hook, Kind, RestartStrategy, ServiceId, Signal};
+use horust::supervisor::{Action, Command, Reason, Report, StopCause, Target, Why};
 
 fn svc(script: Script) -> Svc {
     Svc::new("a", script).with(|spec| spec.termination.wait = ms(300))
@@ -121,6 +121,69 @@ fn there_is_no_second_copy_of_what_would_not_die() {
     world.assert_reported(2000, &Report::Stopping(run(0, 1), why));
     world.assert_reported(7300, &Report::GaveUp(ServiceId(0), Reason::Unkillable));
     assert_eq!(world.spawns(0), [0]);
+}
+
+/// A service that ignores every signal, beside one that keeps Horust up, in a world where it has been given up.
+fn unkillable() -> World {
+    let mut script = Script::runs().on_stop(OnStop::Ignores);
+    script.unkillable = true;
+    let mut world = World::up(vec![svc(script), Svc::new("b", Script::runs())]);
+    world.until(100).command(Command::Stop(ServiceId(0))).until(60_000);
+    assert_eq!((world.state(0), world.alive()), ("FinishedFailed", vec![ServiceId(0), ServiceId(1)]));
+    world
+}
+
+#[test]
+fn what_would_not_die_is_started_by_hand_only_once_it_has_gone() {
+    for command in [Command::Start(ServiceId(0)), Command::Restart(ServiceId(0))] {
+        let mut world = unkillable();
+        world.command(command).until(70_000);
+        assert_eq!(world.spawns(0), [0], "{command:?}");
+        let status = world.supervisor.status(ServiceId(0)).unwrap();
+        assert!(status.remains && status.state == "FinishedFailed", "{command:?}: {status:?}");
+        assert_eq!(world.supervisor.explain(ServiceId(0))[0].why, Why::Remains, "{command:?}");
+
+        world.release(run(0, 1)).until(80_000);
+        world.assert_reported(70_000, &Report::Vanished(run(0, 1)));
+        assert_eq!(world.spawns(0), [0], "{command:?}: nobody has asked for it since");
+        assert_eq!(world.supervisor.explain(ServiceId(0))[0].why, Why::Failed(Reason::Unkillable), "{command:?}");
+        world.command(command).until(90_000);
+        assert_eq!((world.spawns(0), world.state(0)), (vec![0, 80_000], "Running"), "{command:?}");
+    }
+}
+
+/// What needs it fails with it at once, and says so: it does not wait for a disk that may never come back.
+#[test]
+fn what_needs_a_service_that_would_not_die_fails_with_it() {
+    let mut script = Script::runs().on_stop(OnStop::Ignores);
+    script.unkillable = true;
+    let after = Svc::new("web", Script::runs()).with(|spec| spec.autostart = false).after(&[0]);
+    let mut world = World::up(vec![svc(script), after, Svc::new("c", Script::runs())]);
+    world.until(100).command(Command::Stop(ServiceId(0))).until(60_000);
+    world.command(Command::Start(ServiceId(1))).until(60_100);
+    assert_eq!((world.spawns(1), world.state(1)), (vec![], "FinishedFailed"));
+    let chain: Vec<Why> = world.supervisor.explain(ServiceId(1)).into_iter().map(|link| link.why).collect();
+    assert_eq!(chain, [Why::Failed(Reason::Dependency(ServiceId(0))), Why::Remains]);
+}
+
+#[test]
+fn a_reload_does_not_start_a_second_copy_of_what_would_not_die_either() {
+    let other = || Svc::new("b", Script::runs());
+    let again = || svc(Script::runs()).with(|spec| spec.kind = Kind::Oneshot);
+    // With other keys, and after it was removed and has come back.
+    for reloads in [vec![vec![again(), other()]], vec![vec![other()], vec![again(), other()]]] {
+        let mut world = unkillable();
+        let count = reloads.len();
+        for services in reloads {
+            let next = world.now.0 / 1_000_000 + 1000;
+            world.reload(services).until(next);
+        }
+        let id = world.find("a").unwrap();
+        assert_eq!((id, world.spawns(0), world.spawns(2)), (ServiceId(0), vec![0], vec![]), "{count}");
+        assert_eq!(world.supervisor.explain(id)[0].why, Why::Remains, "{count}");
+        world.release(run(0, 1)).until(70_000).command(Command::Start(id)).until(80_000);
+        assert_eq!((world.spawns(0), world.state(0)), (vec![0, 70_000], "Running"), "{count}");
+    }
 }
 
 /// Found by the simulation: a hook that had ended was cancelled once more, by the SIGKILL that came in the same step.

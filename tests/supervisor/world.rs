@@ -109,6 +109,12 @@ impl World {
         self.tell(Event::Signalled(signal));
     }
 
+    /// A process that would not die does now: its disk is there again, say.
+    pub fn release(&mut self, id: RunId) -> &mut World {
+        self.later(0, Coming::LeaderEnds(id, Exit::Signal(Signal::KILL)));
+        self
+    }
+
     /// Somebody asks for something by hand.
     pub fn command(&mut self, command: Command) -> &mut World {
         self.tell(Event::Commanded(command));

@@ -1,7 +1,7 @@
 //! The parts of `cargo xtask test`, in the order in which they run: the quick ones first.
 
 use crate::tools::{self, root};
-use crate::{counts, docker, real, tools::run, vm};
+use crate::{counts, docker, real, sim, tools::run, vm};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::process::Command;
@@ -34,7 +34,13 @@ pub const PARTS: &[Part] = &[
         run: counts::part,
         always: true,
     },
-    Part { name: "real", about: "PostgreSQL, Redis, nginx and others below Horust", run: real::part, always: false },
+    Part {
+        name: "canary",
+        about: "the simulation finds bugs that are made on purpose",
+        run: sim::canary,
+        always: true,
+    },
+    Part { name: "real", about: "PostgreSQL, Redis, nginx and others below Horust", run: real::part, always: true },
     Part { name: "vm", about: "Horust as the init of a booted kernel", run: vm::part, always: true },
     Part { name: "docker", about: "the built image in a real Docker daemon", run: docker::part, always: true },
 ];

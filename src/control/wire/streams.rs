@@ -69,7 +69,8 @@ pub struct Event {
     /// To which service; none if to Horust as a whole.
     pub service: Option<String>,
     /// What: started, ready, exited, restarting, throttled, finished, not-needed, failed, unhealthy, recovered, not-ready,
-    /// too-late, hook-failed, stopping, killing, unkillable, shutdown, kill-all, ignored-signal, bug. There may be more.
+    /// too-late, hook-failed, stopping, killing, unkillable, vanished, shutdown, kill-all, ignored-signal, bug. There may
+    /// be more.
     pub kind: String,
     /// For people.
     pub text: String,

@@ -56,7 +56,8 @@ impl Checker {
                     delayed.is_some_and(|at| at >= *until) && nth.is_none_or(|nth| nth == seen.restarts.failures)
                 }
                 Why::Finished => seen.finished,
-                Why::Failed(reason) => seen.failed.as_ref() == Some(reason),
+                Why::Failed(reason) => seen.failed.as_ref() == Some(reason) && !seen.remains,
+                Why::Remains => seen.failed.is_some() && seen.remains,
             }
     }
 }
