@@ -5,6 +5,7 @@
 
 #![allow(clippy::disallowed_types, reason = "a developer's tool; the ban on std's Command is for the supervisor")]
 
+mod counts;
 mod docker;
 mod images;
 mod layout;

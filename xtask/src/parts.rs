@@ -1,7 +1,7 @@
 //! The parts of `cargo xtask test`, in the order in which they run: the quick ones first.
 
 use crate::tools::{self, root};
-use crate::{docker, real, sim, tools::run, vm};
+use crate::{counts, docker, real, sim, tools::run, vm};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::process::Command;
@@ -28,6 +28,12 @@ pub const PARTS: &[Part] = &[
     Part { name: "advisories", about: "no dependency has a known hole", run: advisories, always: false },
     Part { name: "test", about: "unit and end-to-end tests", run: test, always: true },
     Part { name: "chaos", about: "a thread of Horust fails, the services are rescued", run: chaos, always: true },
+    Part {
+        name: "counts",
+        about: "instructions, system calls, wake-ups, memory and size are within bounds",
+        run: counts::part,
+        always: true,
+    },
     Part {
         name: "canary",
         about: "the simulation finds bugs that are made on purpose",
