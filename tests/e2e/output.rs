@@ -94,7 +94,8 @@ fn a_flood_of_lines_arrives_whole_and_in_order_in_bounded_memory() {
     let (mut most, mut wanted, mut line) = (0, Vec::new(), Vec::new());
     let mut reader = BufReader::new(fs::File::from(read));
     for count in 1..=LINES {
-        (line.clear(), wanted.clear());
+        line.clear();
+        wanted.clear();
         reader.read_until(b'\n', &mut line).unwrap();
         writeln!(wanted, "{count:099}").unwrap();
         assert!(line == wanted, "line {count}: {}", String::from_utf8_lossy(&line));
