@@ -135,14 +135,15 @@ fn a_dead_file_system_holds_up_nobody_else() {
     }
     let mount = "mkdir \"$0/dead\" && exec 3<>/dev/fuse && \
         mount -i -t fuse dead \"$0/dead\" -o fd=3,rootmode=40000,user_id=0,group_id=0 && exec \"$@\"";
+    // (In one directory the probe, whose thread has its lock, would keep the start from being killed.)
     let often = "interval = \"10ms\"\ntimeout = \"10ms\"\n[termination]\nwait = \"100ms\"";
     let horust = horust()
         .wrapper(&["unshare", "--mount", "bash", "-c", mount, "@DIR@"])
-        .bash("file", "echo must not run", &format!("[healthiness]\nfile-path = \"@DIR@/dead/up\"\n{often}"))
+        .bash("file", "echo must not run", &format!("[healthiness]\nfile-path = \"@DIR@/dead/one/up\"\n{often}"))
         .bash(
             "asked",
             "echo asked; exec sleep 1000",
-            &format!("[healthiness]\nunix-socket = \"@DIR@/dead/x\"\n{often}"),
+            &format!("[healthiness]\nunix-socket = \"@DIR@/dead/two/x\"\n{often}"),
         )
         // By then the other one has been asked more often than there are threads for it.
         .bash(
