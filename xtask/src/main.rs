@@ -12,6 +12,7 @@ mod parts;
 #[path = "../../tests/e2e/poll.rs"]
 mod poll;
 mod real;
+mod sim;
 mod tools;
 mod vm;
 
@@ -22,6 +23,7 @@ use std::time::Instant;
 const USAGE: &str = "\
 usage: cargo xtask test [PART…]   run all parts that need no outside database, or only these
        cargo xtask ci-list        list the parts
+       cargo xtask sim [--steps N] [--seed S]   simulate for longer: 100,000,000 steps from seed 0
        cargo xtask layout         order the code in the binary by what runs (see .cargo/layout.ld)";
 
 fn main() -> ExitCode {
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
             }
             ExitCode::SUCCESS
         }
+        ["sim", args @ ..] => done(sim::long(args)),
         ["soak", "probes"] => done(real::soak_probes()),
         ["layout"] => done(layout::write()),
         _ => {
