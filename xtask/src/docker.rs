@@ -3,14 +3,14 @@
 
 use crate::images;
 use crate::parts::{Outcome, check, ensure};
+use crate::poll::polled;
 use crate::tools::{self, capture, root};
 use anyhow::{Context, Result, bail};
 use std::cell::Cell;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 mod hard;
 mod swarm;
@@ -309,15 +309,6 @@ fn seconds_of_day(time: &str) -> Result<f64> {
     }
 }
 
-fn wait_until(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + limit;
-    loop {
-        if condition() {
-            return true;
-        }
-        if Instant::now() >= deadline {
-            return false;
-        }
-        sleep(Duration::from_millis(50));
-    }
+fn wait_until(limit: Duration, condition: impl FnMut() -> bool) -> bool {
+    polled(limit, Duration::from_millis(50), condition)
 }

@@ -10,6 +10,8 @@ mod docker;
 mod images;
 mod layout;
 mod parts;
+#[path = "../../tests/e2e/poll.rs"]
+mod poll;
 mod real;
 mod sim;
 mod soak;
