@@ -1,6 +1,8 @@
 //! The Dockerfile as it stands, built and run by a real Docker daemon: one of our own, with its own directories and socket,
 //! so that no other daemon is disturbed. Whatever it starts it ends.
 
+mod healthcheck;
+
 use crate::images;
 use crate::parts::{Outcome, check, ensure};
 use crate::poll::polled;
@@ -149,6 +151,7 @@ impl Suite<'_> {
         self.check("the exit code of a command is the container's", || self.exit_codes());
         self.check("`docker kill --signal` reaches the services", || self.signals());
         self.check("an unknown user on a read-only root", || self.unprivileged());
+        self.check("`HEALTHCHECK` turns healthy, and unhealthy when a service gives up", || self.healthcheck());
         self.check("the binary alone runs in an empty image", || self.scratch());
         self.check("the base image takes services and is small", || self.base());
         self.hard();
