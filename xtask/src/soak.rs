@@ -17,7 +17,7 @@ const WARM_UP: Duration = Duration::from_secs(20);
 /// What all processes of a run have in their environment.
 const MARK: &str = "HORUST_SOAK";
 
-/// A service of each kind in turn.
+/// A service of each kind in turn. Their memories of output are small, so that they are full before the first sample counts.
 const KINDS: [(&str, &str); 8] = [
     ("steady", "command = \"sleep 100000\""),
     (
@@ -32,7 +32,7 @@ const KINDS: [(&str, &str); 8] = [
     (
         "logs",
         "command = [\"sh\", \"-c\", \"i=0; while true; do i=$$((i+1)); echo line $$i of a service that logs; [ $$((i % 50)) = 0 ] && sleep 1; done\"]\n\
-         stdout = \"@DIR@/@NAME@.log\"\n[log]\nformat = \"json\"\nrotate-size = \"64KiB\"\nkeep = 2",
+         stdout = \"@DIR@/@NAME@.log\"\n[log]\nformat = \"json\"\nrotate-size = \"64KiB\"\nkeep = 2\nbuffer = \"16KiB\"",
     ),
     (
         "deaf",
