@@ -184,8 +184,7 @@ fn leftovers_of_a_killed_horust_are_ended() {
     first.signal(Signal::SIGKILL);
     first.wait_exit();
     let alive = |first: &Horust| first.left().iter().any(|line| line.contains("while true"));
-    assert!(alive(&first));
-    // Another test's Horust may take it over instead of this one: what matters is that somebody does.
+    // Another test's Horust may take it over instead of this one, even at once: what matters is that somebody does.
     let second = horust().bash("web", &script, LIMIT).start();
     second.wait_for("up");
     second.wait_until("the leftovers are gone", |_| !alive(&first));
