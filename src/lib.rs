@@ -9,8 +9,9 @@
 //! * [`logging`]: the output of services: capture, lines, rotation.
 //! * [`control`]: the API on a unix socket.
 //! * [`cli`]: arguments and verbs.
-//! * [`chaos`]: panics on purpose, in tests only.
+//! * [`chaos`], [`canary`]: panics and bugs on purpose, in tests only.
 
+pub mod canary;
 pub mod chaos;
 pub mod cli;
 pub mod config;

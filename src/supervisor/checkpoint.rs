@@ -1,6 +1,7 @@
 //! All that a supervisor remembers, as plain data, so that a journal need not begin with the boot. Nothing is decided here.
 
 use super::Supervisor;
+use super::depend::Links;
 use super::first::First;
 use super::restart::Streak;
 use super::services::{Member, Service};
@@ -84,6 +85,8 @@ impl Supervisor {
             supervisor.services[id] = Service::recall(spec, memory);
             supervisor.rearm(id);
         }
+        // Nobody waits for what leaves.
+        supervisor.links = Links::new(&supervisor.services);
         supervisor
     }
 }

@@ -30,6 +30,7 @@ use super::event::{Action, Cause, Reason, Report, StopCause};
 use super::restart::{Next, is_success};
 use super::state::State;
 use super::{Supervisor, never};
+use crate::canary::{self, Canary};
 use crate::limits;
 use crate::model::{Exit, FailureStrategy, Hook, RunId, ServiceId, ServiceSpec};
 
@@ -162,6 +163,7 @@ impl Supervisor {
         match self.start_gate(id) {
             _ if !self.phase.is_up() => self.run_over(id, Outcome::Stopped, out),
             Gate::Open => self.spawn(id, out),
+            Gate::Shut(_) if canary::sings(Canary::ShutGate) => self.spawn(id, out),
             Gate::Shut(_) | Gate::Never(_) => self.run_over(id, Outcome::Renewed, out),
         }
     }
@@ -170,6 +172,9 @@ impl Supervisor {
         let service = &self.services[id];
         let late = service.spec.start_timeout.map(|timeout| self.now.after(timeout));
         out.push(Action::Spawn(service.run(id)));
+        if service.generation == 2 && canary::sings(Canary::DoubleStart) {
+            out.push(Action::Spawn(service.run(id)));
+        }
         self.set_state(id, State::Spawning { late });
     }
 
@@ -197,6 +202,9 @@ impl Supervisor {
     }
 
     pub(super) fn on_exited(&mut self, run: RunId, exit: Exit, left: bool, out: &mut Vec<Action>) {
+        if run.generation.is_multiple_of(3) && canary::sings(Canary::LostExit) {
+            return;
+        }
         if !self.is_current(run) {
             if !left {
                 self.vanish(run, out);

@@ -8,6 +8,7 @@ use super::state::State;
 use super::{Supervisor, never};
 use crate::limits;
 use crate::model::{Exit, Hook, Mono, RunId, Scope, ServiceId, ServiceSpec, Signal};
+use std::time::Duration;
 
 /// Where a run stands on the ladder.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +19,8 @@ pub struct Ladder {
     pub rung: Rung,
     /// When the next rung is taken.
     pub until: Mono,
+    /// How long it has before it is killed: a reload can only shorten that.
+    pub wait: Duration,
     /// How the main process ended, once it has.
     pub exit: Option<Exit>,
 }
@@ -120,8 +123,9 @@ impl Supervisor {
     }
 
     fn set_ladder(&mut self, id: ServiceId, cause: StopCause, exit: Option<Exit>, rung: Rung) {
-        let until = self.now.after(self.services[id].spec.termination.wait);
-        self.set_state(id, State::Stopping(Ladder { cause, rung, until, exit }));
+        let wait = self.services[id].spec.termination.wait;
+        let until = self.now.after(wait);
+        self.set_state(id, State::Stopping(Ladder { cause, rung, until, wait, exit }));
     }
 
     /// Takes this rung, for so long.
@@ -169,6 +173,9 @@ impl Supervisor {
         if wait.is_zero() || matches!(self.phase, Phase::Killing(_)) {
             return self.kill(id, out);
         }
+        if let State::Stopping(ladder) = &mut self.services[id].state {
+            ladder.wait = wait;
+        }
         self.take_rung(id, signal.map_or(Rung::Itself, |_| Rung::Asked(to)), self.now.after(wait));
         out.extend(signal.map(|signal| Action::Signal { run, signal, to }));
     }
@@ -183,24 +190,25 @@ impl Supervisor {
 
     /// Its `wait` is another one now: nobody waits for longer than that from here on.
     pub(super) fn hurry(&mut self, id: ServiceId) {
-        let until = self.now.after(self.services[id].spec.termination.wait);
+        let wait = self.services[id].spec.termination.wait;
+        let until = self.now.after(wait);
         if let State::Stopping(ladder) = &mut self.services[id].state
             && let Rung::Itself | Rung::Command | Rung::Told | Rung::Asked(_) = ladder.rung
         {
-            ladder.until = ladder.until.min(until);
+            (ladder.until, ladder.wait) = (ladder.until.min(until), ladder.wait.min(wait));
             self.rearm(id);
         }
     }
 
     /// The time on this rung is up.
     pub(super) fn climb(&mut self, id: ServiceId, out: &mut Vec<Action>) {
-        let (run, wait) = (self.services[id].run(id), self.services[id].spec.termination.wait);
+        let run = self.services[id].run(id);
         let State::Stopping(ladder) = &self.services[id].state else { return };
         match ladder.rung {
             Rung::Leave | Rung::Command => self.on_hook_deadline(id, out),
             Rung::Told => self.ask(id, out),
             Rung::Itself | Rung::Asked(_) => {
-                out.push(Action::Report(Report::Killing(run, wait)));
+                out.push(Action::Report(Report::Killing(run, ladder.wait)));
                 self.kill(id, out);
             }
             Rung::Killed => {

@@ -2,9 +2,10 @@
 //! how to see it again.
 
 use crate::checker::Checker;
+use crate::states::States;
 use crate::world::World;
 use horust::model::{Mono, Plan};
-use horust::supervisor::{Event, Supervisor};
+use horust::supervisor::{Action, Event, Supervisor};
 use std::cell::RefCell;
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -64,7 +65,7 @@ pub struct Failure {
 
 impl Failure {
     pub fn of(world: &World, broken: Broken) -> Failure {
-        Failure { seed: world.seed, plan: world.plan.clone(), broken, told: world.told.clone() }
+        Failure { seed: world.seed, plan: world.first_plan.clone(), broken, told: world.told.clone() }
     }
 
     /// All that helps to understand it.
@@ -116,24 +117,34 @@ pub fn replay(plan: &Plan, seed: u64, events: &[(Mono, Event)], aloud: bool) -> 
     let mut text = String::new();
     let broken = catch(|| {
         let (mut supervisor, mut checker) = (Supervisor::new(plan, seed), Checker::new(plan));
-        let mut states = vec!["Initial"; plan.services.len()];
+        let mut states = States::new(plan);
         for (now, event) in events {
             if aloud {
-                let _ = writeln!(text, "{:>10.3} s  {event:?}", now.0 as f64 / 1e9);
+                let event = match event {
+                    // A plan is long; what is different about it tells more.
+                    Event::Loaded(plan) => format!("Loaded: {:?}", supervisor.difference(plan)),
+                    other => format!("{other:?}"),
+                };
+                let _ = writeln!(text, "{:>10.3} s  {event}", now.0 as f64 / 1e9);
             }
             checker.event(*now, event);
             let mut actions = Vec::new();
             supervisor.step(*now, event.clone(), &mut actions);
-            let status = supervisor.snapshot();
-            for (old, new) in states.iter_mut().zip(&status).filter(|(old, new)| **old != new.state) {
+            for (name, old, new) in states.look(&supervisor) {
                 if aloud {
-                    let _ = writeln!(text, "{:14}{}: {old} -> {}", "", new.name, new.state);
+                    let _ = writeln!(text, "{:14}{name}: {old} -> {new}", "");
                 }
-                *old = new.state;
             }
             for action in &actions {
                 if aloud {
-                    let _ = writeln!(text, "{:16}{action:?}", "");
+                    let action = match action {
+                        Action::Adopt(plan) => {
+                            let names = plan.iter().map(|(id, spec)| format!("{}={}", id.0, spec.name));
+                            format!("Adopt({})", names.collect::<Vec<_>>().join(" "))
+                        }
+                        other => format!("{other:?}"),
+                    };
+                    let _ = writeln!(text, "{:16}{action}", "");
                 }
                 checker.action(action, |_| false);
             }

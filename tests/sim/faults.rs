@@ -45,6 +45,8 @@ pub struct Faults {
     /// People steer by hand, and send signals to Horust.
     pub commands: u64,
     pub signals: u64,
+    /// Service files are written anew, and read again.
+    pub reloads: u64,
 }
 
 impl Faults {
@@ -70,6 +72,7 @@ impl Faults {
             clock: odds(&[20, 100]),
             commands: odds(&[1, 2, 5]),
             signals: odds(&[2, 5]),
+            reloads: odds(&[1, 2, 5]),
         }
     }
 }

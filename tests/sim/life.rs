@@ -3,8 +3,8 @@
 
 use crate::dice::Dice;
 use crate::faults::{Faults, strikes};
-use crate::plan::{self, HOOKS, ms, usr1};
-use crate::world::World;
+use crate::plan::{Files, HOOKS, ms, usr1};
+use crate::world::{Coming, World};
 use horust::model::{Kind, Mono, Readiness, RestartStrategy, ServiceId, ServiceSpec, Signal};
 use horust::supervisor::{Command, Why};
 use std::time::Duration;
@@ -15,9 +15,9 @@ const MOST_TROUBLE: usize = 600;
 /// The world of this seed, before its boot.
 pub fn world(seed: u64) -> World {
     let mut dice = Dice(seed);
-    let plan = plan::random(&mut dice);
+    let files = Files::random(&mut dice);
     let faults = Faults::random(&mut dice);
-    World::new(plan, faults, seed, dice)
+    World::new(files, faults, seed, dice)
 }
 
 /// Lives through all of it; panics where a promise is broken.
@@ -57,6 +57,9 @@ fn trouble(world: &mut World) {
         if strikes(&mut world.dice, world.faults.signals) {
             let signal = world.dice.pick(&[Signal::HUP, usr1(), Signal::QUIT, Signal::CONT]);
             world.signal(signal);
+        }
+        if strikes(&mut world.dice, world.faults.reloads) {
+            world.later(0, Coming::Loads);
         }
         if strikes(&mut world.dice, world.faults.clock) {
             // All stands still, and then everything is late.
@@ -165,7 +168,7 @@ fn restless(world: &World) -> Vec<bool> {
     };
     let mut restless: Vec<bool> = world.plan.services.iter().map(|spec| by_itself(spec)).collect();
     for _ in 0..restless.len() {
-        for (id, spec) in world.plan.ids().zip(&world.plan.services) {
+        for (id, spec) in world.plan.iter() {
             let of = spec.start_after.iter().map(|need| need.service);
             let along = of.chain(spec.termination.die_if_failed.iter().copied());
             restless[id.index()] |= along.into_iter().any(|other| restless[other.index()]);

@@ -3,6 +3,8 @@
 //! how to see a failure again. Nothing here starts a process or sleeps.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)] // also in the helpers of tests
 
+#[cfg(feature = "canary")]
+mod canary;
 mod checker;
 mod dice;
 #[path = "../supervisor/docs.rs"]

@@ -42,6 +42,11 @@ impl Table {
         Table { runs: vec![None; services], ..Table::default() }
     }
 
+    /// There are so many services now.
+    pub fn grow(&mut self, services: usize) {
+        self.runs.resize(services, None);
+    }
+
     fn run(&mut self, id: RunId) -> Option<&mut Run> {
         self.runs[id.service.index()].as_mut().filter(|run| run.id == id)
     }
@@ -179,7 +184,6 @@ impl World {
                     assert_eq!(self.exit, None, "one end is enough");
                     self.exit = Some(code);
                 }
-                // Nobody has written other files.
                 Action::Load | Action::Adopt(_) | Action::Report(_) => {}
             }
         }

@@ -5,6 +5,7 @@ use horust::model::{
     Command, Condition, FailureStrategy, Growth, Health, Hook, Hooks, Kind, Need, OnUnhealthy, Plan, Probe, Readiness,
     RestartStrategy, Rounds, Scope, ServiceId, ServiceSpec, Settings, Signal, Signs,
 };
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,29 +22,117 @@ pub fn usr1() -> Signal {
     Signal::new(10).unwrap()
 }
 
-/// 1 to 12 services; small sets more often, since most can happen in them.
-pub fn random(dice: &mut Dice) -> Plan {
-    let count = dice.pick(&[1, 2, 2, 3, 3, 4, 5, 6, 8, 10, 12]);
-    let all: Vec<ServiceId> = (0..count).map(ServiceId).collect();
-    // A random order of start, so that it is not that of the ids.
-    let mut order = all.clone();
-    (1..order.len()).rev().for_each(|i| order.swap(i, dice.index(i + 1)));
-    let service = |id: &ServiceId| {
-        let rank = order.iter().position(|other| other == id).unwrap();
+/// Service files, which people write anew while Horust runs.
+pub struct Files {
+    /// In load order. Ids in them are the numbers in the services' names.
+    present: Vec<ServiceSpec>,
+    /// Removed, and may come back.
+    removed: Vec<ServiceSpec>,
+    /// A random order of start, so that it is not that of the ids.
+    order: Vec<ServiceId>,
+    settings: Settings,
+}
+
+/// There are never more names than this.
+const MOST_NAMES: u32 = 14;
+
+fn number(spec: &ServiceSpec) -> ServiceId {
+    ServiceId(spec.name[1..].parse().unwrap())
+}
+
+impl Files {
+    /// 1 to 12 services; small sets more often, since most can happen in them.
+    pub fn random(dice: &mut Dice) -> Files {
+        let count = dice.pick(&[1, 2, 2, 3, 3, 4, 5, 6, 8, 10, 12]);
+        let mut order: Vec<ServiceId> = (0..count).map(ServiceId).collect();
+        (1..order.len()).rev().for_each(|i| order.swap(i, dice.index(i + 1)));
+        let settings = Settings { unsuccessful_exit_finished_failed: dice.one_in(3), ..Settings::default() };
+        let mut files = Files { present: vec![], removed: vec![], order, settings };
+        files.present = (0..count).map(|id| files.service(dice, ServiceId(id))).collect();
+        files
+    }
+
+    fn service(&self, dice: &mut Dice, id: ServiceId) -> ServiceSpec {
         let mut spec = ServiceSpec::new(format!("s{}", id.0), vec!["/program".into()]);
-        edges(dice, &mut spec, &order[..rank], &order[rank + 1..]);
-        spec.termination.die_if_failed = some(dice, &all, 10).into_iter().filter(|other| other != id).collect();
+        self.edges(dice, &mut spec);
         ending(dice, &mut spec);
         policies(dice, &mut spec);
         if spec.kind == Kind::Daemon {
             watching(dice, &mut spec);
         }
         spec.start_timeout = maybe(dice, &[1, 30, 400, 2500]);
-        Arc::new(spec)
-    };
-    let services = all.iter().map(service).collect();
-    let settings = Settings { unsuccessful_exit_finished_failed: dice.one_in(3), ..Settings::default() };
-    Plan { services, settings, listed: None }
+        spec
+    }
+
+    fn edges(&self, dice: &mut Dice, spec: &mut ServiceSpec) {
+        let id = number(spec);
+        let rank = self.order.iter().position(|other| *other == id).unwrap();
+        edges(dice, spec, &self.order[..rank], &self.order[rank + 1..]);
+        let others: Vec<ServiceId> = self.order.iter().copied().filter(|other| *other != id).collect();
+        spec.termination.die_if_failed = some(dice, &others, 10);
+    }
+
+    /// Some are changed, removed, added, or have come back; at times all stays as it is.
+    pub fn edit(&mut self, dice: &mut Dice) {
+        for index in (0..self.present.len()).rev() {
+            match dice.below(12) {
+                0 => self.removed.push(self.present.remove(index)),
+                1..5 => {
+                    let mut spec = self.present[index].clone();
+                    self.change(dice, &mut spec);
+                    self.present[index] = spec;
+                }
+                _ => {}
+            }
+        }
+        if !self.removed.is_empty() && dice.one_in(2) {
+            let index = dice.index(self.removed.len());
+            self.present.push(self.removed.remove(index));
+        }
+        let names = u32::try_from(self.order.len()).unwrap();
+        if self.present.is_empty() || (names < MOST_NAMES && dice.one_in(3)) {
+            let place = dice.index(self.order.len() + 1);
+            self.order.insert(place, ServiceId(names));
+            let new = self.service(dice, ServiceId(names));
+            self.present.insert(dice.index(self.present.len() + 1), new);
+        }
+    }
+
+    /// Other keys for one of them: few, or none of its old ones.
+    fn change(&self, dice: &mut Dice, spec: &mut ServiceSpec) {
+        match dice.below(8) {
+            0 => *spec = self.service(dice, number(spec)),
+            1 => self.edges(dice, spec),
+            2 => ending(dice, spec),
+            3 => spec.termination.wait = ms(dice.pick(&[0, 50, 200, 1000])),
+            4 => spec.command.0 = vec!["/program".into(), dice.below(4).to_string()],
+            5 => spec.start_timeout = maybe(dice, &[1, 30, 400, 2500]),
+            6 => {
+                let mut other = ServiceSpec::new(spec.name.clone(), vec![]);
+                policies(dice, &mut other);
+                (spec.restart, spec.failure) = (other.restart, other.failure);
+                (spec.autostart, spec.required) = (other.autostart, other.required);
+            }
+            _ if spec.kind == Kind::Daemon => watching(dice, spec),
+            _ => {}
+        }
+    }
+
+    /// What comes of reading them: ids are places in the load order, and what names nobody is left out.
+    pub fn plan(&self) -> Plan {
+        let ids: BTreeMap<ServiceId, ServiceId> = self.present.iter().map(number).zip((0..).map(ServiceId)).collect();
+        let known = |list: &[ServiceId]| list.iter().filter_map(|id| ids.get(id).copied()).collect();
+        let service = |spec: &ServiceSpec| {
+            let mut new = spec.clone();
+            let needs = spec.start_after.iter();
+            new.start_after =
+                needs.filter_map(|need| Some(Need { service: *ids.get(&need.service)?, ..*need })).collect();
+            new.shutdown_after = known(&spec.shutdown_after);
+            new.termination.die_if_failed = known(&spec.termination.die_if_failed);
+            Arc::new(new)
+        };
+        Plan { services: self.present.iter().map(service).collect(), settings: self.settings.clone(), listed: None }
+    }
 }
 
 fn some(dice: &mut Dice, of: &[ServiceId], odds: u64) -> Vec<ServiceId> {
@@ -56,6 +145,7 @@ fn maybe(dice: &mut Dice, from: &[u64]) -> Option<Duration> {
 
 /// `earlier` may be waited for at the start, `later` at the stop: so there is no cycle.
 fn edges(dice: &mut Dice, spec: &mut ServiceSpec, earlier: &[ServiceId], later: &[ServiceId]) {
+    spec.start_after.clear();
     for id in some(dice, earlier, 3) {
         let condition = if dice.one_in(2) { Condition::Ready } else { dice.pick(&Condition::ALL) };
         spec.start_after.push(Need { service: id, condition, required: !dice.one_in(4) });
@@ -72,9 +162,11 @@ fn ending(dice: &mut Dice, spec: &mut ServiceSpec) {
     termination.command = command(dice);
     let commands: Vec<_> = HOOKS.into_iter().filter_map(|hook| Some((hook, command(dice)?))).collect();
     let commands: Vec<_> = commands.into_iter().filter(|(hook, _)| *hook != Hook::Stop).collect();
+    spec.hooks = None;
     if !commands.is_empty() {
         spec.hooks = Some(Box::new(Hooks { commands, timeout: ms(dice.pick(&[10, 45, 300])) }));
     }
+    spec.signal_rewrite.clear();
     if dice.one_in(4) {
         let to = dice.pick(&[None, Some(Signal::QUIT), Some(usr1())]);
         spec.signal_rewrite = vec![(dice.pick(&[Signal::TERM, Signal::INT, usr1()]), to)];
@@ -123,6 +215,7 @@ fn rounds(dice: &mut Dice) -> Rounds {
 
 /// Readiness, health checks and a watchdog.
 fn watching(dice: &mut Dice, spec: &mut ServiceSpec) {
+    (spec.health, spec.readiness) = (None, Readiness::Exec);
     if dice.one_in(3) {
         let on_unhealthy = if dice.one_in(3) { OnUnhealthy::Report } else { OnUnhealthy::Restart };
         let max_failed = dice.pick(&[0, 1, 3]);

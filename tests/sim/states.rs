@@ -5,7 +5,44 @@ use crate::docs;
 use crate::lives;
 use crate::plan::HOOKS;
 use crate::seeds::DRAWN;
+use horust::model::{Plan, ServiceId};
+use horust::supervisor::Supervisor;
 use std::fmt::Write;
+
+/// The public state of each service, by id, and whose id it was.
+#[derive(Debug)]
+pub struct States(Vec<(String, &'static str)>);
+
+impl States {
+    pub fn new(plan: &Plan) -> States {
+        States(plan.services.iter().map(|spec| (spec.name.clone(), "Initial")).collect())
+    }
+
+    /// What has changed since the last look: whose, from, and to.
+    pub fn look(&mut self, supervisor: &Supervisor) -> Vec<(String, &'static str, &'static str)> {
+        let mut changes = Vec::new();
+        for id in (0..).map(ServiceId) {
+            let status = match supervisor.status(id) {
+                Some(status) => status,
+                // Forgotten; or there are no more.
+                None if id.index() < self.0.len() => continue,
+                None => return changes,
+            };
+            if self.0.len() == id.index() {
+                self.0.push((status.name.clone(), "Initial"));
+            }
+            let known = &mut self.0[id.index()];
+            if known.0 != status.name {
+                *known = (status.name.clone(), "Initial");
+            }
+            if known.1 != status.state {
+                changes.push((status.name, known.1, status.state));
+                known.1 = status.state;
+            }
+        }
+        unreachable!("there are not so many services")
+    }
+}
 
 #[test]
 fn the_state_diagram_shows_what_happens() {

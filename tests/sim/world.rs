@@ -6,9 +6,12 @@ use crate::dice::Dice;
 use crate::faults::{Faults, Said, strikes};
 use crate::kernel::{Kernel, Proc};
 use crate::main_thread::Table;
+use crate::plan::Files;
+use crate::states::States;
 use horust::model::{Exit, Mono, Plan, Probe, ProbeId, RunId, ServiceId, Signal};
 use horust::supervisor::{Action, Command, Event, Supervisor};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 /// Something that will happen.
 #[derive(Clone, Debug)]
@@ -23,6 +26,8 @@ pub enum Coming {
     Says(Proc, RunId, Said),
     /// The pool has an answer.
     Answers(ProbeId, Result<(), String>),
+    /// The configuration is read again.
+    Loads,
     /// A program that behaves says WATCHDOG=1.
     Barks(Proc, RunId),
 }
@@ -31,7 +36,10 @@ pub enum Coming {
 pub const MOST_STEPS: usize = 20_000;
 
 pub struct World {
+    pub files: Files,
+    /// What the supervisor has said that ids mean.
     pub plan: Plan,
+    pub first_plan: Plan,
     pub seed: u64,
     pub supervisor: Supervisor,
     pub checker: Checker,
@@ -61,13 +69,16 @@ pub struct World {
     sequence: u64,
     main_at: Option<Mono>,
     runtime_at: Option<Mono>,
-    states: Vec<&'static str>,
+    states: States,
 }
 
 impl World {
-    pub fn new(plan: Plan, faults: Faults, seed: u64, dice: Dice) -> World {
+    pub fn new(files: Files, faults: Faults, seed: u64, dice: Dice) -> World {
+        let plan = files.plan();
         let limit = if faults.few_pids { 6 } else { 64 };
         World {
+            files,
+            first_plan: plan.clone(),
             supervisor: Supervisor::new(&plan, seed),
             checker: Checker::new(&plan),
             seed,
@@ -92,7 +103,7 @@ impl World {
             sequence: 0,
             main_at: None,
             runtime_at: None,
-            states: vec!["Initial"; plan.services.len()],
+            states: States::new(&plan),
             plan,
         }
     }
@@ -198,6 +209,15 @@ impl World {
                 self.inbox.push_back(Event::Probed(probe, answer));
                 self.wake_runtime();
             }
+            // Nobody writes files in phase two.
+            Coming::Loads if self.calm => {}
+            Coming::Loads => {
+                if strikes(&mut self.dice, self.faults.reloads) {
+                    self.files.edit(&mut self.dice);
+                }
+                self.inbox.push_back(Event::Loaded(Arc::new(self.files.plan())));
+                self.wake_runtime();
+            }
             Coming::Barks(proc, run) => self.bark(proc, run),
         }
     }
@@ -242,13 +262,8 @@ impl World {
             for action in &actions {
                 self.checker.action(action, |id| lives(kernel, id));
             }
-            let status = self.supervisor.snapshot();
-            for (old, new) in self.states.iter_mut().zip(&status) {
-                if *old != new.state {
-                    self.transitions.insert((*old, new.state));
-                    *old = new.state;
-                }
-            }
+            let changes = self.states.look(&self.supervisor);
+            self.transitions.extend(changes.into_iter().map(|(_, old, new)| (old, new)));
             self.checker.settled(&self.supervisor, |id| lives(kernel, id));
         }
         for action in actions {
@@ -261,6 +276,14 @@ impl World {
     fn carry_out(&mut self, action: Action) {
         match action {
             Action::Report(_) => {}
+            Action::Load => {
+                let after = self.dice.below(50);
+                self.later(after, Coming::Loads);
+            }
+            Action::Adopt(plan) => {
+                self.table.grow(plan.services.len());
+                self.plan = Plan::clone(&plan);
+            }
             Action::StartProbe(id) if !self.is_command(id) => {
                 if let Some((after, answer)) = self.answer(id) {
                     self.later(after, Coming::Answers(id, answer));

@@ -167,3 +167,16 @@ fn a_signal_by_hand_is_sent_as_it_is_to_what_runs() {
     assert_eq!(world.signals(0), [(100, usr1, Target::Leader)]);
     assert_eq!(world.signals(1), []);
 }
+
+#[test]
+fn what_was_stopped_by_hand_and_is_not_needed_holds_up_nobody_who_is_started_by_hand() {
+    let mut world = World::up(vec![
+        Svc::new("web", Script::runs()).once(1, Condition::Started).with(manual),
+        Svc::new("alert", Script::runs()).once(2, Condition::Failed),
+        Svc::new("job", Script::exits(300, 0)),
+        other(),
+    ]);
+    world.until(100).command(Command::Stop(B)).until(1000).command(Command::Start(A)).until(2000);
+    world.assert_reported(1000, &Report::NotNeeded(B, ServiceId(2)));
+    assert_eq!((world.spawns(0), world.spawns(1)), (vec![1000], vec![]));
+}

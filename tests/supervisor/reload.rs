@@ -291,6 +291,18 @@ fn a_stop_goes_by_the_rules_that_hold_now() {
     assert_eq!(world.signals(0).last().map(|(at, signal, _)| (*at, *signal)), Some((500, Signal::KILL)));
 }
 
+/// It was killed after 300 ms, and the message spoke of a minute.
+#[test]
+fn a_wait_that_gets_longer_during_a_stop_is_neither_kept_nor_claimed() {
+    let set = |wait| {
+        let script = Script::runs().on_stop(OnStop::Ignores);
+        vec![Svc::new("a", script).with(move |spec| spec.termination.wait = wait), other()]
+    };
+    let mut world = World::up(set(ms(300)));
+    world.until(100).command(Command::Stop(A)).until(200).reload(set(ms(60_000))).until(1000);
+    world.assert_reported(400, &Report::Killing(run(0, 1), ms(300)));
+}
+
 #[test]
 fn health_checks_change_while_they_go_on() {
     let set = |change: fn(&mut Health)| vec![Svc::new("a", Script::runs()).watched(change), other()];

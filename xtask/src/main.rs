@@ -10,6 +10,7 @@ mod images;
 mod layout;
 mod parts;
 mod real;
+mod sim;
 mod tools;
 mod vm;
 
@@ -20,6 +21,7 @@ use std::time::Instant;
 const USAGE: &str = "\
 usage: cargo xtask test [PART…]   run all parts that need no outside database, or only these
        cargo xtask ci-list        list the parts
+       cargo xtask sim [--steps N] [--seed S]   simulate for longer: 100,000,000 steps from seed 0
        cargo xtask layout         order the code in the binary by what runs (see .cargo/layout.ld)";
 
 fn main() -> ExitCode {
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
             }
             ExitCode::SUCCESS
         }
+        ["sim", args @ ..] => done(sim::long(args)),
         ["soak", "probes"] => done(real::soak_probes()),
         ["layout"] => done(layout::write()),
         _ => {

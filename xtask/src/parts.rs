@@ -1,7 +1,7 @@
 //! The parts of `cargo xtask test`, in the order in which they run: the quick ones first.
 
 use crate::tools::{self, root};
-use crate::{docker, real, tools::run, vm};
+use crate::{docker, real, sim, tools::run, vm};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::process::Command;
@@ -28,6 +28,12 @@ pub const PARTS: &[Part] = &[
     Part { name: "advisories", about: "no dependency has a known hole", run: advisories, always: false },
     Part { name: "test", about: "unit and end-to-end tests", run: test, always: true },
     Part { name: "chaos", about: "a thread of Horust fails, the services are rescued", run: chaos, always: true },
+    Part {
+        name: "canary",
+        about: "the simulation finds bugs that are made on purpose",
+        run: sim::canary,
+        always: true,
+    },
     Part { name: "real", about: "PostgreSQL, Redis, nginx and others below Horust", run: real::part, always: true },
     Part { name: "vm", about: "Horust as the init of a booted kernel", run: vm::part, always: true },
     Part { name: "docker", about: "the built image in a real Docker daemon", run: docker::part, always: true },

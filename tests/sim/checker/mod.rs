@@ -15,6 +15,8 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default)]
 struct Seen {
     generation: u32,
+    /// The latest run of which anything has begun, if only a hook.
+    begun: u32,
     /// Its program was ordered, and nobody has told that all of it is gone.
     program: bool,
     /// How its main process ended.
@@ -25,6 +27,8 @@ struct Seen {
     /// As many rounds of its health checks in a row as are asked for have passed since then, or have made it ready.
     well: bool,
     passes: u32,
+    /// What that was before the configuration was read again, which gives up the round under way.
+    passes_before: u32,
     sick: bool,
     finished: bool,
     failed: Option<Reason>,
@@ -206,7 +210,8 @@ impl Checker {
         restarts.spawned(run, self.now);
         let Seen { prepared, cleared, changed, .. } = *seen;
         let generation = run.generation;
-        let fresh = Seen { generation, program: true, prepared, cleared, changed, restarts, ..Seen::default() };
+        let begun = generation;
+        let fresh = Seen { generation, begun, program: true, prepared, cleared, changed, restarts, ..Seen::default() };
         self.seen[id.index()] = fresh;
     }
 
@@ -215,6 +220,7 @@ impl Checker {
         assert!(!self.killing, "{run}: no {hook} while everything is killed");
         let seen = &mut self.seen[run.service.index()];
         assert_eq!(seen.hook.replace(id), None, "{run}: one hook at a time");
+        seen.begun = seen.begun.max(run.generation);
         if let Hook::AfterStop | Hook::OnFailure = hook {
             assert!(!alive(run.service), "{run}: {hook} while it still lives");
             assert!(!seen.program, "{run}: {hook} before all of it is gone");
@@ -243,7 +249,9 @@ impl Checker {
     }
 
     fn command(&mut self, command: Command) {
-        if self.stopping || self.over {
+        let leaves = |id: ServiceId| self.seen.get(id.index()).is_some_and(|seen| seen.leaves.is_some());
+        // To people, what a reload has removed is not there any more.
+        if self.stopping || self.over || command.service().is_some_and(leaves) {
             return;
         }
         self.asked = Some(command);
@@ -292,6 +300,8 @@ impl Checker {
             }
             Report::Restarting(id, delay, failure) => self.restarting(*id, *delay, failure.as_ref()),
             Report::Finished(id) | Report::NotNeeded(id, _) => {
+                // Who is told that it is not needed has been wanted again.
+                self.seen[id.index()].stopped &= matches!(report, Report::Finished(_));
                 self.not_up(*id);
                 self.finishes(*id);
                 self.seen[id.index()].finished = true;
@@ -347,7 +357,9 @@ impl Checker {
         if self.stopping || self.over {
             return;
         }
-        self.seen.iter_mut().for_each(|seen| seen.leaves = None);
+        for seen in &mut self.seen {
+            (seen.leaves, seen.passes_before) = (None, seen.passes);
+        }
         let fixed = Arc::clone(&self.fixed);
         let names: BTreeSet<&str> = read.iter().map(|(_, spec)| spec.name.as_str()).collect();
         let gone = fixed.plan.iter().filter(|(_, spec)| !names.contains(spec.name.as_str()));
@@ -360,6 +372,8 @@ impl Checker {
                 // If it comes back, it begins anew.
                 let seen = &mut self.seen[id.index()];
                 seen.restarts.excuse();
+                // As by hand, until it is wanted again.
+                seen.stopped |= !(seen.finished || seen.failed.is_some());
                 seen.leaves = Some(first.collect());
             }
         }
@@ -367,27 +381,50 @@ impl Checker {
 
     /// Ids mean the services of this plan.
     fn adopt(&mut self, plan: &Plan) {
+        let mut mended = BTreeSet::new();
         self.seen.resize(plan.services.len(), Seen::default());
         for (id, spec) in plan.iter() {
             let seen = &mut self.seen[id.index()];
             match self.fixed.plan.services.get(id.index()) {
                 Some(old) if old.name != spec.name => {
                     // Runs of who had the id before are counted on.
-                    let generation = seen.generation;
-                    *seen = Seen { generation, changed: generation, ..Seen::default() };
+                    let (generation, begun) = (seen.generation, seen.begun);
+                    *seen = Seen { generation, begun, changed: begun, ..Seen::default() };
                 }
                 Some(old) if old == spec => {}
                 Some(_) | None => {
-                    seen.changed = seen.generation;
-                    // Other keys are a reason to try again, and other checks have not been passed yet.
+                    mended.insert(id);
+                    let asked = |spec: &ServiceSpec| spec.health.as_ref().map(|health| health.rounds.probes.clone());
+                    let before = self.fixed.plan.services.get(id.index()).and_then(|old| asked(old));
+                    if before == asked(spec) {
+                        seen.passes = seen.passes_before;
+                    } else if seen.sick || spec.health.is_none() {
+                        (seen.well, seen.sick) = (false, false);
+                    }
+                    seen.changed = seen.begun;
+                    // Other keys are a reason to try again.
                     seen.restarts.excuse();
-                    seen.probes.clear();
                 }
             }
         }
+        self.excuse_who_failed_with(mended);
         let leaves = |id: ServiceId| self.seen[id.index()].leaves.is_some();
         let stop_before = stop_before(plan, &leaves);
         self.fixed = Arc::new(Fixed { plan: plan.clone(), stop_before });
+    }
+
+    /// Who has given up because of another one, which is tried again, is tried again with it.
+    fn excuse_who_failed_with(&mut self, mut mended: BTreeSet<ServiceId>) {
+        let mut more = true;
+        while std::mem::take(&mut more) {
+            for (id, seen) in (0..).map(ServiceId).zip(&mut self.seen) {
+                let other = seen.failed.as_ref().and_then(Reason::mentions);
+                if other.is_some_and(|other| mended.contains(&other)) && mended.insert(id) {
+                    seen.restarts.excuse();
+                    more = true;
+                }
+            }
+        }
     }
 
     fn in_turn(&self, run: RunId, cause: &StopCause, alive: impl Fn(ServiceId) -> bool) {
