@@ -2,7 +2,6 @@
 
 use super::support::assert_page;
 use horust::model::{Effect, every_key};
-use std::fmt::Write as _;
 
 const HEAD: &str = "\
 <!-- Written by the tests from src/model/change.rs: change it there, then run `UPDATE_DOCS=1 cargo test --test config`. -->
@@ -26,10 +25,10 @@ fn the_keys_that_need_another_run_are_the_committed_page() {
     let keys = every_key();
     let list = |effect: Effect| keys.iter().filter(move |one| one.effect == effect);
     page.push_str("## Another run\n\n");
-    list(Effect::Restart).for_each(|one| drop(writeln!(page, "* `{}`", one.key)));
+    list(Effect::Restart).for_each(|one| page.push_str(&format!("* `{}`\n", one.key)));
     page.push_str(REST);
     page.push_str("\n## No other run\n\n");
-    list(Effect::Live).for_each(|one| drop(writeln!(page, "* `{}`", one.key)));
+    list(Effect::Live).for_each(|one| page.push_str(&format!("* `{}`\n", one.key)));
     assert_page("docs/reload.md", &page);
 }
 
