@@ -19,7 +19,7 @@ RUN mkdir -p src xtask/src \
 COPY src src
 COPY example_services example_services
 # The files keep the dates of the checkout, which may be older than the build above.
-RUN touch src/lib.rs src/main.rs \
+RUN touch build.rs src/lib.rs src/main.rs \
  && cargo build --release --locked --bin horust \
  && cp target/*/release/horust /horust
 

@@ -21,7 +21,8 @@ pub const QUEUE: usize = 64;
 /// Children reaped before signals and actions get their turn again, so that a fork bomb can't starve them.
 pub const REAPS_PER_TURN: usize = 512;
 
-/// Threads that run probes. More probes than this at once wait for a free worker, inside their own timeout.
+/// Threads that run probes. More probes than this at once wait for a free worker, inside their own timeout. Those that are
+/// stuck in a dead network mount do not count, up to as many again.
 pub const PROBE_WORKERS: usize = 32;
 
 /// Probes that wait for one of those threads. Enough for as many services as are measured with to be asked at once; with

@@ -121,10 +121,18 @@ fn write_key(page: &mut String, key: &Key, table: &str) {
     }
 }
 
-/// The tables that a value may be, or may hold, beside its other forms.
+/// The tables that a value may be, or may hold, beside its other forms; each once.
 fn tables_in(shape: &Shape) -> Vec<&'static [Key]> {
     match shape {
-        Shape::Any(shapes) => shapes.iter().flat_map(tables_in).collect(),
+        Shape::Any(shapes) => {
+            let mut tables: Vec<&'static [Key]> = Vec::new();
+            for table in shapes.iter().flat_map(tables_in) {
+                if !tables.iter().any(|other| is(other, table)) {
+                    tables.push(table);
+                }
+            }
+            tables
+        }
         Shape::List(_, of) => tables_in(of),
         shape if !shape.keys().is_empty() => vec![shape.keys()],
         _ => Vec::new(),

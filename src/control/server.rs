@@ -125,7 +125,7 @@ fn run(doors: Vec<Door>, desk: Desk, rooms: &[Room], end: &watch::Receiver<bool>
                 Door::Socket(listener, gate) => {
                     listener.set_nonblocking(true)?;
                     let listener = tokio::net::UnixListener::from_std(listener)?;
-                    tokio::spawn(admit(Gated(listener, gate), router(), room, end));
+                    tokio::spawn(admit(Arrivals::Unix(listener, gate), router(), room, end));
                 }
                 Door::Web(listener, guard) => {
                     let listener = tcp(listener)?;
@@ -148,49 +148,77 @@ fn run(doors: Vec<Door>, desk: Desk, rooms: &[Room], end: &watch::Receiver<bool>
     })
 }
 
-fn tcp(listener: TcpListener) -> io::Result<tokio::net::TcpListener> {
+fn tcp(listener: TcpListener) -> io::Result<Arrivals> {
     listener.set_nonblocking(true)?;
-    tokio::net::TcpListener::from_std(listener)
+    tokio::net::TcpListener::from_std(listener).map(Arrivals::Tcp)
 }
 
-/// A client, and why it is sent away if it is.
-type Arrival<S> = (S, Result<(), String>);
-
-/// What clients come from.
-trait Arrivals: Send + 'static {
-    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
-    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<io::Result<Arrival<Self::Stream>>>;
+/// A connection. One type for both kinds: hyper's code for each would be another 100 KB.
+enum Stream {
+    Unix(UnixStream),
+    Tcp(TcpStream),
 }
 
-struct Gated(tokio::net::UnixListener, Gate);
+macro_rules! either {
+    ($stream:expr, $call:ident $(, $argument:expr)*) => {
+        match $stream.get_mut() {
+            Stream::Unix(stream) => Pin::new(stream).$call($($argument),*),
+            Stream::Tcp(stream) => Pin::new(stream).$call($($argument),*),
+        }
+    };
+}
 
-impl Arrivals for Gated {
-    type Stream = UnixStream;
-    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<io::Result<Arrival<UnixStream>>> {
-        self.0.poll_accept(cx).map_ok(|(stream, _)| {
-            let may = (self.1)(&stream);
-            (stream, may)
-        })
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        either!(self, poll_read, cx, buf)
     }
 }
 
-impl Arrivals for tokio::net::TcpListener {
-    type Stream = TcpStream;
-    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<io::Result<Arrival<TcpStream>>> {
-        self.poll_accept(cx).map_ok(|(stream, _)| {
-            // Events are small, and are to be seen at once.
-            let _ = stream.set_nodelay(true);
-            (stream, Ok(()))
-        })
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        either!(self, poll_write, cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self, poll_flush, cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self, poll_shutdown, cx)
+    }
+}
+
+/// What clients come from.
+enum Arrivals {
+    Unix(tokio::net::UnixListener, Gate),
+    Tcp(tokio::net::TcpListener),
+}
+
+impl Arrivals {
+    /// The next client, and why it is sent away if it is.
+    async fn next(&self) -> io::Result<(Stream, Result<(), String>)> {
+        match self {
+            Arrivals::Unix(listener, gate) => {
+                let (stream, _) = listener.accept().await?;
+                let may = gate(&stream);
+                Ok((Stream::Unix(stream), may))
+            }
+            Arrivals::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
+                // Events are small, and are to be seen at once.
+                let _ = stream.set_nodelay(true);
+                Ok((Stream::Tcp(stream), Ok(())))
+            }
+        }
     }
 }
 
 /// Lets in who comes through one door, as long as there is room.
-async fn admit<A: Arrivals>(arrivals: A, router: Router, room: Room, mut end: watch::Receiver<bool>) {
+async fn admit(arrivals: Arrivals, router: Router, room: Room, mut end: watch::Receiver<bool>) {
     let porch = Arc::new(Semaphore::new(room.size));
     loop {
         let accepted = tokio::select! {
-            accepted = poll_fn(|cx| arrivals.poll_next(cx)) => accepted,
+            accepted = arrivals.next() => accepted,
             _ = end.wait_for(|ending| *ending) => return,
         };
         match accepted {
@@ -214,7 +242,7 @@ async fn admit<A: Arrivals>(arrivals: A, router: Router, room: Room, mut end: wa
 const RETRY: Duration = Duration::from_millis(100);
 
 /// Serves one client until it goes, or takes too long.
-async fn attend<S: AsyncRead + AsyncWrite + Unpin>(stream: S, router: Router, mut end: watch::Receiver<bool>) {
+async fn attend(stream: Stream, router: Router, mut end: watch::Receiver<bool>) {
     let patience = Patience::new(limits::CLIENT_PATIENCE);
     let stream = TokioIo::new(Patient::new(stream, patience.clone()));
     let service = Connected { router: TowerToHyperService::new(router), patience };
@@ -252,10 +280,7 @@ impl hyper::service::Service<Request<Incoming>> for Connected {
 
 /// Says no to somebody who is not served. What of it does not fit into the socket is lost, and so is all of it if too
 /// many get this answer at the same time.
-fn refuse<S>(mut stream: S, porch: &Arc<Semaphore>, status: &str, why: &str)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+fn refuse(mut stream: Stream, porch: &Arc<Semaphore>, status: &str, why: &str) {
     let Ok(place) = Arc::clone(porch).try_acquire_owned() else { return };
     let (code, title) = status.split_once(' ').unwrap_or((status, ""));
     let (title, status_code) = (title.to_owned(), code.parse().unwrap_or_default());
@@ -273,7 +298,7 @@ where
 }
 
 /// Waits for a request, and reads what has come of it.
-async fn read_something<S: AsyncRead + Unpin>(stream: &mut S) {
+async fn read_something(stream: &mut Stream) {
     let mut request = [0; 4096];
     let full = request.len();
     loop {

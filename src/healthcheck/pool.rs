@@ -5,12 +5,14 @@ use super::http::Http;
 use super::socket;
 use crate::chaos;
 use crate::limits;
-use crate::model::{Probe, ProbeId};
+use crate::model::{Probe, ProbeId, ServiceId};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use std::collections::HashMap;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Arc;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -30,9 +32,14 @@ struct Shared {
     http: Http,
     /// Probes submitted and not yet reported.
     outstanding: AtomicUsize,
+    /// When each probe of the file system that has not been reported should have been: a dead network mount keeps it for ever.
+    looks: Mutex<HashMap<Question, Instant>>,
     #[cfg(test)]
     broken: std::sync::atomic::AtomicBool,
 }
+
+/// A probe, whatever the run and the round.
+type Question = (ServiceId, bool, u32);
 
 struct Job {
     id: ProbeId,
@@ -49,6 +56,7 @@ impl Pool {
             report: Box::new(report),
             http: Http::default(),
             outstanding: AtomicUsize::new(0),
+            looks: Mutex::default(),
             #[cfg(test)]
             broken: false.into(),
         };
@@ -56,7 +64,8 @@ impl Pool {
     }
 
     /// Starts one probe and returns at once. Its verdict is reported once, at the latest when `timeout` has passed; only a
-    /// look at a file on a dead network mount can take longer. The text of a failed one is meant for a person.
+    /// look at a file on a dead network mount can take longer, and until it is back that file is not looked at again. The
+    /// text of a failed one is meant for a person.
     ///
     /// The error says why the probe was not taken: it has failed then, and nothing more is reported. It is returned because
     /// a report from this thread could wait for this thread. A command is never taken: it is a child process, and only the
@@ -67,6 +76,12 @@ impl Pool {
         }
         let now = Instant::now();
         let deadline = now.checked_add(timeout).unwrap_or(now);
+        if let Some(path) = place(probe) {
+            let mut looks = self.shared.looks();
+            if *looks.entry(question(id)).or_insert(deadline) < now {
+                return Err(format!("the last look at {} has not come back", path.display()));
+            }
+        }
         let outstanding = self.shared.outstanding.fetch_add(1, Ordering::SeqCst).saturating_add(1);
         let taken = match self.ensure_worker(outstanding) {
             Err(e) => Err(format!("cannot start a thread for probes: {e}")),
@@ -77,15 +92,19 @@ impl Pool {
         };
         if taken.is_err() {
             self.shared.outstanding.fetch_sub(1, Ordering::SeqCst);
+            let mut looks = self.shared.looks();
+            if looks.get(&question(id)) == Some(&deadline) {
+                looks.remove(&question(id));
+            }
         }
         taken
     }
 
-    /// One worker for each outstanding probe, up to the limit. Fewer will do if the system has no thread left, but none
-    /// won't.
+    /// One worker for each outstanding probe, up to the limit, and as many again for those that are stuck. Fewer will do if
+    /// the system has no thread left, but none won't.
     fn ensure_worker(&self, outstanding: usize) -> io::Result<()> {
         let workers = self.workers.load(Ordering::SeqCst);
-        if outstanding <= workers || workers >= limits::PROBE_WORKERS {
+        if outstanding <= workers || workers >= limits::PROBE_WORKERS.saturating_add(self.stuck(workers)) {
             return Ok(());
         }
         let (jobs, shared) = (self.waiting.clone(), Arc::clone(&self.shared));
@@ -102,6 +121,15 @@ impl Pool {
             Err(_) if workers > 0 => Ok(()),
             Err(e) => Err(e),
         }
+    }
+
+    /// How many of so many workers don't count, because they have not come back from the file system in time.
+    fn stuck(&self, workers: usize) -> usize {
+        if workers < limits::PROBE_WORKERS {
+            return 0;
+        }
+        let now = Instant::now();
+        self.shared.looks().values().filter(|late| **late < now).count().min(limits::PROBE_WORKERS)
     }
 
     #[cfg(test)]
@@ -150,9 +178,26 @@ impl Shared {
         }
     }
 
+    fn looks(&self) -> MutexGuard<'_, HashMap<Question, Instant>> {
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn finish(&self, id: ProbeId, verdict: Result<(), String>) {
+        self.looks().remove(&question(id));
         self.outstanding.fetch_sub(1, Ordering::SeqCst);
         (self.report)(id, verdict);
+    }
+}
+
+fn question(id: ProbeId) -> Question {
+    (id.run.service, id.ready, id.probe)
+}
+
+/// What a probe asks the file system for, which knows no deadline.
+fn place(probe: &Probe) -> Option<&Path> {
+    match probe {
+        Probe::File(path) | Probe::Unix(path) | Probe::HttpUnix { socket: path, .. } => Some(path),
+        Probe::Http(_) | Probe::Tcp(_) | Probe::Command(_) => None,
     }
 }
 

@@ -58,8 +58,27 @@ fn field(name: &str, value: &str, out: &mut Vec<u8>) {
 }
 
 fn string(text: &str, out: &mut Vec<u8>) {
+    if !escapes(text.as_bytes()) {
+        out.push(b'"');
+        out.extend(text.as_bytes());
+        return out.push(b'"');
+    }
     // Writing to memory does not fail.
     let _ = serde_json::to_writer(out, text);
+}
+
+/// Whether JSON escapes any of these bytes of UTF-8, by eights: most lines hold none, and are copied as they are.
+fn escapes(text: &[u8]) -> bool {
+    const ONES: u64 = u64::MAX / 0xff;
+    // A byte below 0x20 borrows, which sets its high bit; a byte that had it set is of no interest.
+    let control = |eight: [u8; 8]| {
+        let word = u64::from_ne_bytes(eight);
+        word.wrapping_sub(ONES * 0x20) & !word & (ONES * 0x80) != 0
+    };
+    let (eights, rest) = text.as_chunks();
+    memchr::memchr2(b'"', b'\\', text).is_some()
+        || eights.iter().any(|&eight| control(eight))
+        || rest.iter().any(|byte| *byte < 0x20)
 }
 
 /// Adds the facts at the object's end. A field that the line has itself is the program's own; ours then goes by another
@@ -148,6 +167,17 @@ mod tests {
             assert_eq!(json(line, false), format!("{start}{rest}\n"));
         }
         assert_eq!(json(b"half", true), format!("{start}\"half\",\"partial\":true}}\n"));
+    }
+
+    #[test]
+    fn each_character_at_each_place_is_written_as_serde_json_writes_it() {
+        for (code, place) in (0..0x180_u32).flat_map(|code| (0..20).map(move |place| (code, place))) {
+            let mut text = "é".repeat(10) + "xxxxxxxxxxxxxxxxxxxx";
+            text.insert(20 + place, char::from_u32(code).unwrap());
+            let mut out = Vec::new();
+            string(&text, &mut out);
+            assert_eq!(out, serde_json::to_vec(&text).unwrap(), "{code:#x} at {place}");
+        }
     }
 
     #[test]

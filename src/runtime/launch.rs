@@ -52,6 +52,8 @@ struct Job<'a> {
     more: Option<(BorrowedFd<'a>, RawFd)>,
     /// Variables that only the service itself gets.
     own: Vec<(&'static str, String)>,
+    /// Files that are removed first. By the exec stage: they may lie where the answer never comes.
+    remove: Vec<String>,
 }
 
 impl Launcher {
@@ -74,16 +76,14 @@ impl Launcher {
 
     /// Starts this run of the service, in this cgroup.
     pub fn service(&self, spec: &Arc<ServiceSpec>, run: RunId, cgroup: Option<&Path>) -> Result<Started, SpawnError> {
-        for path in probe_files(spec) {
-            // A file left from the last run must not make this one look ready. If it can't be removed, probes say so.
-            let _ = std::fs::remove_file(path);
-        }
         let streams = self.outputs.open(spec, Some(run))?;
         let newline = spec.readiness.signs().and_then(|signs| signs.notify_fd);
         let newline = newline.map(|number| pipe().map(|(reader, writer)| (reader, writer, number))).transpose()?;
         let more = newline.as_ref().map(|(_, writer, number)| (writer.as_fd(), *number));
         let (stdio, own) = (streams.stdio(spec), self.own_variables(spec));
-        let started = self.start(&Job { spec, command: &spec.command, stdio, cgroup, more, own })?;
+        // A file left from the last run must not make this one look ready. If it can't be removed, probes say so.
+        let remove = probe_files(spec).map(str::to_owned).collect();
+        let started = self.start(&Job { spec, command: &spec.command, stdio, cgroup, more, own, remove })?;
         Ok(Started { newline: newline.map(|(reader, ..)| reader), ..started })
     }
 
@@ -108,7 +108,15 @@ impl Launcher {
         let streams = self.outputs.open(spec, None)?;
         let mut own = vec![("HORUST_SERVICE", spec.name.clone()), ("HORUST_HOOK", hook.to_string())];
         own.extend(reason.map(|reason| ("HORUST_REASON", reason)));
-        self.start(&Job { spec, command, stdio: streams.stdio(spec), cgroup: None, more: None, own })
+        self.start(&Job {
+            spec,
+            command,
+            stdio: streams.stdio(spec),
+            cgroup: None,
+            more: None,
+            own,
+            remove: Vec::new(),
+        })
     }
 
     /// Waits, within a bounded time, until what services have written is where it should be.
@@ -118,7 +126,15 @@ impl Launcher {
 
     /// Starts a command probe of the service: its user, directory and environment, but no output.
     pub fn probe(&self, spec: &ServiceSpec, command: &Command) -> Result<Started, SpawnError> {
-        self.start(&Job { spec, command, stdio: [Stdio::Null; 3], cgroup: None, more: None, own: Vec::new() })
+        self.start(&Job {
+            spec,
+            command,
+            stdio: [Stdio::Null; 3],
+            cgroup: None,
+            more: None,
+            own: Vec::new(),
+            remove: Vec::new(),
+        })
     }
 
     fn start(&self, job: &Job<'_>) -> Result<Started, SpawnError> {
@@ -135,13 +151,14 @@ impl Launcher {
         let request =
             |program| Request { program, stdio: job.stdio, more: job.more, cwd: cwd_c, session: Session::New };
         let process = match self.outputs.nofile {
+            None if spec.process.is_none() && !job.remove.is_empty() => Some(Cow::Owned(Process::default())),
             None => spec.process.as_deref().map(Cow::Borrowed),
             // Ours was raised for the pipes of captured services.
             Some(limit) => Some(Cow::Owned(with_nofile(spec.process.as_deref(), limit))),
         };
         let started = match &process {
             Some(process) => {
-                let setup = setup(process, &env, job.cgroup)?;
+                let setup = Setup { remove: job.remove.clone(), ..setup(process, &env, job.cgroup)? };
                 let started = self.spawner.spawn_staged(&request(&program), &setup);
                 let (pid, stage) = started.map_err(|error| cannot(error.to_string()))?;
                 Started { pid, stage: Some(stage), newline: None }
@@ -190,6 +207,7 @@ fn setup(process: &Process, env: &Env, cgroup: Option<&Path>) -> Result<Setup, S
     let not_text = || cannot("the path of its cgroup is not text".to_owned());
     Ok(Setup {
         cgroup: cgroup.map(|path| path.to_str().map(str::to_owned).ok_or_else(not_text)).transpose()?,
+        remove: Vec::new(),
         user: process.user.as_ref().map(account),
         set_user: process.user.is_some() && !env.user_given,
         set_home: process.user.is_some() && !env.home_given,
@@ -240,9 +258,10 @@ fn failed(code: u8, why: String) -> SpawnError {
     SpawnError { message: format!("Failed spawning the process: {why}"), code }
 }
 
-fn probe_files(spec: &ServiceSpec) -> impl Iterator<Item = &Path> {
+/// The files that its probes look for. (They come from a file in UTF-8.)
+fn probe_files(spec: &ServiceSpec) -> impl Iterator<Item = &str> {
     spec.probes().filter_map(|probe| match probe {
-        Probe::File(path) => Some(path.as_path()),
+        Probe::File(path) => path.to_str(),
         Probe::Http(_) | Probe::HttpUnix { .. } | Probe::Tcp(_) | Probe::Unix(_) | Probe::Command(_) => None,
     })
 }

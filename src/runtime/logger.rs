@@ -2,8 +2,10 @@
 //! slow or gone never blocks PID 1. The thread starts with the first message; a quiet run has none.
 
 use crate::limits;
+use crate::sys::poll;
 use crossbeam_channel::{Sender, TrySendError, bounded};
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -58,13 +60,16 @@ struct Queue;
 
 impl Write for Queue {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        if let Some(writer) = WRITER.get_or_init(start) {
-            match writer.try_send(Line::Text(text.to_vec())) {
-                Ok(()) => {}
-                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                    DROPPED.fetch_add(1, Ordering::Relaxed);
-                }
-            }
+        let taken = match WRITER.get_or_init(start) {
+            Some(writer) => match writer.try_send(Line::Text(text.to_vec())) {
+                Ok(()) => true,
+                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
+            },
+            // No thread can be had, which is likely what the message is about: what fits is written at once.
+            None => poll::is_writable(io::stderr().as_fd()) && io::stderr().write_all(text).is_ok(),
+        };
+        if !taken {
+            DROPPED.fetch_add(1, Ordering::Relaxed);
         }
         Ok(text.len())
     }

@@ -132,7 +132,9 @@ impl Supervisor {
         match event {
             Event::Boot => {
                 self.boot = self.now;
-                self.dirty.extend(self.services.ids());
+                let all: Vec<ServiceId> = self.services.ids().collect();
+                all.iter().for_each(|id| self.services[*id].since = self.now);
+                self.dirty.extend(all);
             }
             Event::Tick => {}
             Event::Signalled(signal) => self.on_signal(signal, out),

@@ -40,6 +40,8 @@ macro_rules! settings {
 settings! {
     /// Join the cgroup of this directory, before anything else.
     cgroup: Option<String> = "cgroup";
+    /// Remove these files. What can't be removed stays.
+    remove: Vec<String> = "remove";
     /// Change to this user, its primary group and its supplementary groups.
     user: Option<UserRef> = "user";
     /// Set USER to that user's name, whatever it was.
@@ -170,6 +172,7 @@ mod tests {
     fn an_order_arrives_as_it_was_given() {
         let setup = Setup {
             cgroup: Some("/a b/c=d".into()),
+            remove: vec!["/run/up".into(), "b=c d".into()],
             user: Some(UserRef::Name("a=b c".into())),
             set_user: true,
             set_home: true,

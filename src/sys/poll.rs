@@ -18,6 +18,13 @@ pub fn wait_timeout(fds: &[BorrowedFd<'_>], timeout: Duration) -> Result<Vec<boo
     poll(fds, &[], Some(timeout))
 }
 
+/// Whether at least one byte can be written now; a pipe then takes PIPE_BUF bytes (pipe(7)). An error counts as yes, as
+/// whoever writes finds out what it is.
+pub fn is_writable(fd: BorrowedFd<'_>) -> bool {
+    let mut polled = [PollFd::new(fd, PollFlags::POLLOUT)];
+    nix::poll::poll(&mut polled, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+}
+
 /// As `wait`, and also until the contents of one of the files `changing` are no longer what they were when read last
 /// (POLLPRI: files of the kernel's that say so). They come after the others in the answer.
 pub fn wait_changes(

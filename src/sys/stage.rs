@@ -1,6 +1,6 @@
 //! The exec stage: our own image in a hidden mode, as a fresh single-threaded process that becomes what a service asks
 //! for and then executes the service's program in its place. It may allocate and fail in words, which a forked child of
-//! a threaded process may not. The order is what permissions dictate: cgroup → terminal → limits and priorities →
+//! a threaded process may not. The order is what permissions dictate: cgroup → files → terminal → limits and priorities →
 //! bounding set → groups → gid → uid → capabilities → no_new_privs → working directory → program. (Session, signals and
 //! streams are posix_spawn's work, done before.)
 
@@ -67,6 +67,9 @@ fn set_up(order: &Order) -> Result<Vec<(OsString, OsString)>, Failure> {
         // 0 is the process that writes.
         let joined = Group::at(Path::new(cgroup)).set("cgroup.procs", "0");
         joined.map_err(|error| failed("cgroup", error.errno, format!("cannot join its cgroup: {error}")))?;
+    }
+    for file in &setup.remove {
+        let _ = std::fs::remove_file(file);
     }
     // Rust's runtime ignores it at the start of every program, and an ignored signal stays so across an exec.
     raw::set_disposition(libc::SIGPIPE, Disposition::Default).map_err(failing(

@@ -201,3 +201,46 @@ fn a_service_that_is_not_ready_for_long_is_mentioned_with_what_it_lacks() {
     assert!(done.stderr.contains("services/db.toml:1); waited for by app and web\n"), "{}", done.stderr);
     assert_eq!(done.stderr.lines().count(), 1, "{}", done.stderr);
 }
+
+/// A dependency that flaps with ten dependents, for some seconds of real time (`tests/supervisor` has it flap for a minute): a
+/// lock that each run takes tells of a second one beside it, and nobody is forgotten once it holds still.
+#[test]
+fn a_storm_of_restarts_doubles_and_loses_nothing() {
+    let alone = |name: &str| format!("exec 9>@DIR@/{name}.lock; flock --nonblock 9 || echo {name}: doubled");
+    let flaps = "if [ -e @DIR@/calm ]; then echo db: calm; touch @DIR@/up; exec sleep 1000; fi
+        echo db: run; touch @DIR@/up; sleep 0.05; exit 1";
+    let mut builder = horust().bash(
+        "db",
+        &format!("{}\n{flaps}", alone("db")),
+        "[readiness]\nfile-path = \"@DIR@/up\"\ninterval = \"10ms\"\n[restart]\nstrategy = \"always\"\nbackoff = \"1ms\"\n\
+         growth = \"constant\"\n[failure]\nstrategy = \"restart-dependents\"",
+    );
+    // Every other one fails by itself as well.
+    for n in 0..10 {
+        let name = format!("web{n}");
+        let then = if n % 2 == 0 { "exec sleep 1000" } else { "sleep 0.03; exit 1" };
+        let script = format!("{}; echo {name}: run; {then}", alone(&name));
+        let rest =
+            "start-after = [\"db\"]\n[restart]\nstrategy = \"always\"\nbackoff = \"20ms\"\ngrowth = \"constant\"";
+        builder = builder.bash(&name, &script, rest);
+    }
+    let horust = builder.start();
+    horust.wait_for_count("db: run", 40);
+    std::fs::write(horust.dir().join("calm"), "").unwrap();
+    horust.wait_until("all are run again", |h| {
+        let text = h.stdout();
+        let after = text.split_once("db: calm").map_or("", |(_, after)| after);
+        (0..10).all(|n| after.contains(&format!("web{n}: run")))
+    });
+    let (done, took) = horust.stop(Signal::SIGTERM);
+    done.assert_code(0);
+    assert!(took < BEFORE_KILL, "{took:?}");
+    assert!(!done.stdout.contains("doubled"), "{}", done.stdout);
+    let runs = |name: &str| done.stdout.matches(&format!("{name}: run")).count();
+    for n in (0..10).step_by(2) {
+        let name = format!("web{n}");
+        assert!(runs(&name) <= runs("db") + 1, "{name}: {} runs, {} of db", runs(&name), runs("db"));
+    }
+    // A failure is told once.
+    assert!(done.stderr.lines().count() <= done.stdout.lines().count(), "{}", done.stderr);
+}

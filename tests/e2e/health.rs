@@ -122,3 +122,40 @@ fn a_hung_command_is_killed_with_all_that_it_has_started() {
     done.assert_code(0);
     assert!(took < Duration::from_secs(4), "{took:?}");
 }
+
+/// A file system whose server does not answer, as that of a network mount that is gone: here one in user space, with nobody
+/// there. Not the start of a service, nor a probe, nor any other service is held up by it, and everything can be stopped.
+#[test]
+fn a_dead_file_system_holds_up_nobody_else() {
+    if needs_root() {
+        return;
+    }
+    if !std::path::Path::new("/dev/fuse").exists() {
+        return skip("needs /dev/fuse");
+    }
+    let mount = "mkdir \"$0/dead\" && exec 3<>/dev/fuse && \
+        mount -i -t fuse dead \"$0/dead\" -o fd=3,rootmode=40000,user_id=0,group_id=0 && exec \"$@\"";
+    // (In one directory the probe, whose thread has its lock, would keep the start from being killed.)
+    let often = "interval = \"10ms\"\ntimeout = \"10ms\"\n[termination]\nwait = \"100ms\"";
+    let horust = horust()
+        .wrapper(&["unshare", "--mount", "bash", "-c", mount, "@DIR@"])
+        .bash("file", "echo must not run", &format!("[healthiness]\nfile-path = \"@DIR@/dead/one/up\"\n{often}"))
+        .bash(
+            "asked",
+            "echo asked; exec sleep 1000",
+            &format!("[healthiness]\nunix-socket = \"@DIR@/dead/two/x\"\n{often}"),
+        )
+        // By then the other one has been asked more often than there are threads for it.
+        .bash(
+            "well",
+            "touch @DIR@/up; exec sleep 1000",
+            "start-delay = \"2s\"\n[healthiness]\nfile-path = \"@DIR@/up\"",
+        )
+        .bash("after", "echo well; exec sleep 1000", "start-after = [\"well\"]")
+        .start();
+    horust.wait_for("well");
+    let (done, took) = horust.stop(Signal::SIGTERM);
+    done.assert_code(0);
+    assert!(took < BEFORE_KILL, "{took:?}");
+    assert_eq!(done.stdout, "asked\nwell\n", "{}", done.stderr);
+}

@@ -25,6 +25,7 @@ mod output_trouble;
 mod pid1;
 mod process_settings;
 mod readiness;
+mod refused;
 mod reload;
 mod restart;
 mod rotation;

@@ -1,7 +1,10 @@
 //! Stopping: in order, within the time given, and whole process trees.
 
+use crate::control::{assert_code, controlled, ok, verb};
 use crate::support::*;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::process::{Child, Command};
 use std::time::Duration;
 
 /// What `wait` may be exceeded by on a busy machine.
@@ -192,4 +195,70 @@ fn a_stray_is_gone_before_the_next_service_is_stopped() {
     let (done, _) = horust.stop(Signal::SIGTERM);
     done.assert_code(0);
     assert_eq!(done.stdout, "up\nup\nbase stops\n");
+}
+
+/// A process in somebody else's pid namespace whose parent is not there, and does not wait for it.
+struct Guest {
+    parent: Child,
+    host: Pid,
+}
+
+impl Guest {
+    /// Of the namespace that a service has made by `unshare --pid --fork sleep`.
+    fn of(horust: &Horust) -> Guest {
+        let children = |of: i32| processes().into_iter().filter(move |p| p.parent == of);
+        let mut host = None;
+        horust.wait_until("the namespace is there", |h| {
+            let of_services = children(h.pid().as_raw()).flat_map(|p| children(p.pid));
+            host = of_services.filter(|p| p.command.starts_with("sleep")).map(|p| Pid::from_raw(p.pid)).next_back();
+            host.is_some()
+        });
+        let host = host.unwrap();
+        let parent = Command::new("nsenter").args(["--target", &host.to_string(), "--pid", "sleep", "100000"]).spawn();
+        let guest = Guest { parent: parent.unwrap(), host };
+        let pid = Pid::from_raw(guest.parent.id() as i32);
+        horust.wait_until("the guest is there", |_| children(pid.as_raw()).count() == 1);
+        kill(pid, Signal::SIGSTOP).unwrap();
+        guest
+    }
+
+    /// The parent of the guest, which has been killed, waits for it at last.
+    fn leave(&mut self) {
+        kill(Pid::from_raw(self.parent.id() as i32), Signal::SIGCONT).unwrap();
+        self.parent.wait().unwrap();
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        if self.parent.try_wait().is_ok_and(|status| status.is_none()) {
+            let _ = kill(self.host, Signal::SIGKILL);
+            self.leave();
+        }
+    }
+}
+
+/// What even SIGKILL does not end: the first process of a pid namespace stays until all others of it have been waited for
+/// (pid_namespaces(7)).
+#[test]
+fn what_would_not_die_gets_no_second_run_beside_it() {
+    if needs_root() {
+        return;
+    }
+    let stuck = "command = \"unshare --pid --fork sleep 100000\"\n[termination]\nwait = \"100ms\"\n";
+    let horust = controlled().service("stuck", stuck).bash("other", "exec sleep 1000", "").start();
+    let mut guest = Guest::of(&horust);
+    ok(&verb(&horust, &["stop", "stuck", "--wait"]));
+    for again in ["start", "restart"] {
+        let refused = assert_code(&verb(&horust, &[again, "stuck"]), 1);
+        assert!(refused.contains("cannot start stuck: processes of its last run are still there"), "{refused}");
+    }
+    let why = String::from_utf8(verb(&horust, &["why", "stuck"]).stdout).unwrap();
+    assert!(why.contains("even SIGKILL does not end them; it can be started once they are gone"), "{why}");
+    guest.leave();
+    horust.wait_until("they are gone", |h| {
+        h.stderr().contains("stuck: the processes that even SIGKILL did not end are gone")
+    });
+    ok(&verb(&horust, &["start", "stuck", "--wait"]));
+    horust.stop(Signal::SIGTERM).0.assert_code(0);
 }

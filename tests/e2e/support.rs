@@ -1,7 +1,11 @@
 //! Runs Horust in a directory of its own, watches what it does, and leaves nothing behind.
 
+#[path = "poll.rs"]
+mod poll;
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use poll::polled;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -12,6 +16,8 @@ use tempfile::TempDir;
 
 /// Longer than anything here takes on a busy machine.
 pub const LONG: Duration = Duration::from_secs(60);
+/// Between two looks at what is waited for.
+const PAUSE: Duration = Duration::from_millis(5);
 /// The default of `termination.wait` is 5 s; what took less was not killed.
 pub const BEFORE_KILL: Duration = Duration::from_secs(4);
 
@@ -271,7 +277,7 @@ impl Horust {
 
     #[track_caller]
     pub fn wait_until(&self, what: &str, mut condition: impl FnMut(&Horust) -> bool) {
-        if !polled(LONG, || condition(self)) {
+        if !polled(LONG, PAUSE, || condition(self)) {
             panic!("never: {what}\n--- stdout\n{}\n--- stderr\n{}", self.stdout(), self.stderr());
         }
     }
@@ -284,7 +290,7 @@ impl Horust {
     #[track_caller]
     pub fn wait_exit(&mut self) -> ExitStatus {
         let mut status = None;
-        let ended = polled(LONG, || {
+        let ended = polled(LONG, PAUSE, || {
             status = self.child.try_wait().unwrap();
             status.is_some()
         });
@@ -409,22 +415,9 @@ impl Horust {
     }
 }
 
-fn polled(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + limit;
-    loop {
-        if condition() {
-            return true;
-        }
-        if Instant::now() >= deadline {
-            return false;
-        }
-        sleep(Duration::from_millis(5));
-    }
-}
-
 #[track_caller]
 pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {
-    assert!(polled(LONG, condition), "never: {what}");
+    assert!(polled(LONG, PAUSE, condition), "never: {what}");
 }
 
 /// Whether the calling test has to be skipped because this is not root: said on stderr, and counted by `cargo xtask test`.

@@ -288,6 +288,7 @@ impl World {
     /// Phase two begins: whoever lives behaves from now on, and what has been waited for comes.
     pub fn reform(&mut self) {
         self.calm = true;
+        self.inbox.retain(|event| !matches!(event, Event::Loaded(_)));
         self.faults = Faults::default();
         self.kernel.limit = 64;
         for (proc, owner) in self.kernel.everybody() {

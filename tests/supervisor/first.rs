@@ -2,8 +2,9 @@
 
 use crate::script::{Answer, Script, Svc, ms};
 use crate::world::World;
-use horust::model::{Hook, Kind, RestartStrategy, ServiceId};
-use horust::supervisor::{Command, Milestone};
+use horust::model::{Hook, Kind, Mono, Plan, RestartStrategy, ServiceId, ServiceSpec};
+use horust::supervisor::{Command, Event, Milestone, Supervisor};
+use std::sync::Arc;
 
 /// What was reached, and at which millisecond.
 fn course(world: &World, id: u32) -> Vec<(Milestone, u64)> {
@@ -63,4 +64,14 @@ fn a_service_whose_first_run_fails_is_followed_until_it_is_ready() {
     assert_eq!(critical(&world), [0, 1]);
     world.command(Command::Stop(ServiceId(2))).until(2000);
     assert_eq!(course(&world, 2), [(Waits, 0), (Executes, 0), (Starts, 0), (Over, 1000)]);
+}
+
+/// The clock counts from the start of the machine, which is no time at which a service began to wait.
+#[test]
+fn what_has_not_started_waits_since_the_boot_of_horust() {
+    let spec = ServiceSpec { autostart: false, ..ServiceSpec::new("a", vec!["true".into()]) };
+    let plan = Plan { services: vec![Arc::new(spec)], ..Plan::default() };
+    let mut supervisor = Supervisor::new(&plan, 1);
+    supervisor.step(Mono(5_000_000_000), Event::Boot, &mut Vec::new());
+    assert_eq!(supervisor.status(ServiceId(0)).unwrap().since, Mono(5_000_000_000));
 }

@@ -3,14 +3,17 @@
 
 use crate::images;
 use crate::parts::{Outcome, check, ensure};
+use crate::poll::polled;
 use crate::tools::{self, capture, root};
 use anyhow::{Context, Result, bail};
 use std::cell::Cell;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+mod hard;
+mod swarm;
 
 const IMAGE: &str = "horust-test";
 
@@ -18,7 +21,9 @@ pub fn part() -> Result<Outcome> {
     if !root() {
         return Ok(Outcome::Skipped("starting a Docker daemon needs root".to_owned()));
     }
-    for (program, package) in [("dockerd", "docker.io"), ("docker", "docker.io"), ("tar", "tar")] {
+    for (program, package) in
+        [("dockerd", "docker.io"), ("docker", "docker.io"), ("tar", "tar"), ("script", "bsdutils")]
+    {
         if let Err(e) = tools::need(program, package) {
             return Ok(Outcome::Skipped(format!("{e:#}")));
         }
@@ -146,6 +151,8 @@ impl Suite<'_> {
         self.check("an unknown user on a read-only root", || self.unprivileged());
         self.check("the binary alone runs in an empty image", || self.scratch());
         self.check("the base image takes services and is small", || self.base());
+        self.hard();
+        self.swarm();
     }
 
     /// Starts a container in the background.
@@ -302,15 +309,6 @@ fn seconds_of_day(time: &str) -> Result<f64> {
     }
 }
 
-fn wait_until(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + limit;
-    loop {
-        if condition() {
-            return true;
-        }
-        if Instant::now() >= deadline {
-            return false;
-        }
-        sleep(Duration::from_millis(50));
-    }
+fn wait_until(limit: Duration, condition: impl FnMut() -> bool) -> bool {
+    polled(limit, Duration::from_millis(50), condition)
 }

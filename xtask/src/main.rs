@@ -5,12 +5,16 @@
 
 #![allow(clippy::disallowed_types, reason = "a developer's tool; the ban on std's Command is for the supervisor")]
 
+mod counts;
 mod docker;
 mod images;
 mod layout;
 mod parts;
+#[path = "../../tests/e2e/poll.rs"]
+mod poll;
 mod real;
 mod sim;
+mod soak;
 mod tools;
 mod vm;
 
@@ -22,6 +26,7 @@ const USAGE: &str = "\
 usage: cargo xtask test [PART…]   run all parts that need no outside database, or only these
        cargo xtask ci-list        list the parts
        cargo xtask sim [--steps N] [--seed S]   simulate for longer: 100,000,000 steps from seed 0
+       cargo xtask soak [--minutes N]   200 services that crash and are steered: an hour of it
        cargo xtask layout         order the code in the binary by what runs (see .cargo/layout.ld)";
 
 fn main() -> ExitCode {
@@ -37,6 +42,7 @@ fn main() -> ExitCode {
         }
         ["sim", args @ ..] => done(sim::long(args)),
         ["soak", "probes"] => done(real::soak_probes()),
+        ["soak", args @ ..] => done(soak::long(args)),
         ["layout"] => done(layout::write()),
         _ => {
             eprintln!("{USAGE}");

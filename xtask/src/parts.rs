@@ -1,7 +1,7 @@
 //! The parts of `cargo xtask test`, in the order in which they run: the quick ones first.
 
 use crate::tools::{self, root};
-use crate::{docker, real, sim, tools::run, vm};
+use crate::{counts, docker, real, sim, tools::run, vm};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::process::Command;
@@ -29,11 +29,18 @@ pub const PARTS: &[Part] = &[
     Part { name: "test", about: "unit and end-to-end tests", run: test, always: true },
     Part { name: "chaos", about: "a thread of Horust fails, the services are rescued", run: chaos, always: true },
     Part {
+        name: "counts",
+        about: "instructions, system calls, wake-ups, memory and size are within bounds",
+        run: counts::part,
+        always: true,
+    },
+    Part {
         name: "canary",
         about: "the simulation finds bugs that are made on purpose",
         run: sim::canary,
         always: true,
     },
+    Part { name: "web", about: "the page in a real browser", run: web, always: true },
     Part { name: "real", about: "PostgreSQL, Redis, nginx and others below Horust", run: real::part, always: true },
     Part { name: "vm", about: "Horust as the init of a booted kernel", run: vm::part, always: true },
     Part { name: "docker", about: "the built image in a real Docker daemon", run: docker::part, always: true },
@@ -93,6 +100,17 @@ fn chaos() -> Result<Outcome> {
     let test = ["--locked", "--features", "chaos", "--test", "chaos"];
     run(cargo(&["clippy"]).args(test).args(["--", "-D", "warnings"]))?;
     counting_skips(cargo(&["test"]).args(test))
+}
+
+fn web() -> Result<Outcome> {
+    for (program, package) in [("chromium", "chromium"), ("chromedriver", "chromium-driver")] {
+        if let Err(e) = tools::need(program, package) {
+            return Ok(Outcome::Skipped(format!("{e:#}")));
+        }
+    }
+    // It is not among `--all-targets` either.
+    run(&mut cargo(&["clippy", "--locked", "--test", "browser", "--", "-D", "warnings"]))?;
+    counting_skips(&mut cargo(&["test", "--locked", "--test", "browser"]))
 }
 
 /// Runs a `cargo test`. A test that needs more than this machine has (see `tests/e2e/support`) says so in a file.

@@ -64,7 +64,7 @@ export function graph(into, { nodes, edges }, look) {
     picture.append(svg("path", { class: edge.required ? "edge" : "edge loose", "marker-end": "url(#tip)",
       d: `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}` }));
     if (edge.condition !== "ready") {
-      picture.append(svg("text", { class: "minor", x: x2 - 8, y: y2 - 6, "text-anchor": "end" }, shorten(edge.condition, 14)));
+      picture.append(svg("text", { class: "minor", x: x2 - 8, y: y2 - 6, "text-anchor": "end" }, edge.condition.replace("completed-successfully", "succeeded")));
     }
   }
   for (const node of known.values()) {
@@ -82,20 +82,22 @@ export function graph(into, { nodes, edges }, look) {
 
 export const PHASES = ["waiting", "delayed", "preparing", "executing", "starting", "retrying", "ready"];
 
-const time = (ms) => (ms < 1000 ? `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms` : `${(ms / 1000).toFixed(ms < 10000 ? 2 : 1)} s`);
+const time = (ms) => (ms === 0 ? "0" : ms < 1000 ? `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms` : `${(ms / 1000).toFixed(ms < 10000 ? 2 : 1)} s`);
 export { time as milliseconds };
 
 // A row for each service, from the start of Horust on.
 export function timeline(into, { services, now_ms, ready_ms }) {
-  const LEFT = 170, ROW = 26, TOP = 26, WIDTH = 760;
   const rows = services.filter((service) => service.phases.length);
+  const longest = Math.max(...rows.map((service) => service.name.length), 0);
+  const LEFT = 24 + 7.6 * Math.min(longest, 22), ROW = 26, TOP = 26, RIGHT = 70;
+  const WIDTH = Math.max(200, Math.min(into.clientWidth, 1200) - LEFT - RIGHT);
   const starts = rows.flatMap((service) => service.phases.filter((phase) => phase.phase !== "ready").map((phase) => phase.to_ms ?? now_ms));
   const readies = rows.flatMap((service) => service.phases.filter((phase) => phase.phase === "ready").map((phase) => phase.from_ms));
   const end = Math.max(1, ready_ms ?? 0, ...starts, ...readies) * 1.06;
   const x = (ms) => LEFT + (Math.min(ms, end) / end) * WIDTH;
   const height = TOP + rows.length * ROW + 8;
-  const picture = svg("svg", { width: LEFT + WIDTH + 90, height, viewBox: `0 0 ${LEFT + WIDTH + 90} ${height}` });
-  const step = [1, 2, 5].map((n) => n * 10 ** Math.floor(Math.log10(end / 4))).find((n) => end / n <= 8) ?? end;
+  const picture = svg("svg", { width: LEFT + WIDTH + RIGHT, height, viewBox: `0 0 ${LEFT + WIDTH + RIGHT} ${height}` });
+  const step = [1, 2, 5].map((n) => n * 10 ** Math.floor(Math.log10(end / 4))).find((n) => end / n <= Math.min(8, WIDTH / 70)) ?? end / 2;
   for (let at = 0; at <= end; at += step) {
     picture.append(svg("line", { class: "grid", x1: x(at), x2: x(at), y1: TOP - 6, y2: height }),
       svg("text", { class: "minor", x: x(at), y: 14, "text-anchor": "middle" }, time(at)));

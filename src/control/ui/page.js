@@ -276,6 +276,7 @@ function renderService() {
   list.dataset.shape = shape;
   list.querySelectorAll("dd").forEach((dd, i) => put(dd, String(facts[i][1])));
   const live = service.pid && service.usage;
+  $("charts").hidden = !live;
   put($("cpu-now"), live ? percent(service) : "");
   put($("memory-now"), live ? bytes(service.usage.memory_bytes) : "");
   spark($("cpu-chart"), live ? service.history.map((h) => h.percent) : [], 5);
@@ -291,7 +292,8 @@ async function renderWhy() {
   const link = (link) => {
     const other = link.service === name ? link.service : el("a", { href: `#/service/${encodeURIComponent(link.service)}` }, link.service);
     const place = link.file ? el("span", { class: "faint" }, ` (${link.file}${link.line ? `:${link.line}` : ""})`) : "";
-    return el("li", {}, other, ` ${link.text}`, place);
+    const text = link.text.startsWith(link.service + " ") ? link.text.slice(link.service.length) : `: ${link.text}`;
+    return el("li", {}, other, text, place);
   };
   const waiting = why.waiting?.length ? el("p", { class: "faint" }, `Waiting for it: ${why.waiting.join(", ")}`) : "";
   box.replaceChildren(el("strong", {}, "Why it is not up"), el("ol", {}, ...why.chain.map(link)), waiting);
@@ -357,6 +359,7 @@ async function enterToken() {
     if (answer !== "no") await learnAccess();
     if (answer !== "yes" || access.writing) return access.writing;
     keep("");
+    $("token-value").value = "";
     put($("token-error"), "This is not the token.");
   }
 }
@@ -399,6 +402,7 @@ class Output {
     this.lines = [];
     this.fresh = [];
     this.box.replaceChildren();
+    this.changed();
     let last = "", same = [];
     const key = (line) => `${line.service}\n${line.text}`;
     this.stop = stream((signal, tries) => {
@@ -469,7 +473,7 @@ function clock(ts) {
   return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}.${String(at.getMilliseconds()).padStart(3, "0")}`;
 }
 
-const tail = new Output($("tail"), { most: 300 });
+const tail = new Output($("tail"), { most: 300, changed: () => ($("tail-none").hidden = tail.lines.length > 0) });
 const output = new Output($("log"), { names: true, changed: () => {
   const fit = output.lines.filter((line) => !line.note && output.fits(line)).length;
   put($("log-note"), output.search ? `${fit} of ${output.lines.length} lines match` : output.lines.length ? "" : "Nothing has been written yet.");
