@@ -11,6 +11,8 @@ mod effective;
 mod files;
 #[path = "config/health.rs"]
 mod health;
+#[path = "config/keys.rs"]
+mod keys;
 #[path = "config/lint.rs"]
 mod lint;
 #[path = "config/process.rs"]

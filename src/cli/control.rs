@@ -69,7 +69,7 @@ pub enum ControlVerb {
     Logs(Logs),
     /// Show what has happened to services
     Events(Events),
-    /// Wait until services are ready, healthy or stopped
+    /// Wait until services are ready, or whatever else is asked for
     Wait {
         /// Which ones
         #[command(flatten)]
@@ -164,6 +164,12 @@ pub enum Goal {
     Healthy,
     /// It runs no more, and will not be started again
     Stopped,
+    /// Its program runs, ready or not
+    Running,
+    /// It is over, and has not failed for good
+    Finished,
+    /// It has failed for good
+    Failed,
 }
 
 /// What is done with which services, and whether to wait for it.
@@ -266,6 +272,9 @@ fn wait(client: &Client, words: &str, goal: Goal, timeout: Duration) -> Result<E
         Goal::Ready => "ready",
         Goal::Healthy => "healthy",
         Goal::Stopped => "stopped",
+        Goal::Running => "running",
+        Goal::Finished => "finished",
+        Goal::Failed => "failed",
     };
     let timeout = timeout.as_millis().to_string();
     let _: Services = client.get("wait", &[("names", words), ("for", goal), ("timeout_ms", &timeout)])?;

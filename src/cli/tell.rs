@@ -10,6 +10,7 @@ use super::show;
 use crate::config;
 use crate::control::graph as wire_graph;
 use crate::control::wire::{Graph, Link, Why, Whys};
+use crate::model::no_service;
 use std::fmt::Write as _;
 
 /// `horust why`.
@@ -79,8 +80,8 @@ pub fn graph_of_files(options: &GraphOptions) -> ExitCode {
 
 fn draw(graph: &Graph, options: &GraphOptions) -> Result<ExitCode, Failure> {
     let part = graph::part(graph, &options.names).map_err(|strangers| {
-        let quoted: Vec<String> = strangers.iter().map(|name| format!("`{name}`")).collect();
-        Failure::new(ExitCode::NoService, format!("there is no service {}", quoted.join(", ")))
+        let names = graph.nodes.iter().map(|node| node.name.as_str());
+        Failure::new(ExitCode::NoService, no_service(&strangers, names))
     })?;
     let drawn = Drawn::new(&part);
     answer(&match options.format {

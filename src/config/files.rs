@@ -2,9 +2,9 @@
 //! and looks into no file.
 
 use super::diagnostic::Diagnostic;
-use super::values::closest;
 use super::{DEFAULT_SERVICES, errors, read};
 use crate::limits;
+use crate::model::closest;
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};

@@ -4,7 +4,8 @@
 use super::after::Waits;
 use super::diagnostic::{Diagnostic, Place};
 use super::lower::Draft;
-use super::values::{At, closest};
+use super::values::At;
+use crate::model::closest;
 use crate::model::{Condition, Need, RestartStrategy, ServiceId};
 use std::collections::{HashMap, HashSet};
 

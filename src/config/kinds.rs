@@ -3,7 +3,8 @@
 
 use super::diagnostic::Span;
 use super::shape::Shape;
-use super::values::{Cx, Names, Read, closest, integer};
+use super::values::{Cx, Names, Read, integer};
+use crate::model::closest;
 use crate::model::{Command, ControlSocket, IdOrName, Output, Probe, Signal};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;

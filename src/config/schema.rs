@@ -10,7 +10,8 @@ use super::process::{Accounts, Bytes, CapabilitySets, Count, LimitIn, Microsecon
 use super::resources::Processors;
 use super::shape::Shape;
 use super::table::{Key, Table, entries, fill, normal, put, read_tables, store, table, unknown};
-use super::values::{At, Codes, Cx, Fraction, Names, Occasion, Read, Secrets, Size, Variables, closest, variable};
+use super::values::{At, Codes, Cx, Fraction, Names, Occasion, Read, Secrets, Size, Variables, variable};
+use crate::model::closest;
 use crate::model::{
     CapSet, Command, Condition, FailureStrategy, Growth, IdOrName, Kind, LogFormat, OnUnhealthy, Output,
     RestartStrategy, Scope, Signal, WhenInit,

@@ -5,7 +5,8 @@ use super::diagnostic::Span;
 use super::schema::{HorustToml, Main};
 use super::shape::Shape;
 use super::synonyms;
-use super::values::{At, Cx, Read, closest};
+use super::values::{At, Cx, Read};
+use crate::model::closest;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 

@@ -3,6 +3,7 @@
 
 use super::diagnostic::{Diagnostic, Place, Severity, Source, Span};
 use super::shape::Shape;
+use crate::model::closest;
 use crate::model::{
     Condition, FailureStrategy, Growth, Kind, LogFormat, OnUnhealthy, RestartStrategy, Scope, WhenInit,
 };
@@ -293,16 +294,6 @@ impl Read for Names {
             other => cx.refuse(&other, span),
         }
     }
-}
-
-/// The candidate that `word` is most likely a misspelling of.
-pub fn closest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
-    let allowed = (word.chars().count() / 3).max(1);
-    candidates
-        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
-        .filter(|(distance, _)| *distance <= allowed)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
 }
 
 /// Exit codes: a list, one number, or a string such as "10,20".

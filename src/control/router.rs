@@ -374,17 +374,19 @@ fn signal_of(options: Options) -> Result<Verb, Fault> {
 /// The services that these words name.
 pub fn chosen(desk: &Desk, words: &str) -> Result<Vec<ServiceId>, Fault> {
     let words: Vec<&str> = words.split(',').collect();
-    select(&desk.plan, &words).map_err(|strangers| {
-        let quoted: Vec<String> = strangers.iter().map(|name| format!("`{name}`")).collect();
-        Fault::new(StatusCode::NOT_FOUND, format!("there is no service {}", quoted.join(", ")))
-    })
+    select(&desk.plan, &words).map_err(|strangers| unknown(desk, &strangers))
 }
 
 /// The one service of this name.
 pub fn exactly(desk: &Desk, name: &str) -> Result<ServiceId, Fault> {
     let ids = select(&desk.plan, &[name]).ok().filter(|_| !name.contains(['*', '?']));
     let id = ids.and_then(|ids| ids.first().copied());
-    id.ok_or_else(|| Fault::new(StatusCode::NOT_FOUND, format!("there is no service `{name}`")))
+    id.ok_or_else(|| unknown(desk, &[name.to_owned()]))
+}
+
+fn unknown(desk: &Desk, strangers: &[String]) -> Fault {
+    let names: Vec<&str> = desk.plan.iter().map(|(_, spec)| spec.name.as_str()).collect();
+    Fault::new(StatusCode::NOT_FOUND, model::no_service(strangers, names.into_iter()))
 }
 
 fn first(desk: &Desk, answer: Answer) -> Result<Json<Service>, Fault> {

@@ -21,6 +21,12 @@ pub enum Goal {
     Healthy,
     /// It is over, or not wanted.
     Stopped,
+    /// Its program runs, ready or not.
+    Running,
+    /// It is over, and has not failed for good.
+    Finished,
+    /// It has failed for good.
+    Failed,
 }
 
 /// How far a service has come.
@@ -41,10 +47,13 @@ fn progress(desk: &Desk, view: &View, goal: Goal) -> Progress {
         (Goal::Stopped, "Finished" | "FinishedFailed") => Progress::There,
         (Goal::Stopped, "Initial") => when(!status.wanted),
         (Goal::Stopped, _) => Progress::NotYet,
+        (Goal::Failed, "FinishedFailed") | (Goal::Finished, "Finished") => Progress::There,
         (_, "FinishedFailed") => failed(),
         (Goal::Ready, "Finished") if oneshot && status.wanted => Progress::There,
         (_, "Finished") if !status.wanted => Progress::Never("it was stopped".to_owned()),
         (_, "Finished") => Progress::Never("it has finished".to_owned()),
+        (Goal::Failed | Goal::Finished, _) => Progress::NotYet,
+        (Goal::Running, state) => when(matches!(state, "Started" | "Running")),
         (Goal::Ready, state) => when(state == "Running" && !oneshot),
         (Goal::Healthy, _) if spec.health.is_none() => Progress::Never("it has no health checks".to_owned()),
         (Goal::Healthy, _) => when(status.health == Some("healthy")),
@@ -96,6 +105,9 @@ impl Goal {
             Goal::Ready => "ready",
             Goal::Healthy => "healthy",
             Goal::Stopped => "stopped",
+            Goal::Running => "running",
+            Goal::Finished => "finished",
+            Goal::Failed => "failed",
         }
     }
 }

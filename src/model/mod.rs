@@ -11,6 +11,7 @@ mod process;
 mod resource;
 mod signal;
 mod spec;
+mod spelling;
 mod time;
 mod transcript;
 
@@ -28,5 +29,6 @@ pub use spec::{
     Command, ControlSocket, Environment, ExitCodes, FailurePolicy, FailureStrategy, Growth, Kind, Origin, Output, Plan,
     Restart, RestartStrategy, Scope, ServiceSpec, Settings, Termination, Web, WhenInit,
 };
+pub use spelling::{closest, no_service};
 pub use time::Mono;
 pub use transcript::{Ask, Piece, Reading, Start, Stream, escaped, unescaped};

@@ -273,7 +273,7 @@ fn a_chain_is_restarted_in_its_order() {
 }
 
 /// Eight clients at once ask for whatever comes to their minds: every request is answered, no service ever runs twice,
-/// and all are well in the end.
+/// and all are well in the end. They go on for `HORUST_VERBS_SECONDS`, if there are such.
 #[test]
 fn random_verbs_from_many_clients() {
     let only_once = "exec 9>@DIR@/NAME.lock\nflock -n 9 || echo NAME twice\necho up NAME\nexec sleep 1000";
@@ -286,9 +286,13 @@ fn random_verbs_from_many_clients() {
     let horust = set.start();
     horust.wait_for("up d");
     let path = socket(&horust);
+    let seconds = std::env::var("HORUST_VERBS_SECONDS").map_or(0, |seconds| seconds.parse().unwrap());
+    let (since, at_least) = (Instant::now(), Duration::from_secs(seconds));
     let client = |client: usize| {
         let mut dice = client * 7919 + 17;
-        for _ in 0..200 {
+        let mut asked = 0;
+        while asked < 200 || since.elapsed() < at_least {
+            asked += 1;
             dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let name = ["a", "b", "c", "d", "*"][(dice >> 33) % 5];
             let verb = ["start", "stop", "restart", "signal", "status"][(dice >> 40) % 5];
@@ -402,6 +406,11 @@ fn waiting_for_services() {
     let never = assert_code(&verb(&horust, &["wait", "web", "--for", "healthy"]), 1);
     assert!(never.contains("no health checks"), "{never}");
     ok(&verb(&horust, &["wait", "fails", "--for", "stopped"]));
+    ok(&verb(&horust, &["wait", "fails", "--for", "failed"]));
+    ok(&verb(&horust, &["wait", "web", "job", "--for", "running"]));
+    let never = assert_code(&verb(&horust, &["wait", "fails", "--for", "finished"]), 1);
+    assert!(never.contains("fails will not be finished: exited with code 1"), "{never}");
+    assert_code(&verb(&horust, &["wait", "job", "--for", "finished", "--timeout", "50ms"]), 1);
     let file = |name: &str| std::fs::write(horust.dir().join(name), "").unwrap();
     std::thread::scope(|scope| {
         let waits = ["web", "job"].map(|name| scope.spawn(|| verb(&horust, &["wait", name])));
@@ -410,6 +419,11 @@ fn waiting_for_services() {
         file("go");
         waits.into_iter().for_each(|wait| drop(ok(&wait.join().unwrap())));
     });
+    ok(&verb(&horust, &["wait", "job", "--for", "finished"]));
+    for goal in ["failed", "running"] {
+        let never = assert_code(&verb(&horust, &["wait", "job", "--for", goal]), 1);
+        assert!(never.contains(&format!("job will not be {goal}: it has finished")), "{never}");
+    }
     assert_eq!(json(&horust, "web")["state"], "Running");
     ok(&verb(&horust, &["restart", "--wait", "web"]));
     let web = json(&horust, "web");

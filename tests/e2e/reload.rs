@@ -88,6 +88,32 @@ fn of_500_services_one_is_changed_and_one_runs_again() {
 }
 
 #[test]
+fn over_http_errors_are_422_and_a_shutdown_is_409() {
+    let slow = "trap 'until [ -e @DIR@/go ]; do sleep 0.01; done; exit 0' TERM\necho up slow\nwhile :; do sleep 1000 & wait; done";
+    let horust = set().bash("slow", slow, "[termination]\nwait = \"60s\"\n").start();
+    horust.wait_for("up web");
+    horust.wait_for("up slow");
+    let path = crate::control::socket(&horust);
+    let ask = |method: &str, target: &str| crate::control::http(&path, method, target);
+    write(&horust, "web", "command = 3\n");
+    for (method, target) in [("POST", "/v1/reload"), ("POST", "/v1/reload?dry_run=true"), ("GET", "/v1/plan")] {
+        let answer = ask(method, target);
+        assert!(answer.starts_with("HTTP/1.1 422") && answer.contains("\"applied\":false"), "{answer}");
+        assert!(answer.contains("web.toml"), "{answer}");
+    }
+    assert!(ask("POST", "/v1/reload?dry_run=maybe").starts_with("HTTP/1.1 400"));
+    assert!(ask("GET", "/v1/reload").starts_with("HTTP/1.1 405"));
+    write(&horust, "web", &service("web", ""));
+    assert!(ask("POST", "/v1/shutdown").starts_with("HTTP/1.1 200"));
+    for target in ["/v1/reload", "/v1/services/web/start", "/v1/restart?names=*"] {
+        let answer = ask("POST", target);
+        assert!(answer.starts_with("HTTP/1.1 409") && answer.contains("application/problem+json"), "{answer}");
+    }
+    std::fs::write(horust.dir().join("go"), "").unwrap();
+    horust.end().assert_code(0);
+}
+
+#[test]
 fn hup_reloads_also_as_pid_1() {
     let set = if needs_root() { set() } else { set().pid1() };
     let horust = set.start();

@@ -4,7 +4,7 @@
 use crate::control::{as_pid1, assert_code, controlled, ok, verb, wait_for_state};
 use crate::snapshot::assert_snapshot;
 use crate::support::*;
-use std::process::Command;
+use std::process::{Command, Output};
 
 /// Services of all kinds, one for each thing that a verb may have to tell. `db` is ready once the file `ready` is there.
 pub fn all_kinds() -> Builder {
@@ -86,6 +86,50 @@ fn assert_timeline(horust: &Horust) {
     let svg = ok(&verb(horust, &["timeline", "--format", "svg"]));
     assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"), "{svg}");
     assert!(svg.contains("<title>db: gets ready from ") && svg.contains("font-weight=\"bold\">prepare<"), "{svg}");
+}
+
+/// Every way in which a verb can fail at a Horust that answers, and where none does.
+#[test]
+fn each_failure_of_a_verb() {
+    let Some(set) = as_pid1(all_kinds()) else { return };
+    let horust = set.start();
+    settled(&horust);
+    let nowhere = horust.dir().join("nowhere").display().to_string();
+    let mut page = String::new();
+    let mut last = None;
+    for line in [
+        "status wbe",
+        "start wbe",
+        "stop n*",
+        "restart nope web",
+        "signal HUP wbe",
+        "logs wbe",
+        "events wbe",
+        "why wbe",
+        "graph wbe",
+        "wait wbe",
+        "signal HUP rare",
+        "signal HUPP web",
+        "stop",
+        "wait db --timeout 50ms",
+        "start --wait --timeout 50ms web",
+        "wait victim",
+        "wait web --for healthy",
+        "wait prepare --for failed",
+        "logs web",
+    ] {
+        let words: Vec<&str> = line.split(' ').collect();
+        let output = verb(&horust, &words);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        page += &format!("$ horust {line}\n{}{}", text(&output.stdout), text(&output.stderr));
+        page += &format!("--- exit code {}\n\n", output.status.code().unwrap());
+        last = Some(output);
+    }
+    let of_all = Output { stdout: page.into_bytes(), stderr: vec![], ..last.unwrap() };
+    assert_snapshot(&horust, "failures.txt", &of_all);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_horust"));
+    let gone = command.args(["status", "--uds-folder-path", &nowhere]).output().unwrap();
+    assert_snapshot(&horust, "failure-no-horust.txt", &gone);
 }
 
 #[test]
