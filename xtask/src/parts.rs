@@ -34,7 +34,6 @@ pub const PARTS: &[Part] = &[
         run: counts::part,
         always: true,
     },
-    Part { name: "web", about: "the page in a real browser", run: web, always: true },
     Part {
         name: "canary",
         about: "the simulation finds bugs that are made on purpose",
