@@ -40,7 +40,7 @@ mod tests {
         assert!(said(&["x", "x", "x", "wbe"]).ends_with("`wbe`"));
         let long = "w".repeat(65);
         assert_eq!(
-            no_service(&[long.clone()], ["w".repeat(64).as_str()].into_iter()),
+            no_service(std::slice::from_ref(&long), ["w".repeat(64).as_str()].into_iter()),
             format!("there is no service `{long}`")
         );
     }
