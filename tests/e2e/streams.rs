@@ -344,16 +344,18 @@ fn events_come_in_their_order() {
     let last = numbers.len().to_string();
     assert_eq!(ok(&verb(&horust, &["events", "--since", &last])), "");
     assert_code(&verb(&horust, &["events", "nope"]), 4);
-    // To the end.
-    let follow = Following::new(&horust, "events", &["events", "-f", "--since", &last, "--format", "json"]);
+    // To the end. The last event of before shows that the follower is connected.
+    let before = (numbers.len() - 1).to_string();
+    let follow = Following::new(&horust, "events", &["events", "-f", "--since", &before, "--format", "json"]);
+    follow.wait_for(&horust, "\n");
     let path = socket(&horust);
     let mut raw = get(&path, "/v1/events?follow=true", "");
     while next(&mut raw, "event").0 != last {}
     horust.signal(Signal::SIGTERM);
     assert_eq!(follow.end(), Some(0));
-    let events = lines(&horust.read("events"));
+    let events = &lines(&horust.read("events"))[1..];
     assert_eq!((&events[0]["kind"], &events[0]["service"]), (&"shutdown".into(), &Value::Null));
-    assert_eq!(kinds(&events, "web"), ["stopping", "exited", "finished"]);
+    assert_eq!(kinds(events, "web"), ["stopping", "exited", "finished"]);
     let mut rest = String::new();
     raw.read_to_string(&mut rest).unwrap();
     assert!(rest.contains("\"shutdown\"") && rest.ends_with("0\r\n\r\n"), "{rest}");
