@@ -1,7 +1,9 @@
 //! The Dockerfile as it stands, built and run by a real Docker daemon: one of our own, with its own directories and socket,
 //! so that no other daemon is disturbed. Whatever it starts it ends.
 
+mod hard;
 mod healthcheck;
+mod swarm;
 
 use crate::images;
 use crate::parts::{Outcome, check, ensure};
@@ -13,9 +15,6 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-
-mod hard;
-mod swarm;
 
 const IMAGE: &str = "horust-test";
 
@@ -86,6 +85,11 @@ impl Daemon {
         docker
     }
 
+    /// Runs the client, and returns what it wrote.
+    fn run(&self, args: &[&str]) -> Result<String> {
+        capture(self.docker().args(args))
+    }
+
     fn base_images(&self) -> Result<()> {
         let slim = images::debian("minbase", "")?;
         images::import(&|| self.docker(), &slim, &[], "debian:bookworm-slim")?;
@@ -108,6 +112,12 @@ impl Daemon {
             bail!("docker build failed:\n{}", lines[lines.len().saturating_sub(40)..].join("\n"));
         }
         Ok(())
+    }
+
+    /// Writes a Dockerfile into the directory, and builds it.
+    fn build_from(&self, dir: &Path, image: &str, lines: &[&str]) -> Result<()> {
+        fs::write(dir.join("Dockerfile"), lines.join("\n") + "\n").context("cannot write a Dockerfile")?;
+        capture(self.docker().args(["build", "--network", "none", "--tag", image]).arg(dir)).map(drop)
     }
 }
 
@@ -285,6 +295,10 @@ impl Container<'_> {
     fn wait_for(&self, text: &str) -> Result<()> {
         let seen = wait_until(Duration::from_secs(30), || self.logs().is_ok_and(|logs| logs.contains(text)));
         ensure(seen, || format!("no {text:?} in the logs:\n{}", self.logs().unwrap_or_default()))
+    }
+
+    fn exec(&self, command: &[&str]) -> Result<String> {
+        self.daemon.run(&[&["exec", &self.name], command].concat())
     }
 
     fn inspect(&self, format: &str) -> Result<String> {

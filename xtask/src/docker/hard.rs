@@ -7,7 +7,7 @@ use crate::tools::{self, capture};
 use anyhow::{Context, Result};
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
@@ -43,16 +43,16 @@ impl Suite<'_> {
         let container = self.start(&[IMAGE])?;
         container.wait_for("clock: it is")?;
         // Nobody is left who could remove the socket, and the next Horust has the same pid.
-        container.docker(&["kill", &container.name])?;
+        self.daemon.run(&["kill", &container.name])?;
         ensure(wait_until(Duration::from_secs(10), || container.is("false")), || "it survives KILL".to_owned())?;
-        container.docker(&["start", &container.name])?;
+        self.daemon.run(&["start", &container.name])?;
         let mut status = String::new();
         let answers = wait_until(Duration::from_secs(10), || {
             status = container.exec(&["horust", "status"]).unwrap_or_else(|error| format!("{error:#}"));
             status.lines().any(|line| line.starts_with("clock") && line.contains("Running"))
         });
         ensure(answers, || format!("no clock is running:\n{status}"))?;
-        container.docker(&["stop", &container.name])?;
+        self.daemon.run(&["stop", &container.name])?;
         ensure(container.exit_code()? == 0, || format!("exit code {:?}", container.exit_code()))
     }
 
@@ -102,21 +102,13 @@ impl Suite<'_> {
             answer.contains("visit")
         });
         ensure(visited, || format!("no visit: {answer}\n{}", container.logs().unwrap_or_default()))?;
-        container.docker(&["stop", &container.name])?;
+        self.daemon.run(&["stop", &container.name])?;
         // Docker kills what has not ended after ten seconds, which would be 137.
         ensure(container.exit_code()? == 0, || format!("exit code {:?}: {:?}", container.exit_code(), container.logs()))
     }
 }
 
 impl Container<'_> {
-    fn docker(&self, args: &[&str]) -> Result<String> {
-        capture(self.daemon.docker().args(args))
-    }
-
-    fn exec(&self, command: &[&str]) -> Result<String> {
-        capture(self.daemon.docker().args(["exec", &self.name]).args(command))
-    }
-
     fn is(&self, running: &str) -> bool {
         self.inspect("{{.State.Running}}").is_ok_and(|state| state == running)
     }
@@ -204,13 +196,5 @@ impl Drop for Terminal {
         drop(self.input.take());
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// Writes a Dockerfile, and builds it.
-impl super::Daemon {
-    pub(super) fn build_from(&self, dir: &Path, image: &str, lines: &[&str]) -> Result<()> {
-        fs::write(dir.join("Dockerfile"), lines.join("\n") + "\n").context("cannot write a Dockerfile")?;
-        capture(self.docker().args(["build", "--network", "none", "--tag", image]).arg(dir)).map(drop)
     }
 }

@@ -2,17 +2,16 @@
 
 use super::{Container, Suite, wait_until};
 use crate::parts::ensure;
-use crate::tools::capture;
-use anyhow::{Context, Result};
-use std::fs;
+use anyhow::Result;
 use std::time::Duration;
 
 /// The image with other services.
-const DOCKERFILE: &str = r#"FROM horust-test
-RUN rm -rf /etc/horust/services
-COPY *.toml /etc/horust/services/
-HEALTHCHECK --interval=1s --retries=1 CMD ["horust", "health"]
-"#;
+const DOCKERFILE: [&str; 4] = [
+    "FROM horust-test",
+    "RUN rm -rf /etc/horust/services",
+    "COPY *.toml /etc/horust/services/",
+    "HEALTHCHECK --interval=1s --retries=1 CMD [\"horust\", \"health\"]",
+];
 
 /// Runs until it is told to give up.
 const WORKER: &str = "command = [\"bash\", \"-c\", \"until [ -e /give-up ]; do sleep 0.1; done; exit 3\"]\n\
@@ -23,16 +22,12 @@ impl Suite<'_> {
     /// Not healthy until all are ready, and not any more once one has given up.
     pub fn healthcheck(&self) -> Result<()> {
         let context = self.services("healthcheck", &[("worker.toml", WORKER), ("other.toml", OTHER)])?;
-        fs::write(context.join("Dockerfile"), DOCKERFILE).context("cannot write the Dockerfile")?;
-        let mut build = self.daemon.docker();
-        capture(build.args(["build", "--network", "none", "--tag", "horust-test-health"]).arg(&context))?;
+        self.daemon.build_from(&context, "horust-test-health", &DOCKERFILE)?;
         let container = self.start(&["horust-test-health"])?;
-        let exec =
-            |words: &[&str]| capture(self.daemon.docker().args(["exec", &container.name]).args(words)).map(|_| ());
         becomes(&container, "unhealthy")?;
-        exec(&["touch", "/ready"])?;
+        container.exec(&["touch", "/ready"])?;
         becomes(&container, "healthy")?;
-        exec(&["touch", "/give-up"])?;
+        container.exec(&["touch", "/give-up"])?;
         becomes(&container, "unhealthy")?;
         let log = container.inspect("{{json .State.Health.Log}}")?;
         ensure(log.contains("worker: exited with code 3"), || format!("the reason is missing: {log}"))

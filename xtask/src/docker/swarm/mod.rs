@@ -3,7 +3,6 @@
 
 use super::{Suite, wait_until};
 use crate::parts::ensure;
-use crate::tools::capture;
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::fs;
@@ -32,20 +31,20 @@ impl Suite<'_> {
         fs::set_permissions(&front, fs::Permissions::from_mode(0o777)).context("cannot set permissions")?;
 
         let here = ["--advertise-addr", "127.0.0.1", "--listen-addr", "127.0.0.1:2377"];
-        self.docker(&[&["swarm", "init"][..], &here].concat())?;
+        self.daemon.run(&[&["swarm", "init"][..], &here].concat())?;
         let mount = format!("type=bind,src={},dst=/front", front.display());
         let mut create = vec!["service", "create", "--quiet", "--name", SERVICE, "--replicas", "2"];
         create.extend(["--network", "host", "--no-resolve-image", "--mount", &mount]);
         create.extend(["--update-order", "start-first", "--update-failure-action", "rollback"]);
         create.extend(["--update-monitor", "1s", "--rollback-order", "start-first", "horust-test-swarm:one"]);
-        self.docker(&create)?;
+        self.daemon.run(&create)?;
 
         let clients = Clients::start(&front)?;
         self.update("two")?;
         self.settled("completed")?;
         self.update("broken")?;
         self.settled("rollback_completed")?;
-        self.docker(&["service", "scale", "web=1"])?;
+        self.daemon.run(&["service", "scale", "web=1"])?;
         let one = || fs::read_dir(&front).is_ok_and(|sockets| sockets.count() == 1);
         ensure(wait_until(SETTLE, one), || "the second task goes on".to_owned())?;
         let answers = clients.stop();
@@ -53,8 +52,8 @@ impl Suite<'_> {
         println!("docker:   {answers:?}");
         let good = |name: &String| ["one", "two"].contains(&name.as_str());
         ensure(answers.len() == 2 && answers.keys().all(good), || format!("clients got {answers:?}"))?;
-        self.docker(&["service", "rm", SERVICE])?;
-        self.docker(&["swarm", "leave", "--force"]).map(drop)
+        self.daemon.run(&["service", "rm", SERVICE])?;
+        self.daemon.run(&["swarm", "leave", "--force"]).map(drop)
     }
 
     /// Three images of the same server.
@@ -80,20 +79,17 @@ impl Suite<'_> {
 
     fn update(&self, version: &str) -> Result<()> {
         let image = format!("horust-test-swarm:{version}");
-        self.docker(&["service", "update", "--quiet", "--no-resolve-image", "--image", &image, SERVICE]).map(drop)
+        self.daemon.run(&["service", "update", "--quiet", "--no-resolve-image", "--image", &image, SERVICE]).map(drop)
     }
 
     fn settled(&self, wanted: &str) -> Result<()> {
         let mut state = String::new();
         let settled = wait_until(SETTLE, || {
-            state = self.docker(&["service", "inspect", "-f", "{{.UpdateStatus.State}}", SERVICE]).unwrap_or_default();
+            state =
+                self.daemon.run(&["service", "inspect", "-f", "{{.UpdateStatus.State}}", SERVICE]).unwrap_or_default();
             state.trim() == wanted
         });
         ensure(settled, || format!("the update is not {wanted} but {state}"))
-    }
-
-    fn docker(&self, args: &[&str]) -> Result<String> {
-        capture(self.daemon.docker().args(args))
     }
 }
 
