@@ -1,8 +1,8 @@
 //! Every view, in light, in dark and on a phone: can everybody read and use it?
 
 use crate::driver::{Browser, TAB};
-
-use crate::{TOKEN, free_port, shop};
+use crate::support::free_port;
+use crate::{TOKEN, shop};
 use serde_json::{Value, json};
 
 const VIEWS: [(&str, &str); 7] = [

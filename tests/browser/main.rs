@@ -31,11 +31,6 @@ pub fn web(port: u16) -> Builder {
     set.arg("@DIR@/horust.toml")
 }
 
-/// A port that nobody uses at the moment.
-pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// A shop: what there is on the pictures.
 pub fn shop(port: u16) -> Horust {
     let daemon = |says: &str| format!("echo {says}; trap 'echo bye; exit 0' TERM; while :; do sleep 1000 & wait; done");

@@ -2,7 +2,7 @@
 
 use crate::driver::{Browser, ENTER};
 use crate::support::*;
-use crate::{TOKEN, free_port, shop, web};
+use crate::{TOKEN, shop, web};
 use nix::sys::signal::Signal;
 
 /// The row of a service.

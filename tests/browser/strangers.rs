@@ -1,8 +1,8 @@
 //! Pages of somebody else, in the same browser: they can't see anything, and can't do anything.
 
 use crate::driver::{Browser, EVIL};
-
-use crate::{TOKEN, free_port, web};
+use crate::support::free_port;
+use crate::{TOKEN, web};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 

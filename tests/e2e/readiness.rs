@@ -216,9 +216,8 @@ fn every_kind_of_probe_makes_a_service_ready_once_it_passes() {
 #[test]
 fn a_port_that_is_known_before_is_asked_over_tcp_and_http() {
     // The service binds the port that was free a moment ago: the only way to know it before.
-    let port = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     for probe in ["tcp = \"localhost:PORT\"", "http-endpoint = \"http://127.0.0.1:PORT/up\""] {
-        let port = port().to_string();
+        let port = free_port().to_string();
         let steps = format!("await @DIR@/go; touch @DIR@/late; serve-tcp {port}");
         let rest = format!("[readiness]\n{}\ninterval = \"20ms\"", probe.replace("PORT", &port));
         let horust = horust().service("db", &speaks(&steps, &rest)).bash("after", AFTER, &after("db")).start();

@@ -415,6 +415,11 @@ impl Horust {
     }
 }
 
+/// A TCP port that nobody uses at the moment.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 #[track_caller]
 pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {
     assert!(polled(LONG, PAUSE, condition), "never: {what}");

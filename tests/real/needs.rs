@@ -28,11 +28,6 @@ pub fn postgres_bin() -> Option<PathBuf> {
     versions.map(|e| e.path()).max_by_key(|dir| number(dir)).map(|dir| dir.join("bin"))
 }
 
-/// A TCP port that nobody uses at the moment.
-pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// What a verb answers about the Horust whose control socket is in this directory.
 pub fn ask(folder: &Path, words: &[&str]) -> String {
     let mut verb = std::process::Command::new(env!("CARGO_BIN_EXE_horust"));

@@ -1,6 +1,6 @@
 //! nginx, asked over HTTP: through TCP and through a socket of the file system.
 
-use crate::needs::{free_port, lacks};
+use crate::needs::lacks;
 use crate::support::*;
 use crate::web::get;
 use nix::sys::signal::{Signal, kill};

@@ -1,6 +1,6 @@
 //! PostgreSQL: ready by its port, by pg_isready and by its own word, hung and crashed.
 
-use crate::needs::{find, free_port, lacks, postgres_bin};
+use crate::needs::{find, lacks, postgres_bin};
 use crate::support::*;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;

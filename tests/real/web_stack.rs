@@ -1,6 +1,6 @@
 //! `example_services/web-stack` as it stands, below Horust as PID 1: it starts from nothing, heals, and stops in order.
 
-use crate::needs::{ask, find, free_port, lacks, postgres_bin};
+use crate::needs::{ask, find, lacks, postgres_bin};
 use crate::support::*;
 use crate::web::{Answer, get};
 use nix::sys::signal::{Signal, kill};
