@@ -20,6 +20,7 @@ mod field_bugs;
 mod health;
 mod hooks;
 mod lifecycle;
+mod openapi;
 mod output;
 mod output_trouble;
 mod pid1;
