@@ -13,6 +13,7 @@ mod cgroup;
 mod check;
 mod client;
 mod command_mode;
+mod completion;
 mod control;
 mod dependencies;
 mod environment;
