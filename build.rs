@@ -1,4 +1,4 @@
-//! Compresses the page for the browser (`src/control/ui`), and hands the order of the code to the linker of the release
+//! Compresses what Horust sends as it is, the page for the browser (`src/control/ui`) and the OpenAPI document, and hands the order of the code to the linker of the release
 //! build: see `xtask/src/layout.rs`.
 
 #![allow(clippy::print_stdout, reason = "how a build script talks to cargo")]
@@ -22,13 +22,30 @@ fn main() -> io::Result<()> {
     for entry in fs::read_dir(page).into_iter().flatten() {
         let path = entry?.path();
         let name = path.file_name().map(OsStr::to_string_lossy).unwrap_or_default();
-        compress(&path, &Path::new(&into).join(format!("{name}.gz")))?;
+        compress(&fs::read(&path)?, &Path::new(&into).join(format!("{name}.gz")))?;
     }
-    Ok(())
+    let api = concat!(env!("CARGO_MANIFEST_DIR"), "/src/control/openapi.json");
+    println!("cargo:rerun-if-changed={api}");
+    match fs::read(api) {
+        Ok(text) => compress(&dense(&text), &Path::new(&into).join("openapi.json.gz")),
+        Err(_) => Ok(()),
+    }
 }
 
-fn compress(from: &Path, to: &Path) -> io::Result<()> {
+fn compress(bytes: &[u8], to: &Path) -> io::Result<()> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(&fs::read(from)?)?;
+    encoder.write_all(bytes)?;
     fs::write(to, encoder.finish()?)
+}
+
+/// JSON without the blanks between its words.
+fn dense(json: &[u8]) -> Vec<u8> {
+    let (mut quoted, mut escaped) = (false, false);
+    let keep = |byte: &u8| {
+        let keep = quoted || !byte.is_ascii_whitespace();
+        quoted ^= *byte == b'"' && !escaped;
+        escaped = *byte == b'\\' && !escaped;
+        keep
+    };
+    json.iter().copied().filter(keep).collect()
 }

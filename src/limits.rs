@@ -187,6 +187,9 @@ pub const CONTROL_STACK: usize = 512 << 10;
 /// keep out who wants to stop something.
 pub const FOLLOWERS: usize = 48;
 
+/// How long the completion of a shell waits for Horust: somebody has pressed a key.
+pub const COMPLETION_PATIENCE: Duration = Duration::from_secs(2);
+
 /// How long one who follows may take to read a piece: somebody may look at a page of it for a while.
 pub const FOLLOWER_PATIENCE: Duration = Duration::from_secs(600);
 

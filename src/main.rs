@@ -9,6 +9,10 @@ fn main() -> std::process::ExitCode {
     match args.next() {
         Some(mode) if mode == sys::stage::MODE => return sys::stage::run(args).into(),
         Some(mode) if mode == runtime::rescue::MODE => return runtime::rescue::run(args).into(),
+        Some(mode) if mode == cli::complete::MODE => {
+            cli::complete::run(args);
+            return std::process::ExitCode::SUCCESS;
+        }
         _ => {}
     }
     let code = match cli::parse(std::env::args_os()) {
@@ -18,6 +22,10 @@ fn main() -> std::process::ExitCode {
         Invocation::Control(options) => cli::control::run(&options),
         Invocation::Schema(kind) => {
             output::answer(&config::json_schema(kind));
+            ExitCode::Ok
+        }
+        Invocation::Completions(shell) => {
+            output::answer(shell.script());
             ExitCode::Ok
         }
         Invocation::SampleService => {

@@ -1,10 +1,11 @@
 //! The arguments, declared once: parsing, `--help` and usage errors come from here. Nothing is carried out here.
 
 use super::ExitCode;
+use super::complete::Shell;
 use super::control::{At, ControlOptions, ControlVerb};
 use crate::config::{self, FileKind, Loaded};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Command, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -74,6 +75,12 @@ enum Verb {
         #[arg(value_enum, default_value_t)]
         of: SchemaOf,
     },
+    /// Print what makes a shell complete verbs, options, and the services of the running Horust
+    Completions {
+        /// Which shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
     #[command(flatten)]
     Control(ControlVerb),
 }
@@ -110,6 +117,8 @@ pub enum Invocation {
     Control(ControlOptions),
     /// `horust schema`.
     Schema(FileKind),
+    /// `horust completions`.
+    Completions(Shell),
     /// `--sample-service`.
     SampleService,
     /// Say this and end: help, version, or what is wrong with the arguments.
@@ -176,6 +185,11 @@ impl SuperviseOptions {
     }
 }
 
+/// All verbs and options.
+pub fn command_line() -> Command {
+    Args::command()
+}
+
 /// Understands the arguments, the program's name first.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Invocation {
     let args: Vec<OsString> = args.into_iter().collect();
@@ -217,6 +231,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Invocation {
         Some(Verb::Schema { of: SchemaOf::Service }) => Invocation::Schema(FileKind::Service),
         Some(Verb::Schema { of: SchemaOf::DropIn }) => Invocation::Schema(FileKind::Part),
         Some(Verb::Schema { of: SchemaOf::Settings }) => Invocation::Schema(FileKind::Settings),
+        Some(Verb::Completions { shell }) => Invocation::Completions(shell),
         Some(Verb::Control(verb)) => Invocation::Control(ControlOptions { at, verb, horustctl }),
         None if args.sample_service => Invocation::SampleService,
         None if args.command.is_empty() => Invocation::Supervise(options),

@@ -12,6 +12,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What went wrong: how to end, and for people.
 #[derive(Debug)]
@@ -38,8 +39,13 @@ pub struct Client {
 impl Client {
     /// Finds the Horust that is meant.
     pub fn find(at: &At) -> Result<Client, Failure> {
+        Client::find_within(at, None)
+    }
+
+    /// The same for who does not wait longer than this for an answer.
+    pub fn find_within(at: &At, patience: Option<Duration>) -> Result<Client, Failure> {
         let path = find(at)?;
-        let http = Http::builder().unix_socket(path.as_path()).no_proxy().http1_only().timeout(None).build();
+        let http = Http::builder().unix_socket(path.as_path()).no_proxy().http1_only().timeout(patience).build();
         let http = http.map_err(|error| Failure::new(ExitCode::Internal, error.to_string()))?;
         Ok(Client { http, path })
     }

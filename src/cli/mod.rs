@@ -4,6 +4,7 @@
 mod args;
 pub mod check;
 mod client;
+pub mod complete;
 pub mod control;
 mod events;
 mod exit_code;

@@ -23,17 +23,26 @@ const FILES: [(&str, &str, &[u8]); 5] = [
 /// Where the page asks what it may do.
 pub const ACCESS: &str = "/v1/access";
 
+/// Where programs find what the API takes and answers: an OpenAPI document.
+pub const OPENAPI: &str = "/v1/openapi.json";
+
 /// Whether everybody may have this: it tells nothing of this Horust.
 pub fn is_public(path: &str) -> bool {
-    path == ACCESS || FILES.iter().any(|(file, ..)| *file == path)
+    [ACCESS, OPENAPI].contains(&path) || FILES.iter().any(|(file, ..)| *file == path)
 }
 
 /// The paths of the files.
 pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    let file = |kind: &'static str, bytes: &'static [u8]| -> Response {
-        ([(header::CONTENT_TYPE, kind), (header::CONTENT_ENCODING, "gzip")], bytes).into_response()
-    };
     FILES.iter().fold(Router::new(), |router, (path, kind, bytes)| {
         router.route(path, get(move || async move { file(kind, bytes) }))
     })
+}
+
+/// The OpenAPI document.
+pub async fn openapi() -> Response {
+    file("application/json", file!("openapi.json"))
+}
+
+fn file(kind: &'static str, bytes: &'static [u8]) -> Response {
+    ([(header::CONTENT_TYPE, kind), (header::CONTENT_ENCODING, "gzip")], bytes).into_response()
 }

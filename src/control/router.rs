@@ -19,11 +19,12 @@ use crate::supervisor::Command;
 use axum::Extension;
 use axum::Json;
 use axum::Router;
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRef, Path, Query, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::handler::Handler;
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -61,28 +62,74 @@ impl FromRef<App> for Seats {
     }
 }
 
+/// A path, what is done there, and who does it.
+pub struct Route<S = App> {
+    #[cfg_attr(not(test), expect(dead_code, reason = "the handler has it too, but tells nobody"))]
+    method: Method,
+    path: &'static str,
+    handler: MethodRouter<S>,
+}
+
+impl<S: Clone + Send + Sync + 'static> Route<S> {
+    /// A path that is asked.
+    pub fn get<T: 'static, H: Handler<T, S>>(path: &'static str, handler: H) -> Route<S> {
+        Route { method: Method::GET, path, handler: get(handler) }
+    }
+
+    /// A path that changes something.
+    pub fn post<T: 'static, H: Handler<T, S>>(path: &'static str, handler: H) -> Route<S> {
+        Route { method: Method::POST, path, handler: post(handler) }
+    }
+}
+
+/// The API. `openapi.json` has to tell of each; a test holds it against this.
+fn routes() -> Vec<Route> {
+    let mut routes = vec![
+        Route::get("/v1/horust", horust),
+        Route::get("/v1/services", list),
+        Route::get("/v1/services/{name}", one),
+        Route::post("/v1/services/{name}/{verb}", act_on_one),
+        Route::post("/v1/start", start),
+        Route::post("/v1/stop", stop),
+        Route::post("/v1/restart", restart),
+        Route::post("/v1/signal", signal),
+        Route::get("/v1/wait", wait_for),
+        Route::get("/v1/health", health),
+        Route::get("/v1/logs", logs),
+        Route::get("/v1/events", events),
+        Route::post("/v1/shutdown", shutdown),
+        Route::post("/v1/reload", reload),
+        Route::get("/v1/plan", plan),
+        Route::get(page::ACCESS, access),
+        Route::get(page::OPENAPI, page::openapi),
+    ];
+    routes.extend(tell::routes());
+    routes.extend(monitor_routes());
+    routes
+}
+
+/// The paths for monitors alone.
+fn monitor_routes<S>() -> [Route<S>; 4]
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<Desk>: FromRef<S>,
+{
+    [
+        Route::get("/metrics", metrics),
+        Route::get("/livez", |State(desk): Shared| async move { alive::live(&desk).await }),
+        Route::get("/readyz", |State(desk): Shared| async move { alive::ready(&desk).await }),
+        Route::get("/startupz", |State(desk): Shared| async move { alive::started(&desk).await }),
+    ]
+}
+
+fn router<S: Clone + Send + Sync + 'static>(routes: impl IntoIterator<Item = Route<S>>) -> Router<S> {
+    routes.into_iter().fold(Router::new(), |router, Route { path, handler, .. }| router.route(path, handler))
+}
+
 /// All paths.
 pub fn new(desk: Arc<Desk>, end: End) -> Router {
-    Router::new()
-        .route("/v1/horust", get(horust))
-        .route("/v1/services", get(list))
-        .route("/v1/services/{name}", get(one))
-        .route("/v1/services/{name}/{verb}", post(act_on_one))
-        .route("/v1/start", post(start))
-        .route("/v1/stop", post(stop))
-        .route("/v1/restart", post(restart))
-        .route("/v1/signal", post(signal))
-        .route("/v1/wait", get(wait_for))
-        .route("/v1/health", get(health))
-        .route("/v1/logs", get(logs))
-        .route("/v1/events", get(events))
-        .route("/v1/shutdown", post(shutdown))
-        .route("/v1/reload", post(reload))
-        .route("/v1/plan", get(plan))
-        .route(page::ACCESS, get(access))
-        .merge(tell::routes())
+    router(routes())
         .merge(page::routes())
-        .merge(monitor_routes())
         .fallback(|| async { Fault::new(StatusCode::NOT_FOUND, "there is no such path") })
         .method_not_allowed_fallback(|| async {
             Fault::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method")
@@ -90,25 +137,13 @@ pub fn new(desk: Arc<Desk>, end: End) -> Router {
         .with_state(App { desk, end, seats: Seats::new() })
 }
 
-/// The paths for monitors alone.
+/// Those for monitors.
 pub fn monitors(desk: Arc<Desk>) -> Router {
-    monitor_routes()
+    router(monitor_routes())
         .fallback(|| async {
             Fault::new(StatusCode::NOT_FOUND, "here are /metrics, /livez, /readyz and /startupz alone")
         })
         .with_state(desk)
-}
-
-fn monitor_routes<S>() -> Router<S>
-where
-    S: Clone + Send + Sync + 'static,
-    Arc<Desk>: FromRef<S>,
-{
-    Router::new()
-        .route("/metrics", get(metrics))
-        .route("/livez", get(|State(desk): Shared| async move { alive::live(&desk).await }))
-        .route("/readyz", get(|State(desk): Shared| async move { alive::ready(&desk).await }))
-        .route("/startupz", get(|State(desk): Shared| async move { alive::started(&desk).await }))
 }
 
 /// What went wrong.
@@ -146,6 +181,12 @@ impl From<NoAnswer> for Fault {
             NoAnswer::Stopping | NoAnswer::Ending => "Horust is ending",
         };
         Fault::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+}
+
+impl From<PathRejection> for Fault {
+    fn from(why: PathRejection) -> Fault {
+        Fault::new(StatusCode::BAD_REQUEST, why.body_text())
     }
 }
 
@@ -192,6 +233,9 @@ struct ReloadOptions {
 
 /// What stands after the `?`.
 pub type Asked = Result<Query<Options>, QueryRejection>;
+
+/// What stands in the path itself.
+pub type Named<T = String> = Result<Path<T>, PathRejection>;
 
 /// What may be done to services.
 enum Verb {
@@ -242,16 +286,13 @@ async fn list(
     Ok(answer)
 }
 
-async fn one(State(desk): Shared, Path(name): Path<String>) -> Result<Json<Service>, Fault> {
-    let answer = desk.call(vec![], vec![exactly(&desk, &name)?]).await?;
+async fn one(State(desk): Shared, name: Named) -> Result<Json<Service>, Fault> {
+    let answer = desk.call(vec![], vec![exactly(&desk, &name?.0)?]).await?;
     first(&desk, answer)
 }
 
-async fn act_on_one(
-    State(desk): Shared,
-    Path((name, verb)): Path<(String, String)>,
-    asked: Asked,
-) -> Result<Json<Service>, Fault> {
+async fn act_on_one(State(desk): Shared, path: Named<(String, String)>, asked: Asked) -> Result<Json<Service>, Fault> {
+    let Path((name, verb)) = path?;
     let verb = match verb.as_str() {
         "start" => Verb::Start,
         "stop" => Verb::Stop,
@@ -445,6 +486,7 @@ mod tests {
     use super::*;
     use crate::model::{Plan, ServiceSpec};
     use crate::supervisor::Supervisor;
+    use std::collections::BTreeSet;
 
     #[test]
     fn a_start_beside_what_would_not_die_is_refused_and_says_why() {
@@ -461,5 +503,25 @@ mod tests {
         assert_eq!(cannot_start(&answer).as_deref(), Some("cannot start db: it is there"));
         answer.up = false;
         assert_eq!(cannot_start(&answer).as_deref(), Some("Horust is stopping all services"));
+    }
+
+    #[test]
+    fn the_document_tells_of_the_paths_that_there_are() {
+        let document: serde_json::Value = serde_json::from_str(include_str!("openapi.json")).unwrap_or_default();
+        let mut told = BTreeSet::new();
+        for (path, methods) in document.get("paths").and_then(|paths| paths.as_object()).into_iter().flatten() {
+            for (method, operation) in methods.as_object().into_iter().flatten() {
+                told.insert(format!("{} {path}", method.to_uppercase()));
+                for one in path.split(['{', '}']).skip(1).step_by(2) {
+                    let parameters = operation.get("parameters").map(ToString::to_string).unwrap_or_default();
+                    assert!(
+                        parameters.contains(&format!("/{one}\"")) || parameters.contains(&format!("\"{one}\"")),
+                        "{path}"
+                    );
+                }
+            }
+        }
+        let there: BTreeSet<String> = routes().iter().map(|route| format!("{} {}", route.method, route.path)).collect();
+        assert_eq!(told, there);
     }
 }

@@ -1,26 +1,26 @@
 //! The paths that explain: why services are not what is wanted, who waits for whom, how all came up.
 
 use super::desk::{Desk, Question};
-use super::router::{App, Asked, Fault, Shared, chosen, exactly};
+use super::router::{Asked, Fault, Named, Route, Shared, chosen, exactly};
 use super::wire::{Graph, Timeline, Why, Whys};
 use crate::limits;
 use crate::model::ServiceId;
 use axum::Json;
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::routing::get;
 
 /// These paths.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1/services/{name}/why", get(why_one))
-        .route("/v1/why", get(why))
-        .route("/v1/graph", get(graph))
-        .route("/v1/timeline", get(timeline))
+pub fn routes() -> [Route; 4] {
+    [
+        Route::get("/v1/services/{name}/why", why_one),
+        Route::get("/v1/why", why),
+        Route::get("/v1/graph", graph),
+        Route::get("/v1/timeline", timeline),
+    ]
 }
 
-async fn why_one(State(desk): Shared, Path(name): Path<String>) -> Result<Json<Why>, Fault> {
+async fn why_one(State(desk): Shared, name: Named) -> Result<Json<Why>, Fault> {
+    let Path(name) = name?;
     let mut whys = reasons(&desk, &[exactly(&desk, &name)?]).await?;
     let gone = || Fault::new(StatusCode::NOT_FOUND, format!("there is no service `{name}`"));
     whys.pop().map(Json).ok_or_else(gone)

@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 /// Horust with these settings, that tells where it listens.
-fn web(settings: &str) -> Builder {
+pub fn web(settings: &str) -> Builder {
     let set = horust().file("horust.toml", settings).arg("--config-path").arg("@DIR@/horust.toml");
     set.arg("--uds-folder-path").arg("@DIR@/run").env("HORUST_LOG", "info")
 }
@@ -17,7 +17,7 @@ fn web(settings: &str) -> Builder {
 const SLEEPER: &str = "command = \"sleep 1000\"\n";
 
 /// The address that Horust says it has for this.
-fn address(horust: &Horust, what: &str) -> SocketAddr {
+pub fn address(horust: &Horust, what: &str) -> SocketAddr {
     let mut found = None;
     horust.wait_until(&format!("it says where {what} is"), |h| {
         let said = h.stderr();

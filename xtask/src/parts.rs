@@ -87,6 +87,12 @@ fn test() -> Result<Outcome> {
         tools::need("unshare", "util-linux")?;
         tools::need("setpriv", "util-linux")?;
     }
+    // The docs have examples for curl, and shells are asked to complete; where one can't be had its test says so.
+    for program in ["curl", "zsh", "fish"] {
+        if let Err(why) = tools::need(program, program) {
+            println!("{why:#}");
+        }
+    }
     // Reads what `/metrics` says; where it can't be had the test of that says so.
     let parser = || Command::new("/usr/bin/python3").args(["-c", "import prometheus_client"]).output();
     let there = || parser().is_ok_and(|out| out.status.success());
