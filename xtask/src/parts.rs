@@ -40,6 +40,7 @@ pub const PARTS: &[Part] = &[
         run: sim::canary,
         always: true,
     },
+    Part { name: "editor", about: "a TOML language server with the schema", run: editor, always: true },
     Part { name: "web", about: "the page in a real browser", run: web, always: true },
     Part { name: "real", about: "PostgreSQL, Redis, nginx and others below Horust", run: real::part, always: true },
     Part { name: "vm", about: "Horust as the init of a booted kernel", run: vm::part, always: true },
@@ -106,6 +107,17 @@ fn chaos() -> Result<Outcome> {
     let test = ["--locked", "--features", "chaos", "--test", "chaos"];
     run(cargo(&["clippy"]).args(test).args(["--", "-D", "warnings"]))?;
     counting_skips(cargo(&["test"]).args(test))
+}
+
+fn editor() -> Result<Outcome> {
+    let taplo = match tools::npm("@taplo/cli", "0.7.0", "taplo") {
+        Ok(taplo) => taplo,
+        Err(e) => return Ok(Outcome::Skipped(format!("{e:#}"))),
+    };
+    let test = ["--locked", "--test", "editor"];
+    run(cargo(&["clippy"]).args(test).args(["--", "-D", "warnings"]))?;
+    run(cargo(&["test"]).args(test).env("HORUST_TAPLO", taplo))?;
+    Ok(Outcome::Passed)
 }
 
 fn web() -> Result<Outcome> {

@@ -73,6 +73,19 @@ pub fn install_unless(there: impl Fn() -> bool, what: &str, package: &str) -> Re
     Ok(())
 }
 
+/// Makes sure that a program of a package of npm is there, below `target`.
+pub fn npm(package: &str, version: &str, program: &str) -> Result<PathBuf> {
+    let npm = need("npm", "npm")?;
+    let dir = std::env::current_dir()?.join("target/npm").join(program);
+    let there = dir.join("node_modules/.bin").join(program);
+    if !there.exists() {
+        std::fs::create_dir_all(&dir)?;
+        let what = format!("{package}@{version}");
+        capture(Command::new(npm).args(["install", "--no-audit", "--no-fund", "--prefix"]).arg(&dir).arg(what))?;
+    }
+    Ok(there)
+}
+
 /// Makes sure that cargo-deny is there.
 pub fn cargo_deny() -> Result<()> {
     if find("cargo-deny").is_some() {
