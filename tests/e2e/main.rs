@@ -29,6 +29,7 @@ mod refused;
 mod reload;
 mod restart;
 mod rotation;
+mod serv;
 mod stop;
 mod streams;
 mod told;
