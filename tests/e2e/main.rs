@@ -16,6 +16,7 @@ mod command_mode;
 mod control;
 mod dependencies;
 mod environment;
+mod faults;
 mod field_bugs;
 mod health;
 mod hooks;
