@@ -12,8 +12,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 const SERVICES: u64 = 200;
-/// All have been started, and every thread that there will be is there.
-const WARM_UP: Duration = Duration::from_secs(20);
+/// By then all have been started, changed and stopped, and the memories of output and of events are full: what is measured from
+/// there on has no reason to grow. Until all files had been changed once, after half an hour, it did.
+const WARM_UP: Duration = Duration::from_secs(180);
 /// What all processes of a run have in their environment.
 const MARK: &str = "HORUST_SOAK";
 
@@ -112,7 +113,7 @@ impl Soak {
 
     fn go(mut self, time: Duration) -> Result<()> {
         println!("{SERVICES} services for {} minutes", time.as_secs() / 60);
-        sleep(WARM_UP);
+        self.warm_up()?;
         let begin = Instant::now();
         let (mut samples, mut zombies, mut longest) = (Vec::new(), BTreeSet::new(), 0u32);
         let mut stays = 0u32;
@@ -142,6 +143,20 @@ impl Soak {
         ensure(longest < 10, || "a zombie stays".to_owned())
     }
 
+    fn warm_up(&mut self) -> Result<()> {
+        let begin = Instant::now();
+        sleep(Duration::from_secs(20));
+        for nth in 0..SERVICES {
+            write(&self.dir, nth, "start-delay = \"2ms\"\n")?;
+        }
+        self.ask(&["reload"])?;
+        while begin.elapsed() < WARM_UP {
+            self.steer()?;
+            sleep(Duration::from_millis(200));
+        }
+        Ok(())
+    }
+
     fn roll(&mut self, below: u64) -> u64 {
         // xorshift64
         self.random ^= self.random << 13;
@@ -168,6 +183,10 @@ impl Soak {
                 &["reload"]
             }
         };
+        self.ask(words)
+    }
+
+    fn ask(&mut self, words: &[&str]) -> Result<()> {
         let mut command = Command::new(&self.binary);
         command.args(words).arg("--uds-folder-path").arg(&self.dir).env(MARK, &self.dir);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
