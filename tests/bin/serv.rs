@@ -2,14 +2,25 @@
 //! some take an argument. An example in the manifest's sense, so that it is built with the tests and installed nowhere.
 
 #![allow(clippy::disallowed_types, reason = "it starts processes, and is not Horust")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "who tells it nonsense shall see it")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "who tells it nonsense shall see it"
+)]
 #![allow(clippy::print_stdout, clippy::exit, clippy::disallowed_methods, reason = "a program of its own")]
 
+use nix::libc;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, sendto, socket};
 use nix::unistd::{Pid, dup, setsid};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+};
 use std::collections::VecDeque;
 use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, exit};
 use std::time::Duration;
 
@@ -36,6 +47,7 @@ fn main() {
             "daemon" => daemon(words.make_contiguous()),
             "lie" => lie(),
             "masquerade" => std::fs::write("/proc/self/comm", ") Z 1 1 (").unwrap(),
+            "forkless" => forkless(number(), words.make_contiguous()),
             "kill-all" => kill(Pid::from_raw(-1), Signal::SIGKILL).expect("kill -1"),
             "signal-init" => signal_init(),
             "say" => println!("{}", words.pop_front().expect("something to say")),
@@ -104,6 +116,23 @@ fn daemon(words: &mut [String]) -> ! {
         _ => drop(serv(&[&["setsid", "daemon", "two"], words.as_slice()].concat())),
     }
     exit(0)
+}
+
+/// Becomes another program, on whose behalf the kernel makes no process: it answers with this error.
+fn forkless(error: u64, command: &[String]) -> ! {
+    let flag = u64::try_from(libc::CLONE_THREAD).unwrap();
+    let is_process = SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(flag), 0).unwrap();
+    let rules = [
+        ([(libc::SYS_clone3, vec![])], libc::ENOSYS.unsigned_abs()),
+        ([(libc::SYS_clone, vec![SeccompRule::new(vec![is_process]).unwrap()])], u32::try_from(error).unwrap()),
+    ];
+    for (rules, error) in rules {
+        let (no, machine) = (SeccompAction::Errno(error), std::env::consts::ARCH.try_into().unwrap());
+        let filter = SeccompFilter::new(rules.into(), SeccompAction::Allow, no, machine).unwrap();
+        let filter: BpfProgram = filter.try_into().unwrap();
+        seccompiler::apply_filter(&filter).unwrap();
+    }
+    panic!("{}", Command::new(&command[0]).args(&command[1..]).exec())
 }
 
 /// What is not so, and what can't be, to whom Horust listens.

@@ -41,7 +41,7 @@ const KINDS: [(&str, &str); 8] = [
     ),
     (
         "forks",
-        "command = [\"sh\", \"-c\", \"sleep 1000 & setsid sleep 1000 & sleep 3\"]\n[restart]\nstrategy = \"always\"\nbackoff = \"500ms\"",
+        "command = [\"sh\", \"-c\", \"sleep 1000 & setsid sleep 100 & sleep 3\"]\n[restart]\nstrategy = \"always\"\nbackoff = \"500ms\"",
     ),
     (
         "task",
@@ -99,6 +99,8 @@ impl Soak {
         for nth in 0..SERVICES {
             write(dir, nth, "")?;
         }
+        let mark = format!("[environment]\n{MARK} = \"{}\"\n", dir.display());
+        fs::write(dir.join("services/_defaults.toml"), mark).context("cannot write what services have in common")?;
         let log = fs::File::create(dir.join("horust.log")).context("cannot make the log")?;
         let mut command = Command::new(binary);
         command.arg("--services-path").arg(dir.join("services")).arg("--uds-folder-path").arg(dir);
