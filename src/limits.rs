@@ -32,6 +32,12 @@ pub const PROBE_QUEUE: usize = 10_000;
 /// A service that is not ready after this long, and may take as long as it likes, is mentioned: something may be wrong.
 pub const NOT_READY_NAG: Duration = Duration::from_secs(30);
 
+/// Horust has stood still if it has slept for so much longer than it wanted to. What is due then waits as long again for
+/// what has happened meanwhile ...
+pub const OVERSLEPT: Duration = Duration::from_secs(1);
+/// ... unless that was so shortly before.
+pub const OVERSLEPT_AGAIN: Duration = Duration::from_secs(10);
+
 /// How long a tree may survive SIGKILL (uninterruptible sleep) before Horust says so and goes on without it.
 pub const UNKILLABLE_AFTER: Duration = Duration::from_secs(5);
 

@@ -6,8 +6,13 @@
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 #[allow(dead_code, reason = "the end-to-end tests use all of it")]
+#[path = "e2e/client.rs"]
+mod client;
+#[allow(dead_code, reason = "the end-to-end tests use all of it")]
 #[path = "e2e/support.rs"]
 mod support;
+
+use client::speaks;
 
 use nix::sys::signal::Signal;
 use std::fs;
@@ -126,6 +131,112 @@ fn a_failed_probe_costs_one_answer() {
     fs::remove_file(horust.dir().join("well")).unwrap();
     horust.wait_until("it is found sick", |h| h.stderr().contains("sick: unhealthy"));
     horust.stop(Signal::SIGTERM);
+}
+
+fn ask(horust: &Horust, words: &[&str]) -> std::process::Output {
+    horust.binary().args(words).arg("--uds-folder-path").arg(horust.dir().join("run")).output().unwrap()
+}
+
+/// The client whose request fails is told so, or finds nobody; the next one is served, at each door.
+#[test]
+fn a_failed_request_costs_one_client() {
+    for thread in ["control", "admit"] {
+        let horust = chain(1).arg("--uds-folder-path").arg("@DIR@/run").start();
+        horust.wait_for("s0 is up");
+        horust.wait_until("it answers", |h| ask(h, &["status"]).status.success());
+        fail(&horust, thread);
+        assert!(!ask(&horust, &["status"]).status.success(), "{thread}");
+        for _ in 0..3 {
+            assert!(ask(&horust, &["status"]).status.success(), "{thread}: {}", horust.stderr());
+        }
+        let (done, _) = horust.stop(Signal::SIGTERM);
+        done.assert_code(0);
+        assert!(done.stderr.contains("bug in thread control: panicked at"), "{}", done.stderr);
+    }
+}
+
+#[test]
+fn a_failed_reload_keeps_nobody_from_the_next() {
+    let horust = chain(1).start();
+    horust.wait_for("s0 is up");
+    fail(&horust, "reload");
+    horust.signal(Signal::SIGHUP);
+    horust.wait_until("it has failed", |h| h.stderr().contains("bug in thread reload: panicked at"));
+    let new = "command = [\"bash\", \"-c\", \"echo new; exec sleep 1000\"]\n";
+    fs::write(horust.dir().join("services/new.toml"), new).unwrap();
+    horust.signal(Signal::SIGHUP);
+    horust.wait_for("new");
+    horust.stop(Signal::SIGTERM).0.assert_code(0);
+}
+
+#[test]
+fn memory_is_watched_after_a_failed_look() {
+    if needs_root() {
+        return;
+    }
+    let hide = "umount --recursive --lazy /sys/fs/cgroup; exec \"$@\"";
+    let grows = "until [ -e @DIR@/go ]; do sleep 0.05; done; x=$(head -c 60M /dev/zero | tr '\\0' x); read -r _ < <(sleep 1000)";
+    let horust = chain(1)
+        .wrapper(&["unshare", "--mount", "bash", "-c", hide, "bash"])
+        .bash("grows", grows, "[resource-limit]\nmemory = \"40MiB\"")
+        .start();
+    fail(&horust, "memory");
+    horust.wait_until("it has failed", |h| h.stderr().contains("bug in thread memory: panicked at"));
+    fs::write(horust.dir().join("go"), "").unwrap();
+    horust.wait_until("it is killed", |h| {
+        h.stderr().contains("grows: failed for good: was killed by Horust: out of memory")
+    });
+    horust.stop(Signal::SIGTERM).0.assert_code(0);
+}
+
+/// Who asks whether all it has said was read (a barrier) hears of it, but for the one time.
+#[test]
+fn descriptors_are_closed_after_a_failure() {
+    let steps = "touch @DIR@/up; await @DIR@/go; barrier; barrier; say READY=1";
+    let horust = chain(0)
+        .service("speaks", &speaks(steps, "[readiness]\nnotify = true"))
+        .bash("after", "echo after; exec sleep 1000", "start-after = [\"speaks\"]")
+        .start();
+    horust.wait_until("it is there", |h| h.dir().join("up").exists());
+    fail(&horust, "closer");
+    fs::write(horust.dir().join("go"), "").unwrap();
+    horust.wait_for("after");
+    let (done, _) = horust.stop(Signal::SIGTERM);
+    done.assert_code(0);
+    assert!(done.stderr.contains("bug in thread closer: panicked at"), "{}", done.stderr);
+}
+
+#[test]
+fn messages_are_written_after_a_failure() {
+    let crash = "[restart]\nstrategy = \"always\"\nbackoff = \"50ms\"\ngrowth = \"constant\"";
+    let horust = chain(0).bash("crash", "exit 3", crash).start();
+    horust.wait_until("it speaks", |h| h.stderr().contains("crash: exited with code 3; restart 1"));
+    fail(&horust, "log");
+    horust.wait_until("it has failed", |h| h.stderr().contains("bug in thread log: panicked at"));
+    let before = horust.stderr().len();
+    horust.wait_until("it speaks on", |h| h.stderr()[before..].contains("crash: exited with code 3; restart"));
+    horust.stop(Signal::SIGTERM).0.assert_code(0);
+}
+
+#[test]
+fn log_files_are_tidied_after_a_failure() {
+    let rest = "stdout = \"@DIR@/talks.log\"\nworking-directory = \"@DIR@\"\n[log]\nrotate-size = \"1KiB\"\nkeep = 2\n[environment]\nNAME = \"a\"";
+    let horust = chain(0).bash("talks", PUPPET, rest).start();
+    let line = format!("{}\\n", "x".repeat(600));
+    let files = |h: &Horust| {
+        let names = fs::read_dir(h.dir()).unwrap().flatten();
+        names.filter(|entry| entry.file_name().to_string_lossy().starts_with("talks.log")).count()
+    };
+    fail(&horust, "log-files");
+    for _ in 0..10 {
+        horust.tell("a", &line);
+    }
+    horust.wait_until("it has failed", |h| h.stderr().contains("bug in thread log-files: panicked at"));
+    for _ in 0..4 {
+        horust.tell("a", &line);
+    }
+    horust.wait_until("two are kept", |h| files(h) == 2);
+    horust.stop(Signal::SIGTERM).0.assert_code(0);
 }
 
 /// A panic must be told even if nobody reads stderr, and must not wait for that.

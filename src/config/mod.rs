@@ -6,6 +6,8 @@ mod compose;
 mod diagnostic;
 mod effective;
 mod files;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod graph;
 mod health;
 mod json_schema;

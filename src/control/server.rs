@@ -6,6 +6,7 @@ use super::guard::{self, Guard};
 use super::patient::{Patience, Patient};
 use super::router;
 use super::wire::Problem;
+use crate::chaos;
 use crate::limits;
 use axum::Router;
 use axum::extract::Request;
@@ -125,16 +126,16 @@ fn run(doors: Vec<Door>, desk: Desk, rooms: &[Room], end: &watch::Receiver<bool>
                 Door::Socket(listener, gate) => {
                     listener.set_nonblocking(true)?;
                     let listener = tokio::net::UnixListener::from_std(listener)?;
-                    tokio::spawn(admit(Arrivals::Unix(listener, gate), router(), room, end));
+                    tokio::spawn(keep_open(Arrivals::Unix(listener, gate), router(), room, end));
                 }
                 Door::Web(listener, guard) => {
                     let listener = tcp(listener)?;
-                    tokio::spawn(admit(listener, guard::protect(router(), guard), room, end));
+                    tokio::spawn(keep_open(listener, guard::protect(router(), guard), room, end));
                 }
                 Door::Metrics(listener, guard) => {
                     let listener = tcp(listener)?;
                     let router = router::monitors(Arc::clone(&desk));
-                    tokio::spawn(admit(listener, guard::protect(router, guard), room, end));
+                    tokio::spawn(keep_open(listener, guard::protect(router, guard), room, end));
                 }
             }
         }
@@ -213,14 +214,21 @@ impl Arrivals {
     }
 }
 
+/// Keeps a door open to the end: a panic costs the client who has caused it, and nobody else.
+async fn keep_open(arrivals: Arrivals, router: Router, room: Room, end: watch::Receiver<bool>) {
+    let arrivals = Arc::new(arrivals);
+    while tokio::spawn(admit(Arc::clone(&arrivals), router.clone(), room.clone(), end.clone())).await.is_err() {}
+}
+
 /// Lets in who comes through one door, as long as there is room.
-async fn admit(arrivals: Arrivals, router: Router, room: Room, mut end: watch::Receiver<bool>) {
+async fn admit(arrivals: Arc<Arrivals>, router: Router, room: Room, mut end: watch::Receiver<bool>) {
     let porch = Arc::new(Semaphore::new(room.size));
     loop {
         let accepted = tokio::select! {
             accepted = arrivals.next() => accepted,
             _ = end.wait_for(|ending| *ending) => return,
         };
+        chaos::point("admit");
         match accepted {
             Ok((stream, may)) => match (may, Arc::clone(&room.seats).try_acquire_owned()) {
                 (Err(why), _) => refuse(stream, &porch, "403 Forbidden", &why),
@@ -272,6 +280,7 @@ impl hyper::service::Service<Request<Incoming>> for Connected {
     type Future = TowerToHyperServiceFuture<axum::Router, Request<Incoming>>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        chaos::point("control");
         self.patience.set(limits::CLIENT_PATIENCE);
         request.extensions_mut().insert(self.patience.clone());
         self.router.call(request)

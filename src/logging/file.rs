@@ -158,8 +158,9 @@ impl LogFile {
     /// How much of these lines still goes into a file of this size: whole lines, unless the first alone is too large for
     /// any file. 0: none, another file's turn has come.
     fn fitting(&self, lines: &[u8], size: u64, open: &Open, now: &Now) -> usize {
-        let old = self.rotation.age.is_some_and(|age| now.wall.duration_since(open.born).is_ok_and(|old| old >= age));
-        if old && size > 0 {
+        // A file of the future is one too: the clock was set back, and may be for years.
+        let aged = now.wall.duration_since(open.born).unwrap_or_else(|future| future.duration());
+        if self.rotation.age.is_some_and(|age| aged >= age) && size > 0 {
             return 0;
         }
         let room = self.rotation.size.map_or(u64::MAX, |limit| limit.saturating_sub(size));
@@ -245,5 +246,25 @@ pub fn errno(error: &io::Error) -> Errno {
         (Some(number), _) => Errno::from_raw(number),
         (None, ErrorKind::NotFound) => Errno::ENOENT,
         (None, _) => Errno::EIO,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_back_begins_the_next_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let (minute, mut tidy) = (Duration::from_secs(60), Tidy::default());
+        let rotation = Rotation { age: Some(minute), ..Rotation::default() };
+        let mut file = LogFile::new(dir.path().join("log"), rotation);
+        let now = Now::read();
+        for (wall, files) in [(now.wall, 1), (now.wall - minute / 2, 1), (now.wall - minute * 2, 2)] {
+            let now = Now { wall, ..now };
+            file.prepare(&now, &mut tidy).unwrap();
+            file.write(b"line\n", &now, &mut tidy).unwrap();
+            assert_eq!(dir.path().read_dir().unwrap().count(), files);
+        }
     }
 }

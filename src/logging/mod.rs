@@ -5,6 +5,8 @@
 mod core;
 mod file;
 mod frame;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod json;
 mod places;
 mod rate;

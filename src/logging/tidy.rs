@@ -2,6 +2,7 @@
 //! behind and is never waited for. Each job looks at the directory anew, so a job that was lost is made up for by the next.
 
 use super::series::{self, Member};
+use crate::chaos;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -89,6 +90,7 @@ fn work(jobs: &Receiver<Message>) {
                 Message::Done(done) => waiting.push(done),
             }
         }
+        chaos::point("log-files");
         wanted.iter().for_each(tidy);
         drop(waiting);
     }

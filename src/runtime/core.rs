@@ -75,13 +75,45 @@ struct Core {
     refused: Vec<Event>,
     /// For `/metrics`.
     tally: Tally,
+    clock: Clock,
+}
+
+/// The time by which services are judged. It stands still while Horust does (SIGSTOP, a container that is frozen), so that
+/// nobody is late who could not act, or was not heard.
+#[derive(Default)]
+struct Clock {
+    /// How far it is behind.
+    behind: Duration,
+    /// When Horust has stood still last.
+    stood: Option<Mono>,
+}
+
+impl Clock {
+    fn now(&self) -> Mono {
+        Mono(mono_now().saturating_sub(u64::try_from(self.behind.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
+    /// Horust has slept for so long, and wanted no more than that. Whoever had something to say when it stood still gets the
+    /// time for it; not again and again, or nothing would ever be late where processors are always busy.
+    fn has_slept(&mut self, slept: Duration, wanted: Duration) {
+        let late = slept.saturating_sub(wanted);
+        if late < limits::OVERSLEPT {
+            return;
+        }
+        let now = Mono(mono_now());
+        let again = self.stood.is_some_and(|stood| now.since(stood) < limits::OVERSLEPT_AGAIN);
+        let more = if again { Duration::ZERO } else { limits::OVERSLEPT };
+        self.behind = self.behind.saturating_add(late).saturating_add(more);
+        self.stood = Some(now);
+    }
 }
 
 impl Core {
     fn new(plan: Arc<Plan>, outward: Outward) -> Core {
         let supervisor = Supervisor::new(&plan, mono_now());
         let history = History::new(Arc::clone(&outward.event_news));
-        Core { plan, supervisor, history, outward, pool: None, refused: Vec::new(), tally: Tally::default() }
+        let (refused, tally, clock) = (Vec::new(), Tally::default(), Clock::default());
+        Core { plan, supervisor, history, outward, pool: None, refused, tally, clock }
     }
 
     fn run(&mut self, inward: &Inward) {
@@ -94,7 +126,7 @@ impl Core {
             let mut changed = !batch.is_empty() || calls.iter().any(|call: &Call| !call.commands.is_empty());
             for event in batch.drain(..) {
                 self.tally.happened(begun, &event);
-                self.supervisor.step(Mono(mono_now()), event, &mut actions);
+                self.supervisor.step(self.clock.now(), event, &mut actions);
             }
             let mut questions = Vec::new();
             let mut reloads = Vec::new();
@@ -141,7 +173,7 @@ impl Core {
         };
         for command in commands {
             if command.service().is_none_or(|id| still(&self.supervisor, id)) {
-                self.supervisor.step(Mono(mono_now()), Event::Commanded(command), actions);
+                self.supervisor.step(self.clock.now(), Event::Commanded(command), actions);
             }
         }
         match &mut question {
@@ -157,19 +189,23 @@ impl Core {
         let Question::Reload { read, apply, reply } = question else { return Taken::Question(question) };
         let difference = self.supervisor.is_up().then(|| self.supervisor.difference(&read));
         if apply && difference.is_some() {
-            self.supervisor.step(Mono(mono_now()), Event::Loaded(read), actions);
+            self.supervisor.step(self.clock.now(), Event::Loaded(read), actions);
         }
         Taken::Reload(reply, difference)
     }
 
     /// Sleeps until there is something to do.
-    fn wait(&self, inward: &Inward) {
+    fn wait(&mut self, inward: &Inward) {
         let mut select = Select::new();
         select.recv(&inward.events);
         select.recv(&inward.calls);
         match self.supervisor.next_deadline() {
             None => drop(select.ready()),
-            Some(at) => drop(select.ready_timeout(at.since(Mono(mono_now())))),
+            Some(at) => {
+                let (begun, wanted) = (Mono(mono_now()), at.since(self.clock.now()));
+                let _ = select.ready_timeout(wanted);
+                self.clock.has_slept(Mono(mono_now()).since(begun), wanted);
+            }
         }
     }
 
@@ -181,12 +217,12 @@ impl Core {
                 drop(reply.send(self.history.read(&self.plan, Mono(mono_now()), &asked)));
             }
             Question::Why(of, reply) => {
-                let why = |id: &ServiceId| tell::why(&self.plan, &self.supervisor, Mono(mono_now()), *id);
+                let why = |id: &ServiceId| tell::why(&self.plan, &self.supervisor, self.clock.now(), *id);
                 drop(reply.send(of.iter().filter_map(why).collect()));
             }
             Question::Graph(reply) => drop(reply.send(tell::graph(&self.plan, &self.supervisor))),
             Question::Timeline(reply) => {
-                drop(reply.send(tell::timeline(&self.plan, &self.supervisor, Mono(mono_now()))));
+                drop(reply.send(tell::timeline(&self.plan, &self.supervisor, self.clock.now())));
             }
             // Has been taken before.
             Question::Reload { reply, .. } => drop(reply),
@@ -198,7 +234,7 @@ impl Core {
     }
 
     fn answer(&self, of: &[ServiceId]) -> Answer {
-        let now = Mono(mono_now());
+        let now = self.clock.now();
         let view = |id: &ServiceId| {
             let status = self.supervisor.status(*id)?;
             Some(View {
@@ -231,11 +267,11 @@ impl Core {
 
     /// Keeps what concerns this thread and sends the rest to main. False once main is gone.
     fn carry_out(&mut self, mut actions: Vec<Action>) -> bool {
-        let now = Mono(mono_now());
-        actions.iter().for_each(|action| self.tally.ordered(now, action));
+        let (now, at) = (self.clock.now(), Mono(mono_now()));
+        actions.iter().for_each(|action| self.tally.ordered(at, action));
         actions.retain(|action| match action {
             Action::Report(report) => {
-                self.history.add(&self.plan, &self.supervisor, now, report);
+                self.history.add(&self.plan, &self.supervisor, now, at, report);
                 false
             }
             Action::StartProbe(id) => !self.submit(*id),

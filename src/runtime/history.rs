@@ -52,8 +52,8 @@ impl History {
         History { events: VecDeque::new(), gone: 0, news }
     }
 
-    /// Logs and keeps one report.
-    pub fn add(&mut self, plan: &Plan, supervisor: &Supervisor, now: Mono, report: &Report) {
+    /// Logs and keeps one report. It is `now` for the supervisor, and this has happened `at` that time.
+    pub fn add(&mut self, plan: &Plan, supervisor: &Supervisor, now: Mono, at: Mono, report: &Report) {
         let level = report::level(report);
         let lasting = level <= log::Level::Warn;
         let mut words = None;
@@ -77,7 +77,7 @@ impl History {
             self.events.pop_front();
             self.gone = self.gone.saturating_add(1);
         }
-        self.events.push_back(Entry { at: now, what });
+        self.events.push_back(Entry { at, what });
         moved(&self.news);
     }
 

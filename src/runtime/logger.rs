@@ -1,11 +1,13 @@
 //! Horust's own messages: `log` and env_logger, written to stderr by a thread of their own, so that a reader who is
 //! slow or gone never blocks PID 1. The thread starts with the first message; a quiet run has none.
 
+use crate::chaos;
 use crate::limits;
 use crate::sys::poll;
-use crossbeam_channel::{Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -81,25 +83,30 @@ impl Write for Queue {
 
 fn start() -> Option<Sender<Line>> {
     let (sender, lines) = bounded::<Line>(limits::LOG_QUEUE);
-    let write = move || {
-        for line in lines {
-            let text = match line {
-                Line::Text(text) => text,
-                Line::Flush(done) => {
-                    let _ = done.send(());
-                    continue;
-                }
-            };
-            let all = dropped();
-            let dropped = all.saturating_sub(TOLD.swap(all, Ordering::Relaxed));
-            if dropped > 0 {
-                let _ = writeln!(io::stderr(), "horust: {dropped} messages were dropped: stderr was too slow");
+    // A panic costs one message.
+    let body = move || while catch_unwind(AssertUnwindSafe(|| write(&lines))).is_err() {};
+    std::thread::Builder::new().name("log".into()).stack_size(limits::SMALL_STACK).spawn(body).ok().map(|_| sender)
+}
+
+/// Writes what comes, until there is nobody left from whom it could.
+fn write(lines: &Receiver<Line>) {
+    for line in lines {
+        chaos::point("log");
+        let text = match line {
+            Line::Text(text) => text,
+            Line::Flush(done) => {
+                let _ = done.send(());
+                continue;
             }
-            if io::stderr().write_all(&text).is_err() {
-                // Nobody to tell. A closed stderr must not make this thread spin.
-                std::thread::sleep(Duration::from_millis(1));
-            }
+        };
+        let all = dropped();
+        let dropped = all.saturating_sub(TOLD.swap(all, Ordering::Relaxed));
+        if dropped > 0 {
+            let _ = writeln!(io::stderr(), "horust: {dropped} messages were dropped: stderr was too slow");
         }
-    };
-    std::thread::Builder::new().name("log".into()).stack_size(limits::SMALL_STACK).spawn(write).ok().map(|_| sender)
+        if io::stderr().write_all(&text).is_err() {
+            // Nobody to tell. A closed stderr must not make this thread spin.
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
 }

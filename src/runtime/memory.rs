@@ -1,6 +1,7 @@
 //! Watches the memory of services whose limit the kernel can't enforce: the one place that polls, once a second, and
 //! only while such a service runs. A thread of its own, since what it reads may make it wait.
 
+use crate::chaos;
 use crate::limits;
 use crate::model::{Mono, RunId};
 use crate::sys::cgroup::Group;
@@ -9,6 +10,7 @@ use crate::sys::wake::EventFd;
 use crate::sys::{memory, tree};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// A run to watch.
@@ -39,7 +41,11 @@ impl Watcher {
     pub fn start(wake: Arc<EventFd>) -> Option<Watcher> {
         let (orders, receiver) = bounded(limits::MEMORY_ORDERS);
         let (sender, over) = bounded(limits::QUEUE);
-        let body = move || watch(&receiver, &sender, &wake);
+        let body = move || {
+            let mut watched = Vec::new();
+            // A panic costs one look.
+            while catch_unwind(AssertUnwindSafe(|| watch(&receiver, &mut watched, &sender, &wake))).is_err() {}
+        };
         let thread = std::thread::Builder::new().name("memory".into()).stack_size(limits::SMALL_STACK).spawn(body);
         thread.ok().map(|_| Watcher { orders, over })
     }
@@ -60,9 +66,8 @@ impl Watcher {
     }
 }
 
-fn watch(orders: &Receiver<Order>, over: &Sender<RunId>, wake: &EventFd) {
-    let mut watched: Vec<Watched> = Vec::new();
-    let mut next = Mono(mono_now());
+fn watch(orders: &Receiver<Order>, watched: &mut Vec<Watched>, over: &Sender<RunId>, wake: &EventFd) {
+    let mut next = Mono(mono_now()).after(limits::MEMORY_INTERVAL);
     loop {
         let order = match watched.is_empty() {
             true => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -79,7 +84,8 @@ fn watch(orders: &Receiver<Order>, over: &Sender<RunId>, wake: &EventFd) {
             }
             Ok(Order::Forget(run)) => watched.retain(|other| other.run != run),
             Err(RecvTimeoutError::Timeout) => {
-                look(&mut watched, over, wake);
+                chaos::point("memory");
+                look(watched, over, wake);
                 next = Mono(mono_now()).after(limits::MEMORY_INTERVAL);
             }
             Err(RecvTimeoutError::Disconnected) => return,

@@ -8,6 +8,8 @@ mod core;
 mod dotenv;
 mod environment;
 mod explain;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod history;
 mod launch;
 mod logger;

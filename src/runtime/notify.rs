@@ -2,6 +2,7 @@
 //! counts. It must not wait, and what it is sent must not make it: descriptors that come along are closed elsewhere.
 
 use super::table::Table;
+use crate::chaos;
 use crate::limits;
 use crate::model::RunId;
 use crate::supervisor::{Event, Notice, Watchdog};
@@ -12,6 +13,7 @@ use crossbeam_channel::{Sender, bounded};
 use nix::errno::Errno;
 use nix::unistd::read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,7 +67,7 @@ impl Notices {
     }
 }
 
-fn merge(earlier: &mut Notice, later: Notice) {
+pub(super) fn merge(earlier: &mut Notice, later: Notice) {
     earlier.reloading = later.reloading || (earlier.reloading && !later.ready);
     earlier.ready |= later.ready;
     earlier.stopping |= later.stopping;
@@ -78,7 +80,7 @@ fn merge(earlier: &mut Notice, later: Notice) {
 }
 
 /// Reads a message, and the pid in its `MAINPID=`. Lines that are not known are for others than us.
-fn parse(text: &[u8]) -> Option<(Notice, Option<u32>)> {
+pub(super) fn parse(text: &[u8]) -> Option<(Notice, Option<u32>)> {
     let mut notice = Notice::default();
     let mut main = None;
     let usec = |value: &str| value.parse().ok().map(Duration::from_micros);
@@ -136,10 +138,14 @@ impl Closer {
             let (sender, queue) = bounded::<Vec<OwnedFd>>(limits::CLOSING);
             let wake = Arc::clone(&self.wake);
             let body = move || {
-                for descriptors in queue {
-                    drop(descriptors);
-                    wake.wake();
-                }
+                let close = || {
+                    for descriptors in &queue {
+                        chaos::point("closer");
+                        drop(descriptors);
+                        wake.wake();
+                    }
+                };
+                while catch_unwind(AssertUnwindSafe(close)).is_err() {}
             };
             let thread = std::thread::Builder::new().name("closer".into()).stack_size(64 << 10).spawn(body);
             self.queue = thread.ok().map(|_| sender);

@@ -1,12 +1,14 @@
 //! Reads the configuration again and hands it to the runtime thread: on a thread that may wait for the disk, and one
 //! reload after the other. What is wrong with it is told, and nothing else happens then.
 
+use crate::chaos;
 use crate::config::{self, Diagnostic, Loaded, Severity};
 use crate::control::wire::{self, Changed};
 use crate::control::{Call, Calls, NoAnswer, Question};
 use crate::model::Plan;
 use crate::supervisor::Difference;
 use std::io::IsTerminal;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
@@ -72,7 +74,11 @@ impl Reloader {
         let body = move || {
             loop {
                 let asked = reloader.asked.load(Ordering::SeqCst);
-                let _ = reloader.reload(true);
+                // A panic costs this reload, and not those that are asked for later.
+                let _ = catch_unwind(AssertUnwindSafe(|| {
+                    chaos::point("reload");
+                    reloader.reload(true)
+                }));
                 if reloader.asked.fetch_sub(asked, Ordering::SeqCst) == asked {
                     return;
                 }

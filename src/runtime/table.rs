@@ -333,7 +333,8 @@ impl Orphans {
     pub fn any_of(&self, run: &mut Run) -> bool {
         run.leaf.as_mut().is_some_and(|leaf| leaf.is_alive())
             || self.of(run).next().is_some()
-            || (self.blind && process::group_exists(run.pid))
+            // Who hands on its pid for ever may have been passed by on the way.
+            || (process::group_exists(run.pid) && (self.blind || tree::session_lives(run.pid)))
     }
 
     /// Kills all that is left of this run.

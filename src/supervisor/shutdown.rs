@@ -80,6 +80,7 @@ impl Supervisor {
                 | State::Started(_)
                 | State::Running(_)
                 | State::Clearing(_) => self.services[id].stop_asked = true,
+                State::Stopping(ladder) if ladder.is_its_own() => self.services[id].stop_asked = true,
                 State::Stopping(ladder) => ladder.cause = StopCause::Shutdown,
                 State::Finished | State::FinishedFailed { .. } => {}
             }

@@ -56,6 +56,11 @@ fn outcome(cause: &StopCause, spec: &ServiceSpec, exit: Option<Exit>) -> Outcome
 }
 
 impl Ladder {
+    /// Whether it goes by itself: nobody has asked it to, and its main process is still there.
+    pub(super) fn is_its_own(&self) -> bool {
+        self.cause == StopCause::Itself && self.rung == Rung::Itself && self.exit.is_none()
+    }
+
     /// What the end of this run counts as.
     pub fn outcome(&self, spec: &ServiceSpec, exit: Option<Exit>) -> Outcome {
         outcome(&self.cause, spec, exit)
@@ -67,6 +72,8 @@ impl Supervisor {
     pub(super) fn stop(&mut self, id: ServiceId, cause: StopCause, out: &mut Vec<Action>) {
         let service = &mut self.services[id];
         match &mut service.state {
+            // It may have taken all the time it likes for a stop of its own.
+            State::Stopping(ladder) if ladder.is_its_own() => {}
             State::Stopping(ladder) => return ladder.cause = cause,
             State::Clearing(clearing) => {
                 clearing.outcome = outcome(&cause, &service.spec, None);

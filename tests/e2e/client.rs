@@ -79,6 +79,10 @@ fn play(step: &str) {
             std::fs::rename(new, rest).unwrap();
         }
         "echo" => println!("{rest}"),
+        "ping" => loop {
+            send(b"WATCHDOG=1", &[]);
+            sleep(Duration::from_millis(rest.parse().unwrap()));
+        },
         "echo-watchdog" => println!("every {} us", std::env::var("WATCHDOG_USEC").unwrap()),
         "await" => await_file(rest),
         "pause" => sleep(Duration::from_millis(rest.parse().unwrap())),

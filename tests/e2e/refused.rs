@@ -1,6 +1,7 @@
 //! A kernel that refuses: system calls that old kernels do not know, that sandboxes forbid, and that fail when something has
 //! run out. A seccomp filter plays it; whom this thread starts inherits it.
 
+use crate::serv::with_serv;
 use crate::support::*;
 use nix::libc;
 use nix::sys::signal::Signal;
@@ -69,9 +70,50 @@ fn pid_1_does_without_it_as_well() {
 #[test]
 fn what_sandboxes_forbid_is_done_without() {
     for calls in [&MODERN[1..], &[libc::SYS_prctl], &[libc::SYS_prlimit64], &[libc::SYS_getrandom]] {
-        let horust = refusing(horust().bash("crashes", CRASHES_ONCE, RESTART), libc::EPERM, all(calls));
-        horust.wait_for_count("up", 2);
-        horust.stop(Signal::SIGTERM).0.assert_code(0);
+        goes_on(libc::EPERM, calls);
+    }
+}
+
+/// And what has run out, or what a filter says instead of "not permitted".
+#[test]
+fn what_has_run_out_is_done_without() {
+    for error in [libc::EAGAIN, libc::EMFILE, libc::ENOMEM] {
+        goes_on(error, &MODERN[1..]);
+    }
+    for error in [libc::EAGAIN, libc::ENOSYS] {
+        goes_on(error, &[libc::SYS_prctl, libc::SYS_prlimit64]);
+    }
+}
+
+fn goes_on(error: i32, calls: &[i64]) {
+    let horust = refusing(horust().bash("crashes", CRASHES_ONCE, RESTART), error, all(calls));
+    horust.wait_for_count("up", 2);
+    horust.stop(Signal::SIGTERM).0.assert_code(0);
+}
+
+/// Each start fails, is told and tried again; Horust itself goes on to the end of what was asked for.
+#[test]
+fn a_kernel_that_makes_no_process_fails_services_and_not_horust() {
+    for error in [libc::EAGAIN, libc::ENOMEM, libc::EPERM, libc::ENOSYS] {
+        let rest = "[restart]\nattempts = 2";
+        let done = with_serv()
+            .wrapper(&["@DIR@/serv", "forkless", &error.to_string()])
+            .arg("--unsuccessful-exit-finished-failed")
+            .bash("plain", "touch @DIR@/started", rest)
+            .bash("staged", "touch @DIR@/started", &format!("nice = 1\n{rest}"))
+            .bash("probed", "exec sleep 1000", "start-after = [\"plain\"]\n[healthiness]\ncommand = \"true\"")
+            .run();
+        done.assert_code(101);
+        for name in ["plain", "staged"] {
+            assert_eq!(
+                done.stderr.matches(&format!("{name}: Failed spawning the process: ")).count(),
+                2,
+                "{}",
+                done.stderr
+            );
+            assert!(done.stderr.contains(&format!("{name}: failed for good: ")), "{}", done.stderr);
+        }
+        assert!(!done.stderr.contains("bug in"), "{}", done.stderr);
     }
 }
 

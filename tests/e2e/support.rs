@@ -33,6 +33,8 @@ pub struct Builder {
     marks: Vec<String>,
     services: bool,
     pid1: bool,
+    /// As uid 1000, which is root in a user namespace of its own.
+    unprivileged: bool,
     copied: bool,
 }
 
@@ -42,6 +44,7 @@ pub struct Horust {
     child: Child,
     marks: Vec<String>,
     pid1: bool,
+    unprivileged: bool,
 }
 
 /// An ended one.
@@ -82,6 +85,7 @@ pub fn horust() -> Builder {
         marks: vec![],
         services: true,
         pid1: false,
+        unprivileged: false,
         copied: false,
     }
 }
@@ -174,6 +178,13 @@ impl Builder {
         self
     }
 
+    /// The same by a user without rights, in a user namespace: rootless Podman has it so.
+    pub fn rootless_pid1(mut self) -> Builder {
+        fs::set_permissions(self.dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        self.unprivileged = true;
+        self.pid1().copied()
+    }
+
     /// A process with this text in its command line or its working directory is one of ours too.
     pub fn mark(mut self, text: &str) -> Builder {
         self.marks.push(text.to_owned());
@@ -182,8 +193,14 @@ impl Builder {
 
     pub fn start(mut self) -> Horust {
         let mut words: Vec<String> = Vec::new();
+        if self.unprivileged {
+            words.extend(without_rights());
+        }
         if self.pid1 {
             words.extend(["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"].map(str::to_owned));
+        }
+        if self.unprivileged {
+            words.extend(["--user", "--map-root-user"].map(str::to_owned));
         }
         words.append(&mut self.wrapper);
         let copy = self.dir.path().join("horust").display().to_string();
@@ -207,7 +224,7 @@ impl Builder {
         let child = command.spawn().unwrap_or_else(|e| panic!("cannot run {words:?}: {e}"));
         let mut marks = self.marks;
         marks.push(self.dir.path().display().to_string());
-        Horust { dir: self.dir, child, marks, pid1: self.pid1 }
+        Horust { dir: self.dir, child, marks, pid1: self.pid1, unprivileged: self.unprivileged }
     }
 
     /// Runs it to its end, and checks that it leaves no process.
@@ -220,6 +237,16 @@ impl Builder {
 impl Horust {
     pub fn dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// The binary, to be run by the user that Horust runs as.
+    pub fn binary(&self) -> Command {
+        let mut words = if self.unprivileged { without_rights() } else { vec![] };
+        let copy = self.dir.path().join("horust").display().to_string();
+        words.push(if self.unprivileged { copy } else { env!("CARGO_BIN_EXE_horust").to_owned() });
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
+        command
     }
 
     pub fn stdout(&self) -> String {
@@ -432,6 +459,32 @@ pub fn needs_root() -> bool {
     }
     skip("needs root");
     true
+}
+
+/// Has the command that follows run as uid 1000, or as whoever this is.
+fn without_rights() -> Vec<String> {
+    match nix::unistd::geteuid().is_root() {
+        true => ["setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups"].map(str::to_owned).to_vec(),
+        false => vec![],
+    }
+}
+
+/// Horust as PID 1 in each way that this machine has: root's, and that of a user without rights. Those that it does not have
+/// are said.
+pub fn pid1_ways() -> Vec<fn(Builder) -> Builder> {
+    let mut ways: Vec<fn(Builder) -> Builder> = Vec::new();
+    if !needs_root() {
+        ways.push(Builder::pid1);
+    }
+    let words = without_rights()
+        .into_iter()
+        .chain(["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "true"].map(str::to_owned));
+    let words: Vec<String> = words.collect();
+    match Command::new(&words[0]).args(&words[1..]).stderr(Stdio::null()).status() {
+        Ok(status) if status.success() => ways.push(Builder::rootless_pid1),
+        _ => skip("users may not make namespaces"),
+    }
+    ways
 }
 
 /// Says why the calling test is skipped.

@@ -3,7 +3,8 @@
 use crate::script::{Answer, OnStop, Said, Script, Svc, ms, ready, rounds};
 use crate::world::{World, run};
 use horust::model::{Exit, Kind, RestartStrategy, ServiceId, Sign, Signal, Signs};
-use horust::supervisor::{Action, Notice, Reason, Report, StopCause, Target, Watchdog};
+use horust::supervisor::{Action, Command, Notice, Reason, Report, StopCause, Target, Watchdog};
+use std::time::Duration;
 
 const A: ServiceId = ServiceId(0);
 
@@ -193,6 +194,24 @@ fn what_is_left_behind_by_a_service_that_stops_itself_is_asked_to_stop() {
     world.end();
     assert_eq!(world.signals(0), [(200, Signal::TERM, Target::Tree)]);
     assert_eq!(world.now.0, 230_000_000);
+}
+
+/// Who says that it stops, and asks for all the time there is, is stopped all the same once somebody else wants that.
+#[test]
+fn what_stops_by_itself_for_ever_is_asked_to_when_it_is_to_stop() {
+    let svc = |on_stop| {
+        let script = Script::runs().on_stop(on_stop).says(100, said(|notice| notice.stopping = true));
+        let script = script.says(110, said(|notice| notice.extend = Some(Duration::MAX)));
+        Svc::new("a", script).with(|spec| spec.termination.wait = ms(500))
+    };
+    let other = Svc::new("other", Script::runs());
+    let mut world = World::up(vec![svc(OnStop::Exits(20, 0)), svc(OnStop::Ignores), other]);
+    world.until(10_000).command(Command::Stop(A));
+    world.until(20_000).signal(Signal::TERM);
+    assert_eq!(world.end(), 0);
+    assert_eq!(world.signals(0), [(10_000, Signal::TERM, Target::Group)]);
+    assert_eq!(world.signals(1), [(20_000, Signal::TERM, Target::Group), (20_500, Signal::KILL, Target::Tree)]);
+    world.assert_reported(10_020, &Report::Finished(A));
 }
 
 #[test]

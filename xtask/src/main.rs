@@ -7,6 +7,7 @@
 
 mod counts;
 mod docker;
+mod fuzz;
 mod images;
 mod layout;
 mod parts;
@@ -26,6 +27,7 @@ const USAGE: &str = "\
 usage: cargo xtask test [PART…]   run all parts that need no outside database, or only these
        cargo xtask ci-list        list the parts
        cargo xtask sim [--steps N] [--seed S]   simulate for longer: 100,000,000 steps from seed 0
+       cargo xtask fuzz [TARGET…] [--seconds N]   feed readers of foreign bytes: each for a minute
        cargo xtask soak [--minutes N]   200 services that crash and are steered: an hour of it
        cargo xtask layout         order the code in the binary by what runs (see .cargo/layout.ld)";
 
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         ["sim", args @ ..] => done(sim::long(args)),
+        ["fuzz", args @ ..] => done(fuzz::long(args)),
         ["soak", "probes"] => done(real::soak_probes()),
         ["soak", args @ ..] => done(soak::long(args)),
         ["layout"] => done(layout::write()),

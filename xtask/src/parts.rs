@@ -1,7 +1,7 @@
 //! The parts of `cargo xtask test`, in the order in which they run: the quick ones first.
 
 use crate::tools::{self, root};
-use crate::{counts, docker, real, sim, tools::run, vm};
+use crate::{counts, docker, fuzz, real, sim, tools::run, vm};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::process::Command;
@@ -41,6 +41,7 @@ pub const PARTS: &[Part] = &[
         always: true,
     },
     Part { name: "editor", about: "a TOML language server with the schema", run: editor, always: true },
+    Part { name: "fuzz", about: "readers of foreign bytes bear what comes", run: fuzz::part, always: true },
     Part { name: "web", about: "the page in a real browser", run: web, always: true },
     Part { name: "real", about: "PostgreSQL, Redis, nginx and others below Horust", run: real::part, always: true },
     Part { name: "vm", about: "Horust as the init of a booted kernel", run: vm::part, always: true },
@@ -55,6 +56,7 @@ pub fn cargo(args: &[&str]) -> Command {
 
 fn fmt() -> Result<Outcome> {
     run(&mut cargo(&["fmt", "--all", "--check"]))?;
+    run(&mut cargo(&["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))?;
     Ok(Outcome::Passed)
 }
 

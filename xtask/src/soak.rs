@@ -12,8 +12,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 const SERVICES: u64 = 200;
-/// All have been started, and every thread that there will be is there.
-const WARM_UP: Duration = Duration::from_secs(20);
+/// By then all have been started, changed and stopped, and the memories of output and of events are full: what is measured from
+/// there on has no reason to grow. Until all files had been changed once, after half an hour, it did.
+const WARM_UP: Duration = Duration::from_secs(180);
 /// What all processes of a run have in their environment.
 const MARK: &str = "HORUST_SOAK";
 
@@ -40,7 +41,7 @@ const KINDS: [(&str, &str); 8] = [
     ),
     (
         "forks",
-        "command = [\"sh\", \"-c\", \"sleep 1000 & setsid sleep 1000 & sleep 3\"]\n[restart]\nstrategy = \"always\"\nbackoff = \"500ms\"",
+        "command = [\"sh\", \"-c\", \"sleep 1000 & setsid sleep 100 & sleep 3\"]\n[restart]\nstrategy = \"always\"\nbackoff = \"500ms\"",
     ),
     (
         "task",
@@ -98,6 +99,8 @@ impl Soak {
         for nth in 0..SERVICES {
             write(dir, nth, "")?;
         }
+        let mark = format!("[environment]\n{MARK} = \"{}\"\n", dir.display());
+        fs::write(dir.join("services/_defaults.toml"), mark).context("cannot write what services have in common")?;
         let log = fs::File::create(dir.join("horust.log")).context("cannot make the log")?;
         let mut command = Command::new(binary);
         command.arg("--services-path").arg(dir.join("services")).arg("--uds-folder-path").arg(dir);
@@ -112,7 +115,7 @@ impl Soak {
 
     fn go(mut self, time: Duration) -> Result<()> {
         println!("{SERVICES} services for {} minutes", time.as_secs() / 60);
-        sleep(WARM_UP);
+        self.warm_up()?;
         let begin = Instant::now();
         let (mut samples, mut zombies, mut longest) = (Vec::new(), BTreeSet::new(), 0u32);
         let mut stays = 0u32;
@@ -142,6 +145,20 @@ impl Soak {
         ensure(longest < 10, || "a zombie stays".to_owned())
     }
 
+    fn warm_up(&mut self) -> Result<()> {
+        let begin = Instant::now();
+        sleep(Duration::from_secs(20));
+        for nth in 0..SERVICES {
+            write(&self.dir, nth, "start-delay = \"2ms\"\n")?;
+        }
+        self.ask(&["reload"])?;
+        while begin.elapsed() < WARM_UP {
+            self.steer()?;
+            sleep(Duration::from_millis(200));
+        }
+        Ok(())
+    }
+
     fn roll(&mut self, below: u64) -> u64 {
         // xorshift64
         self.random ^= self.random << 13;
@@ -168,6 +185,10 @@ impl Soak {
                 &["reload"]
             }
         };
+        self.ask(words)
+    }
+
+    fn ask(&mut self, words: &[&str]) -> Result<()> {
         let mut command = Command::new(&self.binary);
         command.args(words).arg("--uds-folder-path").arg(&self.dir).env(MARK, &self.dir);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
