@@ -1,29 +1,42 @@
-//! Writes `.cargo/layout.ld`, which tells the linker to put the code that a supervisor runs from its start to its end side
-//! by side. The kernel maps 64 KiB of a program around each page that is touched (fault-around), so code that is spread
-//! over all of the text costs most of the text; together it is a fifth of it. What runs is seen by qemu's user-mode
-//! emulator, which logs each block of code when it first meets it.
+//! Writes `.cargo/layout.ld`, which tells the linker to put the code that a supervisor runs from its start to its end, and the
+//! constants that it reads, side by side. The kernel maps 64 KiB of a program around each page that is touched (fault-around),
+//! so what is spread over all of the program costs most of it; together it is a fifth. What is touched is seen by valgrind's
+//! `lackey`, which logs each access to memory.
 
 use crate::tools::{self, capture, run};
 use anyhow::{Context, Result, bail};
 use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 const FILE: &str = ".cargo/layout.ld";
 const HEAD: &str = "\
-/* Written by `cargo xtask layout`: the code that runs in a supervisor's ordinary life, in the order of its first use.
-   A name that no longer exists does no harm. (First what qemu can't show: the vDSO of a real kernel is looked at.) */
+/* Written by `cargo xtask layout`: the code that runs in a supervisor's ordinary life, and the constants that it reads, in the
+   order of their first use. A name that no longer exists does no harm. (First what valgrind can't show: the vDSO of a real
+   kernel is looked at.) */
+";
+const CODE: &str = "\
 SECTIONS { .text.life : {
   *libc.a:dl-object.o(.text)
   *libc.a:dl-setup_hash.o(.text)
   *libc.a:strstr-*.o(.text .text.*)
 ";
+/// How many services the supervisor has that is looked at: code that only many need belongs to its life.
+const SERVICES: usize = 24;
+
+#[derive(PartialEq, Debug)]
+enum Kind {
+    Code,
+    Constant,
+}
 
 /// An input section of the link.
 struct Section {
+    kind: Kind,
     address: u64,
     size: u64,
     /// What stands for it in a linker script, whatever the hashes in its name.
@@ -31,7 +44,7 @@ struct Section {
 }
 
 pub fn write() -> Result<()> {
-    let qemu = tools::need("qemu-x86_64", "qemu-user")?;
+    let valgrind = tools::need("valgrind", "valgrind")?;
     let dir = PathBuf::from("target/layout");
     fs::create_dir_all(&dir)?;
     // The map must be that of a link without a layout: sections that were placed by a script say less in it.
@@ -40,33 +53,46 @@ pub fn write() -> Result<()> {
     let mut build = Command::new("cargo");
     build.args(["rustc", "--release", "--locked", "--bin", "horust", "--target-dir"]).arg(&dir);
     build.args(["--", "-C"]).arg(format!("link-arg=-Wl,-Map={}", fs::canonicalize(&dir)?.join("map").display()));
-    run(build.env("CARGO_PROFILE_RELEASE_STRIP", "none"))?;
+    run(&mut build)?;
     let target = capture(Command::new("rustc").args(["--print", "host-tuple"]))?;
     let horust = dir.join(target.trim()).join("release/horust");
     let sections = sections(&fs::read_to_string(&map)?)?;
-    let mut script = HEAD.to_owned();
-    let (mut seen, mut bytes) = (HashSet::new(), 0);
-    for log in lives(&qemu, &horust, &dir)? {
-        for address in fs::read_to_string(&log)?.lines().filter_map(block) {
+    let mut touched = Vec::new();
+    let mut seen = HashSet::new();
+    for log in lives(&valgrind, &horust, &dir)? {
+        for line in BufReader::new(File::open(&log)?).lines() {
+            let Some(address) = access(&line?) else { continue };
             let found = sections.partition_point(|section| section.address <= address).checked_sub(1);
             let Some(section) = found.and_then(|at| sections.get(at)) else { continue };
             if address < section.address + section.size && seen.insert(section.pattern.as_str()) {
-                writeln!(script, "  {}", section.pattern)?;
-                bytes += section.size;
+                touched.push(section);
             }
         }
     }
-    if seen.len() < 300 {
-        bail!("only {} sections were seen to run: has the form of the map or of qemu's log changed?", seen.len());
+    let mut script = HEAD.to_owned();
+    for (kind, open, close) in [
+        (Kind::Code, CODE, "} } INSERT BEFORE .text;\n"),
+        (Kind::Constant, "SECTIONS { .rodata.life : {\n", "} } INSERT BEFORE .gcc_except_table;\n"),
+    ] {
+        script.push_str(open);
+        let (mut count, mut bytes) = (0, 0);
+        for section in touched.iter().filter(|section| section.kind == kind) {
+            writeln!(script, "  {}", section.pattern)?;
+            (count, bytes) = (count + 1, bytes + section.size);
+        }
+        script.push_str(close);
+        println!("{FILE}: {count} sections of {kind:?}, {} KiB", bytes / 1024);
+        if count < 50 {
+            bail!("only {count} sections were seen to be used: has the form of the map or of lackey's log changed?");
+        }
     }
-    script.push_str("} } INSERT BEFORE .text;\n");
     fs::write(FILE, script)?;
-    println!("{FILE}: {} sections, {} KiB", seen.len(), bytes / 1024);
     Ok(())
 }
 
 /// Runs what happens to a supervisor every day: a start, an exit and its restart, an end; a single command; an exec stage.
-fn lives(qemu: &Path, horust: &Path, dir: &Path) -> Result<Vec<PathBuf>> {
+/// Gives the logs.
+fn lives(valgrind: &Path, horust: &Path, dir: &Path) -> Result<Vec<PathBuf>> {
     let services = dir.join("services");
     let _ = fs::remove_dir_all(&services);
     fs::create_dir_all(&services)?;
@@ -76,19 +102,25 @@ fn lives(qemu: &Path, horust: &Path, dir: &Path) -> Result<Vec<PathBuf>> {
     let _ = fs::remove_file(sign.with_extension("1"));
     let restart = "\n[restart]\nstrategy = \"always\"\nbackoff = \"100ms\"\n[environment]\nkeep-env = true\n";
     fs::write(services.join("a.toml"), format!("command = [\"sh\", \"-c\", {script:?}]{restart}"))?;
-    fs::write(services.join("b.toml"), "command = \"sleep 60\"\nstart-after = [\"a\"]\nstdout = \"NULL\"\n")?;
+    for number in 1..SERVICES {
+        let text = "command = \"sleep 60\"\nstart-after = [\"a\"]\nstdout = \"NULL\"\n";
+        fs::write(services.join(format!("{number}.toml")), text)?;
+    }
     let log = |name: &str| dir.join(name).with_extension("log");
-    let emulate = |name: &str| {
-        let mut command = Command::new(qemu);
-        command.args(["-d", "in_asm", "-D"]).arg(log(name)).arg(horust);
+    let watched = |name: &str| {
+        let mut command = Command::new(valgrind);
+        // Children are forks until they execute; each writes its own log, but for those of the last life all are alike.
+        command.args(["-q", "--tool=lackey", "--trace-mem=yes", "--child-silent-after-fork=yes"]);
+        command.arg(format!("--log-file={}", log(name).display())).arg(horust);
         // An environment as large as those of containers: a small one is sorted by other code.
         command.envs((0..40).map(|n| (format!("LAYOUT_{}", n * 7 % 40), "x")));
         command
     };
-    let supervisor = emulate("services").arg("--services-path").arg(&services).spawn()?;
-    supervise(supervisor, &sign)?;
-    run(emulate("command").args(["--", "true"]))?;
-    let mut stage = emulate("stage");
+    let mut supervisor = watched("services");
+    supervisor.arg("--services-path").arg(&services).arg("--uds-folder-path").arg(dir.join("uds"));
+    supervise(supervisor.spawn()?, &sign)?;
+    run(watched("command").args(["--", "true"]))?;
+    let mut stage = watched("stage");
     stage.args(["__exec-stage", "2", "user=65534", "set-user=", "set-home=", "cwd=/tmp", "--", "true", "true"]);
     run(&mut stage)?;
     Ok(["services", "command", "stage"].map(log).into())
@@ -96,24 +128,26 @@ fn lives(qemu: &Path, horust: &Path, dir: &Path) -> Result<Vec<PathBuf>> {
 
 /// Waits for the second run of the service, then ends the supervisor in order.
 fn supervise(mut supervisor: Child, sign: &Path) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(120);
     while !sign.exists() && supervisor.try_wait()?.is_none() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(50));
     }
     run(Command::new("kill").args(["-TERM", &supervisor.id().to_string()]))?;
     let ended = supervisor.wait()?;
     if !sign.exists() || !ended.success() {
-        bail!("the supervisor under qemu ended with {ended}");
+        bail!("the supervisor under valgrind ended with {ended}");
     }
     Ok(())
 }
 
-/// The address in a line of qemu's log such as `0x002c8b40:  48 83 ec 28  subq …`.
-fn block(line: &str) -> Option<u64> {
-    u64::from_str_radix(line.strip_prefix("0x")?.split_once(':')?.0, 16).ok()
+/// The address in a line of lackey's log such as `I  002c8b40,4` or ` L 1ffefff8,8`.
+fn access(line: &str) -> Option<u64> {
+    let (kind, access) = line.split_at_checked(3)?;
+    matches!(kind, "I  " | " L " | " S " | " M ").then_some(())?;
+    u64::from_str_radix(access.split_once(',')?.0, 16).ok()
 }
 
-/// The sections of code in LLD's map, by address. Its columns: address, load address, size, alignment, input section.
+/// The sections of code and of constants in LLD's map, by address. Its columns: address, load address, size, alignment, input section.
 fn sections(map: &str) -> Result<Vec<Section>> {
     let mut sections = Vec::new();
     for line in map.lines() {
@@ -124,11 +158,14 @@ fn sections(map: &str) -> Result<Vec<Section>> {
             continue;
         };
         let Some((file, section)) = input.strip_suffix(')').and_then(|input| input.rsplit_once(":(")) else { continue };
-        if !section.starts_with(".text") {
-            continue;
-        }
+        let kind = match section {
+            _ if section.starts_with(".text") => Kind::Code,
+            // Those that the linker has merged of many have no name that a script could move.
+            _ if section.starts_with(".rodata") && file != "<internal>" => Kind::Constant,
+            _ => continue,
+        };
         let number = |hex| u64::from_str_radix(hex, 16).with_context(|| format!("no number in {line:?}"));
-        sections.push(Section { address: number(address)?, size: number(size)?, pattern: pattern(file, section) });
+        sections.push(Section { kind, address: number(address)?, size: number(size)?, pattern: pattern(file, section) });
     }
     sections.sort_by_key(|section| section.address);
     Ok(sections)
@@ -140,9 +177,9 @@ fn pattern(file: &str, section: &str) -> String {
     let member = Path::new(file).file_name().unwrap_or_default().to_string_lossy();
     match (section.rfind("17h"), member.split_once('(')) {
         (Some(legacy), _) if section.contains("._ZN") => format!("*({}17h*)", &section[..legacy]),
-        _ if section.contains("._R") => format!("*({})", without_crate_hashes(section)),
+        _ if section.contains("._R") || section.contains("_R") => format!("*({})", without_crate_hashes(section)),
         (_, Some((archive, member))) => match member.split_once('-') {
-            // The C library has each string function once for every kind of processor, and qemu's is not the user's.
+            // The C library has each string function once for every kind of processor, and valgrind's is not the user's.
             Some((function, _)) if section.starts_with(".text.") => format!("*{archive}:{function}-*.o(.text.*)"),
             _ => format!("*{archive}:{}({section})", member.trim_end_matches(')')),
         },
@@ -151,8 +188,13 @@ fn pattern(file: &str, section: &str) -> String {
     }
 }
 
-/// `_RNvCs9ltgdHTiPiY_4core…` → `_RNvCs*_4core…`.
+/// `_RNvCs9ltgdHTiPiY_4core…` → `_RNvCs*_4core…`. The crate that a generic function was made for and a number, which may stand at
+/// the end, match any: of instances that are alike the compiler keeps one, now this and now that.
 fn without_crate_hashes(name: &str) -> String {
+    let (name, number) = match name.rsplit_once('.') {
+        Some((before, tail)) if tail.bytes().all(|byte| byte.is_ascii_digit()) => (before, true),
+        _ => (name, false),
+    };
     let mut out = String::new();
     let mut rest = name;
     while let Some(at) = rest.find("Cs") {
@@ -163,5 +205,9 @@ fn without_crate_hashes(name: &str) -> String {
         out.push_str(if is_hash { "Cs*" } else { &from[..hash] });
         rest = &from[hash..];
     }
-    out + rest
+    let last = rest.trim_start_matches('_').trim_start_matches(|c: char| c.is_ascii_digit());
+    if !out.ends_with("Cs*") || rest != format!("_{}{last}", last.len()) {
+        out.push_str(rest);
+    }
+    if number { format!("{out} {out}.*") } else { out }
 }
