@@ -165,7 +165,12 @@ fn sections(map: &str) -> Result<Vec<Section>> {
             _ => continue,
         };
         let number = |hex| u64::from_str_radix(hex, 16).with_context(|| format!("no number in {line:?}"));
-        sections.push(Section { kind, address: number(address)?, size: number(size)?, pattern: pattern(file, section) });
+        sections.push(Section {
+            kind,
+            address: number(address)?,
+            size: number(size)?,
+            pattern: pattern(file, section),
+        });
     }
     sections.sort_by_key(|section| section.address);
     Ok(sections)
