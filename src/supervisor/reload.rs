@@ -229,11 +229,22 @@ impl Supervisor {
         old
     }
 
-    /// `id` is in the configuration again, before it has gone.
+    /// `id` is in the configuration again, before it has gone. Unless it was already stopped for good, it is as if it had
+    /// never been away.
     fn come_back(&mut self, id: ServiceId) {
         let service = &self.services[id];
-        let runs = service.state.has_program() && !matches!(service.state, State::Stopping(_));
-        if runs || service.spec.autostart {
+        let goes_on = match &service.state {
+            State::Stopping(ladder) => ladder.outcome(&service.spec, ladder.exit).goes_on(),
+            State::Clearing(clearing) => clearing.outcome.goes_on(),
+            State::Spawning { .. } | State::Started(_) | State::Running(_) => true,
+            State::Initial
+            | State::Delay { .. }
+            | State::Preparing { .. }
+            | State::Backoff { .. }
+            | State::Finished
+            | State::FinishedFailed { .. } => false,
+        };
+        if goes_on || service.spec.autostart {
             self.want(id);
         }
     }

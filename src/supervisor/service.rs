@@ -49,6 +49,16 @@ pub enum Outcome {
     GivenUp(Reason),
 }
 
+impl Outcome {
+    /// Whether the restart policy decides what follows, or another run does.
+    pub(super) fn goes_on(&self) -> bool {
+        match self {
+            Outcome::Success | Outcome::Failure(_) | Outcome::Renewed => true,
+            Outcome::Stopped | Outcome::GivenUp(_) => false,
+        }
+    }
+}
+
 impl Supervisor {
     /// The one place where a state changes.
     pub(super) fn set_state(&mut self, id: ServiceId, state: State) {

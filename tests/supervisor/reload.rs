@@ -181,6 +181,30 @@ fn each_state_can_be_removed_and_comes_back() {
     }
 }
 
+/// It said that it would run again, and never did: it was held back by what was removed with it, failed meanwhile, and was
+/// back in the configuration before its end.
+#[test]
+fn what_fails_while_it_is_away_goes_by_its_restart_policy_once_it_is_back() {
+    let failing = || Script::exits(100, 1);
+    let leftovers = Svc::new("a", failing().helper(false, OnStop::Exits(500, 0)));
+    let hook = Svc::new("a", failing().hook(Hook::AfterStop, Answer::Pass(500))).hooks(&[Hook::AfterStop]);
+    let sick =
+        Svc::new("a", Script::runs().answers(&[Answer::Pass(0), Answer::Fail(0)]).on_stop(OnStop::Exits(500, 0)))
+            .watched(|health| (health.max_failed, health.rounds.interval) = (0, ms(100)));
+    for a in [leftovers, hook, sick] {
+        let a = a.then(Script::runs()).with(|spec| {
+            spec.restart.attempts = 1;
+            (spec.autostart, spec.shutdown_after) = (false, vec![B]);
+        });
+        let set = || vec![a.clone(), Svc::new("user", Script::runs().on_stop(OnStop::Exits(5000, 0))), other()];
+        let mut world = World::up(set());
+        world.command(Command::Start(A)).until(50).reload(vec![other()]).until(300);
+        assert_eq!(world.state(0), "InKilling");
+        world.reload(set()).until(2000);
+        assert_eq!((world.spawns(0).len(), world.state(0)), (2, "Running"));
+    }
+}
+
 #[test]
 fn removed_services_stop_in_order_and_are_forgotten() {
     let slow = || Script::runs().on_stop(OnStop::Exits(50, 0));
