@@ -137,10 +137,13 @@ fn the_end_of_a_stranger_in_the_group_is_noticed() {
     let mut horust = horust().bash("host", &format!("{SAY}exec sleep 1000"), &LIMIT.replace("300ms", "1h")).start();
     let group = group_of(&horust, &base);
     let mut stranger = std::process::Command::new("bash")
-        .args(["-c", "trap '' TERM; read -r _"])
+        .args(["-c", "trap '' TERM; echo; read -r _"])
         .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
+    let said = stranger.stdout.as_mut().map(|out| std::io::Read::read(out, &mut [0]));
+    assert!(matches!(said, Some(Ok(1))), "it is deaf to TERM from here on: {said:?}");
     fs::write(group.join("cgroup.procs"), stranger.id().to_string()).unwrap();
     horust.signal(Signal::SIGTERM);
     let main = || fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default().lines().count();

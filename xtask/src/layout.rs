@@ -102,16 +102,20 @@ fn lives(valgrind: &Path, horust: &Path, dir: &Path) -> Result<Vec<PathBuf>> {
     let _ = fs::remove_file(sign.with_extension("1"));
     let restart = "\n[restart]\nstrategy = \"always\"\nbackoff = \"100ms\"\n[environment]\nkeep-env = true\n";
     fs::write(services.join("a.toml"), format!("command = [\"sh\", \"-c\", {script:?}]{restart}"))?;
+    // The shortest file is read by other code, too.
+    fs::write(services.join("0.toml"), "command = \"sleep 60\"")?;
     for number in 1..SERVICES {
         let text = "command = \"sleep 60\"\nstart-after = [\"a\"]\nstdout = \"NULL\"\n";
         fs::write(services.join(format!("{number}.toml")), text)?;
     }
-    let log = |name: &str| dir.join(name).with_extension("log");
+    let logs = dir.join("logs");
+    let _ = fs::remove_dir_all(&logs);
+    fs::create_dir_all(&logs)?;
     let watched = |name: &str| {
         let mut command = Command::new(valgrind);
-        // Children are forks until they execute; each writes its own log, but for those of the last life all are alike.
-        command.args(["-q", "--tool=lackey", "--trace-mem=yes", "--child-silent-after-fork=yes"]);
-        command.arg(format!("--log-file={}", log(name).display())).arg(horust);
+        // A child has a log of its own. What it does until it executes it does in our memory.
+        command.args(["-q", "--tool=lackey", "--trace-mem=yes"]);
+        command.arg(format!("--log-file={}", logs.join(format!("{name}.%p")).display())).arg(horust);
         // An environment as large as those of containers: a small one is sorted by other code.
         command.envs((0..40).map(|n| (format!("LAYOUT_{}", n * 7 % 40), "x")));
         command
@@ -120,10 +124,13 @@ fn lives(valgrind: &Path, horust: &Path, dir: &Path) -> Result<Vec<PathBuf>> {
     supervisor.arg("--services-path").arg(&services).arg("--uds-folder-path").arg(dir.join("uds"));
     supervise(supervisor.spawn()?, &sign)?;
     run(watched("command").args(["--", "true"]))?;
+    run(watched("small").env_clear().env("PATH", "/usr/bin:/bin").args(["--", "true"]))?;
     let mut stage = watched("stage");
     stage.args(["__exec-stage", "2", "user=65534", "set-user=", "set-home=", "cwd=/tmp", "--", "true", "true"]);
     run(&mut stage)?;
-    Ok(["services", "command", "stage"].map(log).into())
+    let mut found = fs::read_dir(&logs)?.map(|log| log.map(|log| log.path())).collect::<Result<Vec<_>, _>>()?;
+    found.sort();
+    Ok(found)
 }
 
 /// Waits for the second run of the service, then ends the supervisor in order.
