@@ -148,3 +148,38 @@ fn it_survives_a_restart_of_horust() {
     browser.click("#ask-yes");
     horust.wait_for_count("up", 2);
 }
+
+/// A browser has six connections to one place for all its tabs, so one that nobody looks at must hold none.
+#[test]
+fn a_tab_that_nobody_looks_at_lets_its_connections_go() {
+    let Some(browser) = Browser::start() else { return };
+    let port = free_port();
+    let horust = web(port).bash("talks", &format!("echo first; NAME=talks; {PUPPET}"), "").start();
+    horust.wait_for("first");
+    let connections = || {
+        // proc_pid_net(5): the local address is the second field, the state (01: established) the fourth.
+        let all = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let ours = format!(":{port:04X}");
+        let fields = all.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        fields.filter(|fields| fields[1].ends_with(&ours) && fields[3] == "01").count()
+    };
+    let look = |hidden: bool| {
+        browser.run(&format!(
+            "Object.defineProperty(document, 'hidden', {{ value: {hidden}, configurable: true }}); \
+             document.dispatchEvent(new Event('visibilitychange'))"
+        ))
+    };
+    browser.open(&format!("http://127.0.0.1:{port}/#/service/talks"));
+    browser.wait_for("#tail", "first");
+    assert!(connections() >= 2, "the services and the output are followed");
+    look(true);
+    wait_until("no connection is left", || connections() == 0);
+    horust.tell("talks", "unseen\\n");
+    look(false);
+    browser.wait_for("#link", "live");
+    browser.wait_for("#tail", "unseen");
+    // Each line is there once.
+    assert_eq!(browser.run("return document.querySelector('#tail').innerText.split('first').length"), 2);
+    horust.tell("talks", "later\\n");
+    browser.wait_for("#tail", "later");
+}

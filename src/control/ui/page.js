@@ -75,7 +75,7 @@ function stream(open) {
     for (let tries = 0; !stop.signal.aborted; tries++) {
       try {
         await online();
-        await open(stop.signal, tries);
+        await open(AbortSignal.any([stop.signal, retry.signal]), tries);
       } catch (error) {
         if (error.status === 404 || error.status === 400) return;
       }
@@ -655,8 +655,18 @@ function reconnect() {
   retry.abort();
 }
 
+// A browser has six connections to a place, for all its tabs: one that nobody looks at lets its own go.
+document.addEventListener("visibilitychange", () => document.hidden && reconnect());
+
+async function lookedAt() {
+  while (document.hidden) {
+    await new Promise((done) => document.addEventListener("visibilitychange", done, { once: true }));
+  }
+}
+
 async function live() {
   for (;;) {
+    await lookedAt();
     retry = new AbortController();
     const signal = retry.signal;
     try {
@@ -694,6 +704,11 @@ async function live() {
         link("lost", "the token is needed");
         if (!$("token").open) await enterToken();
         if (!access.reading) await new Promise((done) => retry.signal.addEventListener("abort", done, { once: true }));
+        continue;
+      }
+      if (document.hidden) {
+        connected = false;
+        link("lost", "not looked at");
         continue;
       }
       down();
