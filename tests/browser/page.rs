@@ -68,6 +68,32 @@ fn services_are_watched_and_steered() {
     browser.wait_for("#facts", "was killed by SIGKILL");
 }
 
+/// An answer tells what was when it was given: one that is late does not undo what has been seen since.
+#[test]
+fn a_late_answer_hides_nothing_newer() {
+    let Some(browser) = Browser::start() else { return };
+    let port = free_port();
+    let horust = web(port).bash("web", "echo up; exec sleep 1000", "").start();
+    horust.wait_for("up");
+    browser.open(&format!("http://127.0.0.1:{port}/"));
+    browser.wait_for(&row("web"), "Running");
+    browser.run(
+        "const fetch = window.fetch; window.fetch = async (...what) => {
+            const answer = await fetch(...what);
+            const finished = () => document.querySelector('#services').innerText.includes('Finished');
+            if (what[1]?.method === 'POST') while (!finished()) await new Promise((done) => setTimeout(done, 20));
+            return answer;
+         }",
+    );
+    browser.click(&button("Stop", "web"));
+    browser.wait("document.querySelector('#token').open");
+    browser.press(&format!("{TOKEN}{ENTER}"));
+    browser.click("#ask-yes");
+    browser.wait_for("#banner", "web: is being stopped");
+    let now = browser.run(&format!("return document.querySelector('{}').innerText", row("web")));
+    assert!(now.as_str().is_some_and(|row| row.contains("Finished")), "{now}");
+}
+
 /// Output comes as it is written, is searched, and is there before the page was.
 #[test]
 fn output_is_read_followed_and_searched() {

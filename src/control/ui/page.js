@@ -328,7 +328,8 @@ async function act(verb, name) {
   if ((await dialog($("ask"))) !== "yes") return;
   const query = verb === "signal" ? `?signal=${$("ask-signal").value}` : "";
   try {
-    learn(await post(`/v1/services/${encodeURIComponent(name)}/${verb}${query}`));
+    // What it answers may be older than what the stream has said since.
+    await post(`/v1/services/${encodeURIComponent(name)}/${verb}${query}`);
     say(`${name}: ${{ start: "is being started", stop: "is being stopped", restart: "is being restarted", signal: "has been sent the signal" }[verb]}.`, "good", 4000);
     render();
   } catch (error) {
