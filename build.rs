@@ -1,5 +1,5 @@
-//! Compresses what Horust sends as it is, the page for the browser (`src/control/ui`) and the OpenAPI document, and hands the order of the code to the linker of the release
-//! build: see `xtask/src/layout.rs`.
+//! Compresses what Horust sends as it is, the page for the browser (`src/control/ui`) and the OpenAPI document, and hands the
+//! order of the code to the linker of the release build: see `xtask/src/layout.rs`.
 
 #![allow(clippy::print_stdout, reason = "how a build script talks to cargo")]
 

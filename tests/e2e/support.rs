@@ -476,10 +476,9 @@ pub fn pid1_ways() -> Vec<fn(Builder) -> Builder> {
     if !needs_root() {
         ways.push(Builder::pid1);
     }
-    let words = without_rights()
-        .into_iter()
-        .chain(["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "true"].map(str::to_owned));
-    let words: Vec<String> = words.collect();
+    let mut words = without_rights();
+    words
+        .extend(["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "true"].map(str::to_owned));
     match Command::new(&words[0]).args(&words[1..]).stderr(Stdio::null()).status() {
         Ok(status) if status.success() => ways.push(Builder::rootless_pid1),
         _ => skip("users may not make namespaces"),

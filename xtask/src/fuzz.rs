@@ -54,10 +54,11 @@ fn targets(targets: &[(&str, &[&str])], seconds: u64) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask is nowhere")?;
     let dir = root.join("target/fuzz");
     let mut build = cargo(&["build", "--release", "--locked", "--manifest-path", "fuzz/Cargo.toml", "--target-dir"]);
-    build.arg(&dir).args(["--target", &format!("{}-unknown-linux-gnu", std::env::consts::ARCH)]);
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    build.arg(&dir).args(["--target", &target]);
     run(build.env("RUSTFLAGS", FLAGS).env_remove("CARGO_TARGET_DIR").current_dir(root))?;
     for (name, begins) in targets {
-        let program = dir.join(format!("{}-unknown-linux-gnu/release/{name}", std::env::consts::ARCH));
+        let program = dir.join(&target).join("release").join(name);
         println!("{name}: {} executions", fuzz(root, &dir, &program, begins, seconds)?);
     }
     Ok(())

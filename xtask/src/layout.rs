@@ -154,7 +154,8 @@ fn access(line: &str) -> Option<u64> {
     u64::from_str_radix(access.split_once(',')?.0, 16).ok()
 }
 
-/// The sections of code and of constants in LLD's map, by address. Its columns: address, load address, size, alignment, input section.
+/// The sections of code and of constants in LLD's map, by address. Its columns: address, load address, size, alignment,
+/// input section.
 fn sections(map: &str) -> Result<Vec<Section>> {
     let mut sections = Vec::new();
     for line in map.lines() {
@@ -187,16 +188,15 @@ fn sections(map: &str) -> Result<Vec<Section>> {
 /// archive are named by their file.
 fn pattern(file: &str, section: &str) -> String {
     let member = Path::new(file).file_name().unwrap_or_default().to_string_lossy();
-    match (section.rfind("17h"), member.split_once('(')) {
-        (Some(legacy), _) if section.contains("._ZN") => format!("*({}17h*)", &section[..legacy]),
-        _ if section.contains("._R") || section.contains("_R") => format!("*({})", without_crate_hashes(section)),
-        (_, Some((archive, member))) => match member.split_once('-') {
+    match member.split_once('(') {
+        _ if section.contains("._R") => format!("*({})", without_crate_hashes(section)),
+        Some((archive, member)) => match member.split_once('-') {
             // The C library has each string function once for every kind of processor, and valgrind's is not the user's.
             Some((function, _)) if section.starts_with(".text.") => format!("*{archive}:{function}-*.o(.text.*)"),
             _ => format!("*{archive}:{}({section})", member.trim_end_matches(')')),
         },
-        (_, None) if section == ".text" => format!("*{member}({section})"),
-        (_, None) => format!("*({section})"),
+        None if section == ".text" => format!("*{member}({section})"),
+        None => format!("*({section})"),
     }
 }
 
