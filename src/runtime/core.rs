@@ -1,5 +1,7 @@
-//! The runtime thread: feeds the supervisor with events and the time, and hands out its actions. It waits for nothing
-//! but the next event or deadline, and touches no process.
+//! The runtime: feeds the supervisor with events and the time, and hands out its actions. A thread of its own does so at
+//! deadlines, for questions, and with what other threads have seen; it waits for nothing else, and touches no process. What
+//! main brings while that thread sleeps main hands in itself, which saves waking two threads between the end of a process
+//! and the start of the next.
 
 use super::explain;
 use super::history::History;
@@ -17,16 +19,12 @@ use crate::sys::wake::EventFd;
 use crossbeam_channel::{Receiver, Select, Sender};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// How the runtime thread reaches the others.
+/// How the runtime reaches the others.
 pub struct Outward {
-    /// To the main thread. It never blocks on us, so sending to it may block.
-    pub actions: Sender<Vec<Action>>,
-    /// Wakes the main thread for them.
-    pub wake: Arc<EventFd>,
     /// For the answers of probes.
     pub events: Sender<Vec<Event>>,
     /// Told of each step while somebody watches.
@@ -39,7 +37,8 @@ pub struct Outward {
     pub load: Box<dyn Fn() + Send>,
 }
 
-/// What comes to the runtime thread.
+/// What comes to the runtime.
+#[derive(Clone)]
 pub struct Inward {
     /// What has happened.
     pub events: Receiver<Vec<Event>>,
@@ -47,14 +46,49 @@ pub struct Inward {
     pub calls: Receiver<Call>,
 }
 
-/// Starts the thread. If it ends, however it does, the main thread finds the channel closed.
-pub fn start(plan: Arc<Plan>, inward: Inward, outward: Outward) -> io::Result<()> {
+/// To the main thread.
+pub struct Orders {
+    /// It never blocks on us, so sending to it may block.
+    pub actions: Sender<Vec<Action>>,
+    /// Wakes it for them.
+    pub wake: Arc<EventFd>,
+}
+
+/// Starts the thread. If it ends, however it does, the main thread finds the channel of its orders closed.
+pub fn start(core: Arc<Mutex<Core>>, inward: Inward, orders: Orders) -> io::Result<()> {
     let body = move || {
-        let wake = Arc::clone(&outward.wake);
-        let _ = catch_unwind(AssertUnwindSafe(move || Core::new(plan, outward).run(&inward)));
+        let wake = Arc::clone(&orders.wake);
+        let _ = catch_unwind(AssertUnwindSafe(move || run(&core, &inward, &orders)));
         wake.wake();
     };
     std::thread::Builder::new().name("runtime".into()).spawn(body).map(|_| ())
+}
+
+/// Takes turns until main is gone, or has failed in one of its own.
+fn run(core: &Mutex<Core>, inward: &Inward, orders: &Orders) {
+    let (mut patience, mut alone) = (None, false);
+    while !alone {
+        wait(inward, patience);
+        chaos::point("runtime");
+        let Ok(mut core) = core.lock() else { return };
+        let calls = inward.calls.try_iter().take(limits::CALLS).collect();
+        core.turn(Vec::new(), calls, &mut |actions| {
+            alone |= orders.actions.send(actions).is_err();
+            orders.wake.wake();
+        });
+        patience = core.sleep();
+    }
+}
+
+/// Sleeps until there is something to do.
+fn wait(inward: &Inward, patience: Option<Duration>) {
+    let mut select = Select::new();
+    select.recv(&inward.events);
+    select.recv(&inward.calls);
+    match patience {
+        None => drop(select.ready()),
+        Some(patience) => drop(select.ready_timeout(patience)),
+    }
 }
 
 /// A call whose commands have been carried out.
@@ -65,10 +99,12 @@ enum Taken {
     Reload(oneshot::Sender<Option<Difference>>, Option<Difference>),
 }
 
-struct Core {
+/// The supervisor, and what is around it.
+pub struct Core {
     plan: Arc<Plan>,
     supervisor: Supervisor,
     history: History,
+    events: Receiver<Vec<Event>>,
     outward: Outward,
     pool: Option<Pool>,
     /// Answers of probes that the pool did not take.
@@ -76,6 +112,8 @@ struct Core {
     /// For `/metrics`.
     tally: Tally,
     clock: Clock,
+    /// When the thread wakes up by itself.
+    alarm: Option<Mono>,
 }
 
 /// The time by which services are judged. It stands still while Horust does (SIGSTOP, a container that is frozen), so that
@@ -93,10 +131,10 @@ impl Clock {
         Mono(mono_now().saturating_sub(u64::try_from(self.behind.as_nanos()).unwrap_or(u64::MAX)))
     }
 
-    /// Horust has slept for so long, and wanted no more than that. Whoever had something to say when it stood still gets the
+    /// Something was to be done at that time, and is only now. Whoever had something to say when Horust stood still gets the
     /// time for it; not again and again, or nothing would ever be late where processors are always busy.
-    fn has_slept(&mut self, slept: Duration, wanted: Duration) {
-        let late = slept.saturating_sub(wanted);
+    fn is_late_for(&mut self, alarm: Mono) {
+        let late = self.now().since(alarm);
         if late < limits::OVERSLEPT {
             return;
         }
@@ -109,59 +147,77 @@ impl Clock {
 }
 
 impl Core {
-    fn new(plan: Arc<Plan>, outward: Outward) -> Core {
+    /// Nothing has happened yet.
+    pub fn new(plan: Arc<Plan>, events: Receiver<Vec<Event>>, outward: Outward) -> Core {
         let supervisor = Supervisor::new(&plan, mono_now());
         let history = History::new(Arc::clone(&outward.event_news));
         let (refused, tally, clock) = (Vec::new(), Tally::default(), Clock::default());
-        Core { plan, supervisor, history, outward, pool: None, refused, tally, clock }
+        Core { plan, supervisor, history, events, outward, pool: None, refused, tally, clock, alarm: None }
     }
 
-    fn run(&mut self, inward: &Inward) {
-        let mut batch = vec![Event::Boot];
-        let mut calls = Vec::new();
-        loop {
-            let begun = Mono(mono_now());
-            let mut actions = Vec::new();
-            // A mere question changes nothing, and must not make those look again who wait for a change.
-            let mut changed = !batch.is_empty() || calls.iter().any(|call: &Call| !call.commands.is_empty());
-            for event in batch.drain(..) {
-                self.tally.happened(begun, &event);
-                self.supervisor.step(self.clock.now(), event, &mut actions);
-            }
-            let mut questions = Vec::new();
-            let mut reloads = Vec::new();
-            for call in calls.drain(..) {
-                match self.take(call, &mut actions) {
-                    Taken::Question(question) => questions.push(question),
-                    Taken::Reload(reply, difference) => {
-                        changed = true;
-                        reloads.push((reply, difference));
-                    }
+    /// Takes in what was sent here, after it what is `brought`, and then the calls. What main is to do goes to `order`.
+    pub fn turn(&mut self, brought: Vec<Event>, calls: Vec<Call>, order: &mut dyn FnMut(Vec<Action>)) {
+        let begun = Mono(mono_now());
+        if let Some(alarm) = self.alarm {
+            self.clock.is_late_for(alarm);
+        }
+        // One batch: one wake-up for main instead of many.
+        let mut batch: Vec<Event> = self.events.try_iter().take(limits::QUEUE).flatten().chain(brought).collect();
+        if batch.is_empty() && calls.is_empty() {
+            batch.push(Event::Tick);
+        }
+        // A mere question changes nothing, and must not make those look again who wait for a change.
+        let mut changed = !batch.is_empty() || calls.iter().any(|call: &Call| !call.commands.is_empty());
+        let mut actions = Vec::new();
+        self.step(batch, begun, &mut actions);
+        let mut questions = Vec::new();
+        let mut reloads = Vec::new();
+        for call in calls {
+            match self.take(call, &mut actions) {
+                Taken::Question(question) => questions.push(question),
+                Taken::Reload(reply, difference) => {
+                    changed = true;
+                    reloads.push((reply, difference));
                 }
             }
-            if !self.carry_out(actions) {
-                return;
-            }
-            questions.into_iter().for_each(|question| self.reply(question));
-            // Whoever hears of it finds the new services.
-            reloads.into_iter().for_each(|(reply, difference)| drop(reply.send(difference)));
-            if changed {
-                moved(&self.outward.steps);
-            }
-            self.tally.steps.add(Mono(mono_now()).since(begun));
-            if !self.refused.is_empty() {
-                batch = std::mem::take(&mut self.refused);
-                continue;
-            }
-            self.wait(inward);
-            chaos::point("runtime");
-            // What has come meanwhile is one batch with it: one wake-up for main instead of many.
-            batch = inward.events.try_iter().take(limits::QUEUE).flatten().collect();
-            calls.extend(inward.calls.try_iter().take(limits::CALLS));
-            if batch.is_empty() && calls.is_empty() {
-                batch.push(Event::Tick);
-            }
         }
+        self.carry_out(actions, order);
+        while !self.refused.is_empty() {
+            let (refused, mut actions) = (std::mem::take(&mut self.refused), Vec::new());
+            self.step(refused, begun, &mut actions);
+            self.carry_out(actions, order);
+        }
+        questions.into_iter().for_each(|question| self.reply(question));
+        // Whoever hears of it finds the new services.
+        reloads.into_iter().for_each(|(reply, difference)| drop(reply.send(difference)));
+        if changed {
+            moved(&self.outward.steps);
+        }
+        self.tally.steps.add(Mono(mono_now()).since(begun));
+    }
+
+    fn step(&mut self, events: Vec<Event>, at: Mono, actions: &mut Vec<Action>) {
+        for event in events {
+            self.tally.happened(at, &event);
+            self.supervisor.step(self.clock.now(), event, actions);
+        }
+    }
+
+    /// For how long the thread may sleep.
+    fn sleep(&mut self) -> Option<Duration> {
+        self.alarm = self.supervisor.next_deadline();
+        self.alarm.map(|at| at.since(self.clock.now()))
+    }
+
+    /// Whether the thread would sleep for too long, by what has come up since it went to sleep. Then it is to be woken, by an
+    /// empty batch.
+    pub fn would_oversleep(&mut self) -> bool {
+        let next = self.supervisor.next_deadline();
+        let sooner = next.is_some_and(|next| self.alarm.is_none_or(|alarm| next < alarm));
+        if sooner {
+            self.alarm = next;
+        }
+        sooner
     }
 
     /// Carries out the commands of a call; its question is left over.
@@ -192,21 +248,6 @@ impl Core {
             self.supervisor.step(self.clock.now(), Event::Loaded(read), actions);
         }
         Taken::Reload(reply, difference)
-    }
-
-    /// Sleeps until there is something to do.
-    fn wait(&mut self, inward: &Inward) {
-        let mut select = Select::new();
-        select.recv(&inward.events);
-        select.recv(&inward.calls);
-        match self.supervisor.next_deadline() {
-            None => drop(select.ready()),
-            Some(at) => {
-                let (begun, wanted) = (Mono(mono_now()), at.since(self.clock.now()));
-                let _ = select.ready_timeout(wanted);
-                self.clock.has_slept(Mono(mono_now()).since(begun), wanted);
-            }
-        }
     }
 
     /// Answers a question. Whoever has asked may be gone.
@@ -265,8 +306,8 @@ impl Core {
         }
     }
 
-    /// Keeps what concerns this thread and sends the rest to main. False once main is gone.
-    fn carry_out(&mut self, mut actions: Vec<Action>) -> bool {
+    /// Does what concerns the runtime itself; the rest is main's.
+    fn carry_out(&mut self, mut actions: Vec<Action>, order: &mut dyn FnMut(Vec<Action>)) {
         let (now, at) = (self.clock.now(), Mono(mono_now()));
         actions.iter().for_each(|action| self.tally.ordered(at, action));
         actions.retain(|action| match action {
@@ -293,12 +334,9 @@ impl Core {
             | Action::CancelHook(_)
             | Action::Exit(_) => true,
         });
-        if actions.is_empty() {
-            return true;
+        if !actions.is_empty() {
+            order(actions);
         }
-        let sent = self.outward.actions.send(actions).is_ok();
-        self.outward.wake.wake();
-        sent
     }
 
     /// Gives a probe to the pool. False if it is a command, which only main may run.

@@ -4,14 +4,14 @@
 
 use super::End;
 use super::cgroups::{Cgroups, Leaf};
-use super::core::probe;
+use super::core::{Core, probe};
 use super::launch::{Launcher, cannot, stage_failed};
 use super::logger;
 use super::notify::{self, Notices};
 use super::report;
 use super::rescue;
 use super::sweep;
-use super::table::{Child, Orphans, Run, Table};
+use super::table::{Child, Orphans, Table};
 use crate::chaos;
 use crate::control::Pids;
 use crate::limits;
@@ -27,7 +27,7 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError};
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ const RETRY: Duration = Duration::from_millis(1);
 
 /// How the main thread and the others reach each other.
 pub struct Queues {
+    /// The runtime: main takes its turns itself while nobody else is at one.
+    pub core: Arc<Mutex<Core>>,
     /// To the runtime thread.
     pub events: Sender<Vec<Event>>,
     /// From it.
@@ -54,8 +56,10 @@ pub struct MainLoop<'a> {
     queues: Queues,
     table: Table,
     cgroups: Cgroups,
-    /// Events that are not sent yet.
+    /// Events that the supervisor has not been told of yet.
     outbox: Vec<Event>,
+    /// The runtime thread is to be woken, once there is nothing more urgent: its next deadline is sooner than it knows.
+    alarmed: bool,
     /// Actions that are not carried out yet.
     pending: VecDeque<Action>,
     /// All processes, as they were when the actions under way arrived; read when first needed.
@@ -93,7 +97,8 @@ impl<'a> MainLoop<'a> {
             queues,
             table: Table::default(),
             cgroups,
-            outbox: Vec::new(),
+            outbox: vec![Event::Boot],
+            alarmed: false,
             pending: VecDeque::new(),
             processes: None,
             more_dead: true,
@@ -119,10 +124,13 @@ impl<'a> MainLoop<'a> {
     }
 
     /// Runs until the supervisor orders the exit. Returns with no process left behind. If this thread or
-    /// the supervisor fails, [`rescue`] takes over.
-    pub fn run(mut self, image: &Image) -> End {
+    /// the supervisor fails, [`rescue`] takes over. `begun` is called once the first services have been started.
+    pub fn run(mut self, image: &Image, begun: impl FnOnce()) -> End {
         let turns = catch_unwind(AssertUnwindSafe(|| {
+            self.turn();
+            begun();
             while self.exit.is_none() && !self.orphaned {
+                self.wait();
                 self.turn();
             }
         }));
@@ -138,19 +146,23 @@ impl<'a> MainLoop<'a> {
     }
 
     fn turn(&mut self) {
-        self.wait();
         chaos::point("main");
         self.take_signals();
         self.reap();
         self.read_stages();
         self.listen();
-        self.send();
+        self.decide();
         self.wake.drain();
         self.take_lines();
         self.receive();
         self.kill_oversized();
         self.act();
-        self.send();
+        self.decide();
+        if self.alarmed {
+            // If there is no room it is awake.
+            let _ = self.queues.events.try_send(Vec::new());
+            self.alarmed = false;
+        }
     }
 
     fn wait(&mut self) {
@@ -269,14 +281,19 @@ impl<'a> MainLoop<'a> {
             return;
         }
         // Most leave nothing, as their numbers tell; then the list of all our children need not be read.
-        let wake = self.wake;
-        let may_be_left = |run: &mut Run| !run.strays.is_empty() || process::number_in_use(wake, run.pid);
-        let doubtful = !alone && bereft.iter().any(|id| self.table.run(*id).is_some_and(may_be_left));
-        let orphans = if doubtful { Orphans::look(&self.table) } else { Orphans::default() };
-        for id in bereft {
+        let (wake, table) = (self.wake, &mut self.table);
+        let may_be_left = |id: &RunId| {
+            table.run(*id).is_some_and(|run| !run.strays.is_empty() || process::number_in_use(wake, run.pid))
+        };
+        let doubtful: Vec<bool> = bereft.iter().map(may_be_left).collect();
+        let orphans = match !alone && doubtful.contains(&true) {
+            true => Orphans::look(&self.table),
+            false => Orphans::default(),
+        };
+        for (id, doubtful) in bereft.into_iter().zip(doubtful) {
             let Some(run) = self.table.run(id) else { continue };
             let Some(exit) = run.exit else { continue };
-            let left = orphans.any_of(run);
+            let left = orphans.any_of(run, doubtful);
             orphans.note(run);
             if left && run.killing {
                 orphans.kill(run);
@@ -366,8 +383,18 @@ impl<'a> MainLoop<'a> {
         }
     }
 
-    fn send(&mut self) {
+    /// Tells the supervisor what has happened: at once, or by way of the runtime thread if that is at something.
+    fn decide(&mut self) {
         if self.outbox.is_empty() {
+            return;
+        }
+        let core = Arc::clone(&self.queues.core);
+        if let Ok(mut core) = core.try_lock() {
+            // What it has ordered before comes first.
+            self.receive();
+            let pending = &mut self.pending;
+            core.turn(std::mem::take(&mut self.outbox), Vec::new(), &mut |actions| pending.extend(actions));
+            self.alarmed |= core.would_oversleep();
             return;
         }
         match self.queues.events.try_send(std::mem::take(&mut self.outbox)) {

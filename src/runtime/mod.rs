@@ -1,5 +1,5 @@
 //! The shell around the supervisor: it turns the world into events and actions into the world. The main thread
-//! ([`main_loop`]) alone spawns, signals and waits; the runtime thread ([`core`]) owns the supervisor.
+//! ([`main_loop`]) alone spawns, signals and waits; the runtime ([`core`]) has the supervisor.
 
 mod cgroups;
 pub mod command;
@@ -36,7 +36,7 @@ use crate::sys::signals::{self, SignalFd};
 use crate::sys::wake::EventFd;
 use crate::sys::{SysError, fds, process};
 use crossbeam_channel::{bounded, unbounded};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Horust's own failure: EX_SOFTWARE in sysexits(3).
 const INTERNAL: u8 = 70;
@@ -104,15 +104,15 @@ fn start(plan: Plan, again: Reader) -> Result<End, SysError> {
     let reloader = Arc::new(reload::Reloader::new(again, call_sender.clone()));
     let by_signal = Arc::clone(&reloader);
     let outward = core::Outward {
-        actions: action_sender,
-        wake: Arc::clone(&wake),
         events: event_sender.clone(),
         steps: Arc::clone(&steps),
         event_news: Arc::clone(&event_news),
         plans,
         load: Box::new(move || by_signal.start()),
     };
-    core::start(Arc::clone(&plan), core::Inward { events, calls }, outward).map_err(|e| {
+    let core = Arc::new(Mutex::new(core::Core::new(Arc::clone(&plan), events.clone(), outward)));
+    let orders = core::Orders { actions: action_sender, wake: Arc::clone(&wake) };
+    core::start(Arc::clone(&core), core::Inward { events, calls }, orders).map_err(|e| {
         SysError::new("start", "the runtime thread", e.raw_os_error().map_or(nix::Error::EAGAIN, nix::Error::from_raw))
     })?;
     let pids = Arc::new(Pids::default());
@@ -133,11 +133,12 @@ fn start(plan: Plan, again: Reader) -> Result<End, SysError> {
         orphans: Arc::clone(&orphans),
         started: std::time::SystemTime::now(),
     };
-    let control = control::open(&plan.settings, desk);
-    let queues = main_loop::Queues { events: event_sender, actions, lines };
+    let mut control = None;
+    let settings = Arc::clone(&plan);
+    let queues = main_loop::Queues { core, events: event_sender, actions, lines };
     let end = main_loop::MainLoop::new(plan, &mut launcher, &signals, &wake, queues, notices, cgroups)
         .tell_pids(pids, orphans)
-        .run(&image);
+        .run(&image, || control = control::open(&settings.settings, desk));
     // Whoever follows the output gets the last of it.
     launcher.finish();
     if let Some(control) = control {

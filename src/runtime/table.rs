@@ -329,12 +329,13 @@ impl Orphans {
         Orphans { known: unknown.filter_map(identify).collect(), blind }
     }
 
-    /// Whether anything of this run is left.
-    pub fn any_of(&self, run: &mut Run) -> bool {
+    /// Whether anything of this run is left. `doubtful`: its number is in use, or it has had processes elsewhere.
+    pub fn any_of(&self, run: &mut Run, doubtful: bool) -> bool {
         run.leaf.as_mut().is_some_and(|leaf| leaf.is_alive())
-            || self.of(run).next().is_some()
-            // Who hands on its pid for ever may have been passed by on the way.
-            || (process::group_exists(run.pid) && (self.blind || tree::session_lives(run.pid)))
+            || doubtful
+                && (self.of(run).next().is_some()
+                    // Who hands on its pid for ever may have been passed by on the way.
+                    || (process::group_exists(run.pid) && (self.blind || tree::session_lives(run.pid))))
     }
 
     /// Kills all that is left of this run.

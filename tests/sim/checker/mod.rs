@@ -398,8 +398,12 @@ impl Checker {
                     let before = self.fixed.plan.services.get(id.index()).and_then(|old| asked(old));
                     if before == asked(spec) {
                         seen.passes = seen.passes_before;
-                    } else if seen.sick || spec.health.is_none() {
-                        (seen.well, seen.sick) = (false, false);
+                    } else {
+                        // What other checks have said counts no more.
+                        seen.passes = 0;
+                        if seen.sick || spec.health.is_none() {
+                            (seen.well, seen.sick) = (false, false);
+                        }
                     }
                     seen.changed = seen.begun;
                     // Other keys are a reason to try again.
