@@ -37,13 +37,14 @@ pub struct Outward {
     pub load: Box<dyn Fn() + Send>,
 }
 
-/// What comes to the runtime.
-#[derive(Clone)]
+/// What comes to the thread.
 pub struct Inward {
     /// What has happened.
     pub events: Receiver<Vec<Event>>,
     /// What people ask for. A queue of its own: however many ask, facts come first.
     pub calls: Receiver<Call>,
+    /// That there is a sooner deadline. For the thread alone: whoever else takes it away lets it sleep on.
+    pub alarm: Receiver<()>,
 }
 
 /// To the main thread.
@@ -71,6 +72,7 @@ fn run(core: &Mutex<Core>, inward: &Inward, orders: &Orders) {
         wait(inward, patience);
         chaos::point("runtime");
         let Ok(mut core) = core.lock() else { return };
+        let _ = inward.alarm.try_recv();
         let calls = inward.calls.try_iter().take(limits::CALLS).collect();
         core.turn(Vec::new(), calls, &mut |actions| {
             alone |= orders.actions.send(actions).is_err();
@@ -85,6 +87,7 @@ fn wait(inward: &Inward, patience: Option<Duration>) {
     let mut select = Select::new();
     select.recv(&inward.events);
     select.recv(&inward.calls);
+    select.recv(&inward.alarm);
     match patience {
         None => drop(select.ready()),
         Some(patience) => drop(select.ready_timeout(patience)),
@@ -209,8 +212,7 @@ impl Core {
         self.alarm.map(|at| at.since(self.clock.now()))
     }
 
-    /// Whether the thread would sleep for too long, by what has come up since it went to sleep. Then it is to be woken, by an
-    /// empty batch.
+    /// Whether the thread would sleep for too long, by what has come up since it went to sleep. Then it is to be woken.
     pub fn would_oversleep(&mut self) -> bool {
         let next = self.supervisor.next_deadline();
         let sooner = next.is_some_and(|next| self.alarm.is_none_or(|alarm| next < alarm));

@@ -40,6 +40,8 @@ pub struct Queues {
     pub core: Arc<Mutex<Core>>,
     /// To the runtime thread.
     pub events: Sender<Vec<Event>>,
+    /// To it: its next deadline is sooner than it knows.
+    pub alarm: Sender<()>,
     /// From it.
     pub actions: Receiver<Vec<Action>>,
     /// From the logger: runs that have printed their `log-line`.
@@ -58,7 +60,7 @@ pub struct MainLoop<'a> {
     cgroups: Cgroups,
     /// Events that the supervisor has not been told of yet.
     outbox: Vec<Event>,
-    /// The runtime thread is to be woken, once there is nothing more urgent: its next deadline is sooner than it knows.
+    /// The runtime thread is to be woken for a deadline, once there is nothing more urgent.
     alarmed: bool,
     /// Actions that are not carried out yet.
     pending: VecDeque<Action>,
@@ -159,8 +161,8 @@ impl<'a> MainLoop<'a> {
         self.act();
         self.decide();
         if self.alarmed {
-            // If there is no room it is awake.
-            let _ = self.queues.events.try_send(Vec::new());
+            // If there is no room it is about to wake.
+            let _ = self.queues.alarm.try_send(());
             self.alarmed = false;
         }
     }
