@@ -37,6 +37,14 @@ fn fail(horust: &Horust, thread: &str) {
     fs::write(horust.dir().join("chaos").join(thread), "").unwrap();
 }
 
+/// Makes main or the runtime thread look: one by a signal that harms nobody, the other by a question.
+fn rouse(horust: &Horust, thread: &str) {
+    match thread {
+        "main" => horust.signal(Signal::SIGWINCH),
+        _ => drop(ask(horust, &["status"])),
+    }
+}
+
 /// The lines in which services say that they go.
 fn goodbyes(done: &Done) -> Vec<&str> {
     done.stdout.lines().filter_map(|line| line.strip_suffix(" goes")).collect()
@@ -48,15 +56,14 @@ fn pid_1_is_rescued_and_stops_twenty_services_in_order() {
     if needs_root() {
         return;
     }
-    for thread in ["main", "runtime"] {
+    for (place, thread) in [("main", "main"), ("runtime", "runtime"), ("turn", "main")] {
         let orphan =
             "(setsid bash -c 'trap \"\" TERM; echo orphan; while true; do sleep 1000; done' &); exec sleep 1000";
-        let horust = chain(20).bash("forks", orphan, "").pid1().start();
+        let horust = chain(20).bash("forks", orphan, "").arg("--uds-folder-path").arg("@DIR@/run").pid1().start();
         horust.wait_for("s19 is up");
         horust.wait_for("orphan");
-        fail(&horust, thread);
-        // A signal makes both look, and this one harms nobody.
-        horust.signal(Signal::SIGWINCH);
+        fail(&horust, place);
+        rouse(&horust, thread);
         let done = horust.end();
         done.assert_code(70);
         let wanted: Vec<String> = (0..20).rev().map(|i| format!("s{i}")).collect();
@@ -68,10 +75,10 @@ fn pid_1_is_rescued_and_stops_twenty_services_in_order() {
 
 #[test]
 fn a_horust_that_is_not_pid_1_is_rescued_too() {
-    let horust = chain(3).start();
+    let horust = chain(3).arg("--uds-folder-path").arg("@DIR@/run").start();
     horust.wait_for("s2 is up");
     fail(&horust, "runtime");
-    horust.signal(Signal::SIGWINCH);
+    rouse(&horust, "runtime");
     let done = horust.end();
     done.assert_code(70);
     assert_eq!(goodbyes(&done), ["s2", "s1", "s0"]);

@@ -160,6 +160,7 @@ impl Core {
 
     /// Takes in what was sent here, after it what is `brought`, and then the calls. What main is to do goes to `order`.
     pub fn turn(&mut self, brought: Vec<Event>, calls: Vec<Call>, order: &mut dyn FnMut(Vec<Action>)) {
+        chaos::point("turn");
         let begun = Mono(mono_now());
         if let Some(alarm) = self.alarm {
             self.clock.is_late_for(alarm);
