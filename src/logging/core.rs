@@ -507,8 +507,8 @@ impl Core {
         let _ = done.try_send(());
     }
 
-    /// The end of Horust, or of the service, for one source: a line that was begun is passed on as it is; if there is more that there was no
-    /// time for, all of it is counted as lost.
+    /// The end of Horust, or of the service, for one source: a line that was begun is passed on as it is; if there is more
+    /// that there was no time for, all of it is counted as lost.
     fn end(&mut self, id: u64, now: &Now) {
         let Some(source) = self.sources.get_mut(&id) else { return };
         let Some(sink) = self.sinks.get_mut(source.sink) else { return };
