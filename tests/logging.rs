@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail so")]
 
 use horust::logging::{Attach, Logger};
-use horust::model::{Ask, Log, LogFormat, Output, Reading, Rotation, ServiceSpec, Start, Stream};
+use horust::model::{Ask, Log, LogFormat, Output, Plan, Reading, Rotation, ServiceSpec, Start, Stream};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use std::fs::{self, File};
 use std::io::Write;
@@ -87,6 +87,106 @@ fn the_latest_output_can_be_read_from_memory() {
     assert!(text(&reading).lines().count() == 50 && reading.lost > 1000, "{}", text(&reading));
     assert_eq!(read(&logger, "other", 0), None);
     logger.finish();
+}
+
+fn adopt(logger: &Logger, services: &[&ServiceSpec]) {
+    let services = services.iter().map(|spec| Arc::new((*spec).clone())).collect();
+    logger.adopt(&Arc::new(Plan { services, ..Plan::default() }));
+}
+
+#[track_caller]
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// Whether this process has the file open.
+fn is_open(path: &Path) -> bool {
+    let files = fs::read_dir("/proc/self/fd").unwrap();
+    files.filter_map(|fd| fs::read_link(fd.ok()?.path()).ok()).any(|open| open == path)
+}
+
+/// Bytes of memory that this process uses.
+fn resident() -> usize {
+    let pages = fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
+#[test]
+fn what_a_service_that_is_no_more_has_left_is_forgotten_at_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, fifo) = (dir.path().join("web.log"), dir.path().join("web.fifo"));
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let logger = Logger::start(Box::new(|_| {}), Box::new(|| {})).unwrap();
+    let (web, other) = (service("web", Some(&file), Log::default()), service("other", Some(&fifo), Log::default()));
+    let (mut out, err) = attach(&logger, &web);
+    let (mut full, quiet) = attach(&logger, &other);
+    out.write_all(b"one\n").unwrap();
+    read_until(&logger, "web", "one\n");
+    // Nobody reads the named pipe, so that it is full, and more waits.
+    fcntl(&full, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+    let mut refused = 0;
+    eventually("it is full", || {
+        refused = if full.write(&[b'\n'; 4096]).is_err() { refused + 1 } else { 0 };
+        refused > 1000 && is_open(&fifo)
+    });
+    // It goes on, and comes back before its end: nothing is forgotten.
+    adopt(&logger, &[]);
+    out.write_all(b"two\n").unwrap();
+    read_until(&logger, "web", "one\ntwo\n");
+    adopt(&logger, &[&web]);
+    drop((out, err));
+    eventually("its file is closed", || !is_open(&file));
+    let (mut out, err) = attach(&logger, &web);
+    out.write_all(b"three\n").unwrap();
+    read_until(&logger, "web", "two\nthree\n");
+    adopt(&logger, &[]);
+    drop((out, err, full, quiet));
+    eventually("it is forgotten", || read(&logger, "web", 0).is_none() && !is_open(&file));
+    // What nobody has read by then is given up with the next reload.
+    adopt(&logger, &[]);
+    eventually("the other is, too", || {
+        adopt(&logger, &[]);
+        read(&logger, "other", 0).is_none() && !is_open(&fifo)
+    });
+    // Of the same name, but another.
+    let (mut out, _err) = attach(&logger, &web);
+    out.write_all(b"four\n").unwrap();
+    assert_eq!(text(&read_until(&logger, "web", "four\n")), "four\n");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "one\ntwo\nthree\nfour\n");
+}
+
+#[test]
+fn services_that_come_and_go_use_no_memory_in_the_end() {
+    let logger = Logger::start(Box::new(|_| {}), Box::new(|| {})).unwrap();
+    let line = [&[b'x'; 1023][..], b"\n"].concat();
+    let before = resident();
+    for n in 0..64 {
+        let name = format!("s{n}");
+        let spec = service(&name, None, Log { buffer: 4 << 20, ..Log::default() });
+        let (mut out, err) = attach(&logger, &spec);
+        (0..4096).for_each(|_| out.write_all(&line).unwrap());
+        eventually("all is read", || read(&logger, &name, 0).is_some_and(|reading| reading.next == 4 << 20));
+        adopt(&logger, &[]);
+        drop((out, err));
+        eventually("it is forgotten", || read(&logger, &name, 0).is_none());
+    }
+    // Kept, it would be 256 MiB.
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 100 << 20, "{} MiB more", grown >> 20);
+}
+
+#[test]
+fn a_larger_memory_counts_from_the_next_run_on() {
+    let logger = Logger::start(Box::new(|_| {}), Box::new(|| {})).unwrap();
+    let kept = |buffer| service("web", None, Log { buffer, ..Log::default() });
+    drop(attach(&logger, &kept(8)));
+    let (mut out, _err) = attach(&logger, &kept(100));
+    out.write_all(b"one\ntwo\nthree\n").unwrap();
+    assert_eq!(text(&read_until(&logger, "web", "three\n")), "one\ntwo\nthree\n");
 }
 
 /// xorshift64*: the same numbers each time.

@@ -6,14 +6,14 @@ use super::file::Now;
 use super::frame::{self, Around};
 use super::places::Sinks;
 use super::rate::Limiter;
-use super::services::Services;
-use super::sink::{Kind, Sink};
+use super::services::{Service, Services};
+use super::sink::Sink;
 use super::source::{Read, Source};
 use super::tidy::Tidy;
 use super::{Attach, OnLine, OnOutput, Request};
 use crate::chaos;
 use crate::limits;
-use crate::model::{Ask, Reading, Stream};
+use crate::model::{Ask, Plan, Reading, Stream};
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -183,6 +183,7 @@ impl Core {
             match self.requests.try_recv() {
                 Ok(Request::Attach(_)) if self.finished => {}
                 Ok(Request::Attach(attach)) => self.attach(*attach, now),
+                Ok(Request::Adopt(plan)) => self.adopt(&plan, now),
                 Ok(Request::Read { asks, reply }) => reply(self.read(&asks)),
                 Ok(Request::Finish { by, done }) => {
                     self.finish = Some((by, done));
@@ -202,6 +203,25 @@ impl Core {
 
     fn read(&self, asks: &[Ask]) -> Vec<Option<Reading>> {
         asks.iter().map(|ask| Some(self.services.find(&ask.service)?.ring.read(ask))).collect()
+    }
+
+    /// These are the services now. What is left of others is forgotten as it ends; if it waits for room in a place that is
+    /// not theirs any more, it is given up with the second reload.
+    fn adopt(&mut self, plan: &Plan, now: &Now) {
+        self.services.adopt(plan);
+        for index in self.sinks.adopt(plan) {
+            let Some(sink) = self.sinks.get_mut(index) else { continue };
+            for id in sink.waiting.clone() {
+                if self.sources.get(&id).is_some_and(|source| source.left) {
+                    self.end(id, now);
+                    self.forget(id);
+                }
+            }
+            if let Some(sink) = self.sinks.get_mut(index).filter(|sink| sink.users == 0) {
+                sink.give_up();
+                self.sinks.tidy(index);
+            }
+        }
     }
 
     /// Takes on the streams of a new run.
@@ -234,6 +254,7 @@ impl Core {
             self.sources.insert(id, source);
             self.ready.insert(id);
             if let Some(service) = self.services.get_mut(service) {
+                service.streams = service.streams.saturating_add(1);
                 service.latest.push(id);
             }
         }
@@ -383,17 +404,25 @@ impl Core {
         if done < rest.len() {
             return self.keep(id, rest.get(done..).unwrap_or_default());
         }
-        if let Some(index) = self.services.all().iter().position(|service| service.told_by == id) {
+        let teller = self.services.all().find(|(_, service)| service.told_by == id).map(|(index, _)| index);
+        if let Some(index) = teller {
             self.tell_dropped(index, now);
         }
+        self.forget(id);
+    }
+
+    fn forget(&mut self, id: u64) {
         let Some(source) = self.sources.remove(&id) else { return };
         self.big_pipes = self.big_pipes.saturating_sub(usize::from(source.big));
         if let Some(sink) = self.sinks.get_mut(source.sink) {
             sink.users = sink.users.saturating_sub(1);
-            if let (0, false, Kind::File(file)) = (sink.users, sink.is_full(), &mut sink.kind) {
-                file.close();
-            }
+            sink.waiting.remove(&id);
         }
+        self.sinks.tidy(source.sink);
+        if let Some(service) = self.services.get_mut(source.service) {
+            service.streams = service.streams.saturating_sub(1);
+        }
+        self.services.tidy(source.service);
     }
 
     /// Sees to it that what a sink needs later is not forgotten: something to be told, or room.
@@ -415,11 +444,13 @@ impl Core {
     /// There may be room in a sink.
     fn flush(&mut self, index: u64) {
         let now = Now::read();
-        let Some(sink) = usize::try_from(index).ok().and_then(|index| self.sinks.get_mut(index)) else { return };
+        let Ok(index) = usize::try_from(index) else { return };
+        let Some(sink) = self.sinks.get_mut(index) else { return };
         sink.flush(&now, &mut self.tidy);
         self.alarm = self.alarm.into_iter().chain(sink.due()).min();
         if !sink.is_full() {
             self.ready.append(&mut sink.waiting);
+            self.sinks.tidy(index);
         }
     }
 
@@ -429,15 +460,15 @@ impl Core {
         if !due(self.alarm) {
             return;
         }
-        for index in 0..self.services.all().len() {
-            let limiter = self.services.all().get(index).and_then(|service| service.limiter.as_ref());
-            if due(limiter.and_then(Limiter::due)) {
+        let limit = |(index, service): (usize, &Service)| Some((index, service.limiter.as_ref()?.due()?));
+        for (index, at) in self.services.all().filter_map(limit).collect::<Vec<_>>() {
+            if due(Some(at)) {
                 self.tell_dropped(index, now);
             }
         }
-        self.sinks.all_mut().iter_mut().filter(|sink| due(sink.due())).for_each(Sink::tell);
-        let limiters = self.services.all().iter().filter_map(|service| service.limiter.as_ref()?.due());
-        self.alarm = limiters.chain(self.sinks.all().iter().filter_map(Sink::due)).min();
+        self.sinks.all_mut().filter(|sink| due(sink.due())).for_each(Sink::tell);
+        let limits = self.services.all().filter_map(limit).map(|(_, at)| at);
+        self.alarm = limits.chain(self.sinks.all().filter_map(Sink::due)).min();
     }
 
     /// Tells, among the service's lines, how many were dropped for their rate.
@@ -461,7 +492,7 @@ impl Core {
         // Who writes on and on after the end of everything is not waited for.
         let endless = |source: &Source| source.last_bytes > limits::BIG_PIPE.saturating_mul(2);
         let drained = self.ready.iter().filter_map(|id| self.sources.get(id)).all(endless);
-        if *by > now.mono && (!drained || self.sinks.all().iter().any(Sink::is_full)) {
+        if *by > now.mono && (!drained || self.sinks.all().any(Sink::is_full)) {
             return;
         }
         let (by, done) = (*by, done.clone());
@@ -470,14 +501,14 @@ impl Core {
         }
         self.sources.clear();
         self.ready.clear();
-        self.sinks.all_mut().iter_mut().for_each(Sink::give_up);
+        self.sinks.all_mut().for_each(Sink::give_up);
         self.tidy.finish(by.saturating_duration_since(Instant::now()));
         (self.finish, self.finished, self.alarm) = (None, true, None);
         let _ = done.try_send(());
     }
 
-    /// The end of Horust, for one source: a line that was begun is passed on as it is; if there is more that there was no
-    /// time for, all of it is counted as lost.
+    /// The end of Horust, or of the service, for one source: a line that was begun is passed on as it is; if there is more
+    /// that there was no time for, all of it is counted as lost.
     fn end(&mut self, id: u64, now: &Now) {
         let Some(source) = self.sources.get_mut(&id) else { return };
         let Some(sink) = self.sinks.get_mut(source.sink) else { return };

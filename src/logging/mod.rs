@@ -19,7 +19,7 @@ mod stdio;
 mod tidy;
 
 use crate::limits;
-use crate::model::{Ask, Reading, RunId, ServiceSpec};
+use crate::model::{Ask, Plan, Reading, RunId, ServiceSpec};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::io;
@@ -78,6 +78,7 @@ pub type Reply = Box<dyn FnOnce(Vec<Option<Reading>>) + Send>;
 /// What the thread is asked for.
 enum Request {
     Attach(Box<Attach>),
+    Adopt(Arc<Plan>),
     Read { asks: Vec<Ask>, reply: Reply },
     Finish { by: Instant, done: Sender<()> },
 }
@@ -128,6 +129,13 @@ impl Logger {
         let sent = self.requests.try_send(Request::Attach(Box::new(attach))).is_ok();
         self.bell.ring();
         sent
+    }
+
+    /// These are the services now. What is kept of others is forgotten once they have ended; or, if the thread has too much
+    /// to do, the next time.
+    pub fn adopt(&self, plan: &Arc<Plan>) {
+        let _ = self.requests.try_send(Request::Adopt(Arc::clone(plan)));
+        self.bell.ring();
     }
 
     /// Reads what services have written, as far as it is still in memory. False if too many wait for that.

@@ -3,8 +3,8 @@
 use super::file::LogFile;
 use super::sink::{Kind, Sink};
 use super::stdio::{self, Stdio};
-use crate::model::{Output, Rotation};
-use std::collections::HashMap;
+use crate::model::{Output, Plan, Rotation};
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -16,38 +16,45 @@ enum Place {
     File(PathBuf),
 }
 
-/// All sinks. An index stays good.
-#[derive(Default)]
-pub struct Sinks {
-    all: Vec<Sink>,
-    by_place: HashMap<Place, usize>,
-}
-
-impl Sinks {
-    /// All of them.
-    pub fn all(&self) -> &[Sink] {
-        &self.all
-    }
-
-    /// All of them.
-    pub fn all_mut(&mut self) -> &mut [Sink] {
-        &mut self.all
-    }
-
-    /// The one of this index.
-    pub fn get_mut(&mut self, index: usize) -> Option<&mut Sink> {
-        self.all.get_mut(index)
-    }
-
-    /// The sink of this output: one for each place, however many write to it.
-    pub fn add(&mut self, output: &Output, rotation: &Rotation, started: SystemTime) -> usize {
-        let place = match output {
+impl Place {
+    fn of(output: &Output) -> Place {
+        match output {
             Output::Null => Place::Null,
             Output::Stdout => Place::Out,
             Output::Stderr if stdio::are_one() => Place::Out,
             Output::Stderr => Place::Err,
             Output::File(path) => Place::File(std::path::absolute(path).unwrap_or_else(|_| path.clone())),
-        };
+        }
+    }
+}
+
+/// All sinks. An index stays good until its sink is forgotten.
+#[derive(Default)]
+pub struct Sinks {
+    all: Vec<Option<Sink>>,
+    free: Vec<usize>,
+    by_place: HashMap<Place, usize>,
+}
+
+impl Sinks {
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &Sink> {
+        self.all.iter().flatten()
+    }
+
+    /// All of them.
+    pub fn all_mut(&mut self) -> impl Iterator<Item = &mut Sink> {
+        self.all.iter_mut().flatten()
+    }
+
+    /// The one of this index.
+    pub fn get_mut(&mut self, index: usize) -> Option<&mut Sink> {
+        self.all.get_mut(index)?.as_mut()
+    }
+
+    /// The sink of this output: one for each place, however many write to it.
+    pub fn add(&mut self, output: &Output, rotation: &Rotation, started: SystemTime) -> usize {
+        let place = Place::of(output);
         let index = match self.by_place.get(&place) {
             Some(index) => *index,
             None => {
@@ -63,16 +70,57 @@ impl Sinks {
                     Place::Err => "standard error".to_owned(),
                     Place::File(path) => path.display().to_string(),
                 };
-                self.all.push(Sink::new(kind, name));
-                let index = self.all.len().saturating_sub(1);
+                let index = self.free.pop().unwrap_or(self.all.len());
+                let sink = Some(Sink::new(kind, name));
+                match self.all.get_mut(index) {
+                    Some(slot) => *slot = sink,
+                    None => self.all.push(sink),
+                }
                 self.by_place.insert(place, index);
                 index
             }
         };
-        if let Some(Kind::File(file)) = self.all.get_mut(index).map(|sink| &mut sink.kind) {
-            file.configure(rotation);
-            file.begin_run(started);
+        if let Some(sink) = self.get_mut(index) {
+            sink.gone = false;
+            if let Kind::File(file) = &mut sink.kind {
+                file.configure(rotation);
+                file.begin_run(started);
+            }
         }
         index
+    }
+
+    /// These are the services now: a file that none of them writes to is forgotten once nobody writes to it any more. Returns
+    /// those that were to be forgotten before, and still have no room for what waits.
+    pub fn adopt(&mut self, plan: &Plan) -> Vec<usize> {
+        let captured = plan.iter().filter(|(_, spec)| spec.log.is_some());
+        let named: HashSet<Place> =
+            captured.flat_map(|(_, spec)| [Place::of(&spec.stdout), Place::of(&spec.stderr)]).collect();
+        let files = self.by_place.iter().filter(|(place, _)| matches!(place, Place::File(_)));
+        let files: Vec<(usize, bool)> = files.map(|(place, index)| (*index, !named.contains(place))).collect();
+        let mut stuck = Vec::new();
+        for (index, gone) in files {
+            let Some(sink) = self.get_mut(index) else { continue };
+            let before = std::mem::replace(&mut sink.gone, gone);
+            stuck.extend((gone && before && sink.is_full()).then_some(index));
+            self.tidy(index);
+        }
+        stuck
+    }
+
+    /// Closes the file of this index if nobody writes to it and nothing waits for room, and forgets it if it is not named
+    /// any more.
+    pub fn tidy(&mut self, index: usize) {
+        let Some(slot) = self.all.get_mut(index) else { return };
+        let Some(sink) = slot.as_mut().filter(|sink| sink.users == 0 && !sink.is_full()) else { return };
+        if let Kind::File(file) = &mut sink.kind {
+            file.close();
+        }
+        if sink.gone {
+            sink.give_up();
+            *slot = None;
+            self.free.push(index);
+            self.by_place.retain(|_, other| *other != index);
+        }
     }
 }

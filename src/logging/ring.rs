@@ -37,6 +37,18 @@ impl Ring {
         Ring { bytes: vec![0; capacity], head: 0, marks: VecDeque::new(), held: 0, torn: false, total: 0 }
     }
 
+    /// From now on it holds so many bytes.
+    pub fn resize(&mut self, capacity: usize) {
+        if capacity == self.bytes.len() {
+            return;
+        }
+        self.make_room(capacity);
+        let held = self.copy_out(self.held_from(), self.total);
+        self.bytes = vec![0; capacity];
+        self.head = 0;
+        self.copy_in(&held);
+    }
+
     /// Keeps these lines.
     pub fn push(&mut self, time: SystemTime, stream: Stream, text: &[u8]) {
         let capacity = self.bytes.len();
@@ -322,6 +334,23 @@ mod tests {
                 assert_eq!((got.lines().rev().collect::<Vec<_>>(), latest.lines), (wanted, lines as u64));
             }
         }
+    }
+
+    #[test]
+    fn it_becomes_larger_and_smaller_and_keeps_the_latest() {
+        let mut ring = Ring::new(12);
+        for (n, line) in ["one\n", "two\n", "three\n", "four\n"].iter().enumerate() {
+            ring.push(at(n as u64 * 10), Stream::Out, line.as_bytes());
+        }
+        assert_eq!(shown(&from(&ring, 0)), "three\nfour\n");
+        for (capacity, left) in [(100, "three\nfour\n"), (11, "three\nfour\n"), (10, "four\n"), (100, "four\n")] {
+            ring.resize(capacity);
+            assert_eq!(shown(&from(&ring, 0)), left, "{capacity}");
+        }
+        ring.push(at(90), Stream::Out, b"five\n");
+        assert_eq!(shown(&from(&ring, 0)), "four\nfive\n");
+        ring.resize(0);
+        assert_eq!(shown(&from(&ring, 0)), "");
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub struct Sink {
     pub users: usize,
     /// It is polled for room.
     pub polled: bool,
+    /// No service names it any more.
+    pub gone: bool,
 }
 
 #[derive(Default)]
@@ -72,6 +74,7 @@ impl Sink {
             waiting: BTreeSet::new(),
             users: 0,
             polled: false,
+            gone: false,
         }
     }
 

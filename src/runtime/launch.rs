@@ -58,14 +58,14 @@ struct Job<'a> {
 
 impl Launcher {
     /// Reads Horust's environment and prepares what every start has in common.
-    pub fn new(image: CString, plan: &Plan, lines: Lines, kept: Kept) -> Result<Launcher, SysError> {
+    pub fn new(image: CString, plan: &Arc<Plan>, lines: Lines, kept: Kept) -> Result<Launcher, SysError> {
         let outputs = Outputs::new(plan, lines, kept);
         let (spawner, base, score) = (Spawner::new(image)?, Base::read(), Score::read());
         Ok(Launcher { spawner, base, outputs, score, notify: None })
     }
 
     /// These are the services now.
-    pub fn adopt(&mut self, plan: &Plan) {
+    pub fn adopt(&mut self, plan: &Arc<Plan>) {
         self.outputs.adopt(plan);
     }
 

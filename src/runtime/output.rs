@@ -77,14 +77,17 @@ pub struct Outputs {
 
 impl Outputs {
     /// Nothing is connected yet. If the captured services need more descriptors than we may have, we allow ourselves more.
-    pub fn new(plan: &Plan, lines: Lines, kept: Kept) -> Outputs {
+    pub fn new(plan: &Arc<Plan>, lines: Lines, kept: Kept) -> Outputs {
         let mut outputs = Outputs { kept, lines, nofile: None };
         outputs.adopt(plan);
         outputs
     }
 
     /// These are the services now.
-    pub fn adopt(&mut self, plan: &Plan) {
+    pub fn adopt(&mut self, plan: &Arc<Plan>) {
+        if let Some(logger) = self.kept.logger.get() {
+            logger.adopt(plan);
+        }
         let captured = plan.iter().filter(|(_, spec)| spec.log.is_some()).count();
         let needed = captured.saturating_mul(EACH).saturating_add(OTHERS) as u64;
         let raise = || {

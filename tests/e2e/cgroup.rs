@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// A shell that has this many megabytes, and says so.
-fn with_memory(megabytes: u32, then: &str) -> String {
+pub fn with_memory(megabytes: u32, then: &str) -> String {
     format!("x=$(head -c {megabytes}M /dev/zero | tr '\\0' x); echo has $((${{#x}} >> 20)); {then}")
 }
 

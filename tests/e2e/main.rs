@@ -30,6 +30,7 @@ mod process_settings;
 mod readiness;
 mod refused;
 mod reload;
+mod reload_keys;
 mod restart;
 mod rotation;
 mod serv;

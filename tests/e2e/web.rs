@@ -3,6 +3,8 @@
 use crate::support::*;
 use nix::sys::signal::Signal;
 use serde_json::Value;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
@@ -330,19 +332,37 @@ fn figure(text: &str, series: &str) -> f64 {
     line.unwrap_or_else(|| panic!("no {series} in {text}")).parse().unwrap()
 }
 
+/// What a series is about: its metric and kind, whichever service it is of.
+fn about(series: &str) -> String {
+    let (name, labels) = series.trim_end_matches('}').split_once('{').unwrap_or((series, ""));
+    let name = ["_bucket", "_count", "_sum"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+    let kind = labels.split(',').find(|label| label.starts_with("kind=") || label.starts_with("why="));
+    format!("{name} {}", kind.unwrap_or_default())
+}
+
 /// Each metric that there is moves when what it counts happens, and Prometheus' own parser can read all of it.
 #[test]
 fn metrics_move() {
     let worker = "trap 'exit 0' TERM; if [ -e stray ]; then (setsid sleep 0.01 &) ; fi; \
                   for i in $(seq 30); do echo line $i; done; while :; do sleep 0.05 & wait; done";
+    // Reads what Horust says until it is told not to.
+    let reader = "while IFS= read -r line && [ ! -e deaf ]; do printf '%s\\n' \"$line\" >&2; done; exec sleep 1000";
     let set = web("web-server = \"127.0.0.1:0\"").bash(
         "web",
         worker,
         "[healthiness]\ncommand = [\"test\", \"!\", \"-e\", \"@DIR@/sick\"]\ninterval = \"20ms\"\non-unhealthy = \"report\"\n\
          [log]\nrate-limit = \"10/h\"",
     );
+    let set = set.wrapper(&["bash", "-c", &format!("exec \"$@\" 2> >({reader})"), "bash"]);
     let set = set.bash("fails", "exit 3", "autostart = false").bash("dies", "kill -9 $$", "autostart = false");
     let set = set.service("missing", "command = \"/no/such/program\"\nautostart = false");
+    let talk = "command = \"/no/such/program\"\nautostart = false\n[restart]\nattempts = 1000000\nbackoff = \"1ms\"";
+    let set = (0..40).fold(set, |set, n| set.service(&format!("talked-of-{n}"), talk));
+    let set = set.bash(
+        "hog",
+        &crate::cgroup::with_memory(40, "read -r _ < <(sleep 1000)"),
+        "autostart = false\n[resource-limit]\nmemory = \"16MiB\"",
+    );
     let set = set.bash(
         "full",
         "for i in 1 2 3; do echo x; done; sleep 1000",
@@ -353,18 +373,23 @@ fn metrics_move() {
     let bearer = format!("authorization: Bearer {}", token(&horust));
     let act = |what: &str| assert_status(&ask(at, &request("POST", what, &["host: localhost", &bearer])), 200);
     let scrape = || get(at, "/metrics").split_once("\r\n\r\n").unwrap().1.to_owned();
+    let seen = RefCell::new(BTreeSet::new());
+    let read = |series: &str| {
+        seen.borrow_mut().insert(about(series));
+        figure(&scrape(), series)
+    };
     let wait = |series: &str, at_least: f64| {
-        horust.wait_until(&format!("{series} is {at_least} or more"), |_| figure(&scrape(), series) >= at_least);
+        horust.wait_until(&format!("{series} is {at_least} or more"), |_| read(series) >= at_least);
     };
     let answer = get(at, "/metrics");
     assert!(answer.contains("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8"), "{answer}");
-    assert_eq!(figure(&scrape(), "horust_services"), 5.0);
-    assert_eq!(figure(&scrape(), &format!("horust_build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"))), 1.0);
+    assert_eq!(read("horust_services"), 46.0);
+    assert_eq!(read(&format!("horust_build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"))), 1.0);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
-    assert!((figure(&scrape(), "horust_start_time_seconds") - now).abs() < 600.0);
+    assert!((read("horust_start_time_seconds") - now).abs() < 600.0);
     let state = |state: &str| format!("horust_service_state{{service=\"web\",horust_service_state=\"{state}\"}}");
     wait(&state("Running"), 1.0);
-    assert_eq!(figure(&scrape(), &state("Initial")), 0.0);
+    assert_eq!(read(&state("Initial")), 0.0);
     wait("horust_service_healthy{service=\"web\"}", 1.0);
     wait("horust_service_start_duration_seconds{service=\"web\"}", 1e-6);
     wait("horust_service_probe_duration_seconds_count{service=\"web\"}", 3.0);
@@ -375,25 +400,46 @@ fn metrics_move() {
     wait("horust_orphans_reaped_total", 1.0);
     std::fs::write(horust.dir().join("sick"), "").unwrap();
     wait("horust_service_probe_failures_total{service=\"web\"}", 1.0);
-    horust.wait_until("it is not healthy", |_| figure(&scrape(), "horust_service_healthy{service=\"web\"}") == 0.0);
-    assert_eq!(figure(&scrape(), "horust_service_wanted{service=\"fails\"}"), 0.0);
-    act("/v1/start?names=fails,dies,missing,full");
+    horust.wait_until("it is not healthy", |_| read("horust_service_healthy{service=\"web\"}") == 0.0);
+    assert_eq!(read("horust_service_wanted{service=\"fails\"}"), 0.0);
+    act("/v1/start?names=fails,dies,missing,full,hog");
     let exits = |name: &str, kind: &str| format!("horust_service_exits_total{{service=\"{name}\",kind=\"{kind}\"}}");
     wait(&exits("fails", "code"), 1.0);
     wait(&exits("dies", "signal"), 1.0);
     wait(&exits("missing", "spawn"), 1.0);
+    wait(&exits("hog", "oom"), 1.0);
     wait("horust_output_dropped_lines_total{why=\"refused\"}", 3.0);
-    assert_eq!(figure(&scrape(), "horust_service_wanted{service=\"full\"}"), 1.0);
+    assert_eq!(read("horust_service_wanted{service=\"full\"}"), 1.0);
+    std::fs::remove_file(horust.dir().join("sick")).unwrap();
     act("/v1/services/web/restart");
     wait(&exits("web", "success"), 1.0);
     wait("horust_service_restarts_total{service=\"web\"}", 1.0);
-    let steps = figure(&scrape(), "horust_step_duration_seconds_count");
+    let steps = read("horust_step_duration_seconds_count");
     wait("horust_step_duration_seconds_count", steps + 1.0);
-    let mut verb = Command::new(env!("CARGO_BIN_EXE_horust"));
-    let output = verb.arg("metrics").arg("--uds-folder-path").arg(horust.dir().join("run")).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(figure(&text, "horust_services"), 5.0);
+    assert_eq!(read("horust_messages_dropped_total"), 0.0);
+    std::fs::write(horust.dir().join("deaf"), "").unwrap();
+    act("/v1/start?names=talked-of-*");
+    wait("horust_messages_dropped_total", 1.0);
+    // None is declared that was not looked at above, or that has no sample ever.
+    let series = |text: &str| {
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        samples.map(|line| about(line.rsplit_once(' ').unwrap().0)).collect::<BTreeSet<String>>()
+    };
+    let families = |text: &str| {
+        let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+        families.map(str::to_owned).collect::<Vec<String>>()
+    };
+    let mut text = String::new();
+    horust.wait_until("all have samples, which some have only while a service is ready", |h| {
+        let mut verb = Command::new(env!("CARGO_BIN_EXE_horust"));
+        let output = verb.arg("metrics").arg("--uds-folder-path").arg(h.dir().join("run")).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        text = String::from_utf8(output.stdout).unwrap();
+        let sampled = series(&text);
+        families(&text).iter().all(|family| sampled.iter().any(|one| one.starts_with(family)))
+    });
+    assert_eq!(series(&text).difference(&seen.borrow()).collect::<Vec<_>>(), Vec::<&String>::new());
+    assert_eq!(figure(&text, "horust_services"), 46.0);
     parsed(&text);
 }
 
