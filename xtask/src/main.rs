@@ -5,6 +5,7 @@
 
 #![allow(clippy::disallowed_types, reason = "a developer's tool; the ban on std's Command is for the supervisor")]
 
+mod bench;
 mod counts;
 mod docker;
 mod fuzz;
@@ -29,6 +30,7 @@ usage: cargo xtask test [PART…]   run all parts that need no outside database,
        cargo xtask sim [--steps N] [--seed S]   simulate for longer: 100,000,000 steps from seed 0
        cargo xtask fuzz [TARGET…] [--seconds N]   feed readers of foreign bytes: each for a minute
        cargo xtask soak [--minutes N]   200 services that crash and are steered: an hour of it
+       cargo xtask bench [OPTION…]   beside other supervisors: tables and a chart; `bench help` tells the options
        cargo xtask layout         order the code in the binary by what runs (see .cargo/layout.ld)";
 
 fn main() -> ExitCode {
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         ["fuzz", args @ ..] => done(fuzz::long(args)),
         ["soak", "probes"] => done(real::soak_probes()),
         ["soak", args @ ..] => done(soak::long(args)),
+        ["bench", args @ ..] => done(bench::run(args)),
         ["layout"] => done(layout::write()),
         _ => {
             eprintln!("{USAGE}");

@@ -1,8 +1,8 @@
 //! `cargo xtask soak`: two hundred services that crash, flap, log and are steered at random for as long as is asked for. At the
 //! end Horust must have no more memory and files than at the beginning, no zombie, and leave no process behind.
 
-use crate::parts::{cargo, ensure};
-use crate::tools::{capture, root, run};
+use crate::parts::ensure;
+use crate::tools::{built, capture, root};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
 use std::fs;
@@ -76,13 +76,6 @@ pub fn long(args: &[&str]) -> Result<()> {
     let result = Soak::start(&binary, &dir).and_then(|soak| soak.go(Duration::from_secs(minutes * 60)));
     fs::remove_dir_all(&dir).context("cannot remove the directory of the services")?;
     result
-}
-
-fn built() -> Result<PathBuf> {
-    run(&mut cargo(&["build", "--release", "--locked"]))?;
-    let lines = capture(&mut cargo(&["build", "--release", "--locked", "--message-format", "json"]))?;
-    let path = lines.lines().filter_map(|line| line.split("\"executable\":\"").nth(1)?.split('"').next()).next();
-    path.map(PathBuf::from).context("cargo does not tell where it has put the binary")
 }
 
 struct Soak {

@@ -73,6 +73,15 @@ pub fn install_unless(there: impl Fn() -> bool, what: &str, package: &str) -> Re
     Ok(())
 }
 
+/// Builds Horust's release. Gives where it is.
+pub fn built() -> Result<PathBuf> {
+    let build = ["build", "--release", "--locked"];
+    run(Command::new("cargo").args(build))?;
+    let lines = capture(Command::new("cargo").args(build).args(["--message-format", "json"]))?;
+    let path = lines.lines().filter_map(|line| line.split("\"executable\":\"").nth(1)?.split('"').next()).next();
+    path.map(PathBuf::from).context("cargo does not tell where it has put the binary")
+}
+
 /// Makes sure that a program of a package of npm is there, below `target`.
 pub fn npm(package: &str, version: &str, program: &str) -> Result<PathBuf> {
     let npm = need("npm", "npm")?;
