@@ -54,7 +54,7 @@ fn start(argv: &[OsString]) -> Result<(u32, Option<StatusPipe>), Failure> {
     let program = Program { path, argv: words, env: env.collect() };
     let request =
         Request { program: &program, stdio: [Stdio::Inherit; 3], more: None, cwd: None, session: Session::OwnGroup };
-    let spawner = Spawner::new(Image::open().path().to_owned()).map_err(|e| (INTERNAL, e.to_string()))?;
+    let spawner = Spawner::new(Image::open().path().to_owned());
     // A group of its own gets Ctrl-C only if it is the terminal's foreground one; posix_spawn can't make it that.
     if std::io::stdin().is_terminal() {
         let setup = Setup { foreground_tty: true, ..Setup::default() };

@@ -60,7 +60,7 @@ impl Launcher {
     /// Reads Horust's environment and prepares what every start has in common.
     pub fn new(image: CString, plan: &Arc<Plan>, lines: Lines, kept: Kept) -> Result<Launcher, SysError> {
         let outputs = Outputs::new(plan, lines, kept);
-        let (spawner, base, score) = (Spawner::new(image)?, Base::read(), Score::read());
+        let (spawner, base, score) = (Spawner::new(image), Base::read(), Score::read());
         Ok(Launcher { spawner, base, outputs, score, notify: None })
     }
 

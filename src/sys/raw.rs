@@ -8,8 +8,11 @@ use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use nix::errno::Errno;
+
+use super::spawn::Session;
 
 /// waitid(2) with P_ALL: a child that has ended, left as it is (`WNOWAIT`). None: children, but no dead one. ECHILD:
 /// no children.
@@ -245,110 +248,127 @@ pub fn capset(sets: CapData) -> Result<(), Errno> {
     Errno::result(unsafe { libc::syscall(libc::SYS_capset, header.as_mut_ptr(), data.as_ptr()) }).map(drop)
 }
 
-/// posix_spawn* functions return a positive error number and leave errno alone (posix_spawn(3)).
-fn check(code: libc::c_int) -> Result<(), Errno> {
-    if code == 0 { Ok(()) } else { Err(Errno::from_raw(code)) }
-}
-
-/// A posix_spawnattr_t: empty signal mask, every disposition default, and the process group or session asked for.
-pub struct SpawnAttr(libc::posix_spawnattr_t);
-
-impl SpawnAttr {
-    /// `extra` is POSIX_SPAWN_SETSID, POSIX_SPAWN_SETPGROUP (a new group) or 0.
-    pub fn new(extra: libc::c_int) -> Result<Self, Errno> {
-        let mut attr = MaybeUninit::<libc::posix_spawnattr_t>::zeroed();
-        // SAFETY: memory for an attr object; init writes it, so that it is initialised afterwards.
-        let mut attr = unsafe {
-            check(libc::posix_spawnattr_init(attr.as_mut_ptr()))?;
-            Self(attr.assume_init())
-        };
-        let flags = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF | extra;
-        let flags = libc::c_short::try_from(flags).map_err(|_| Errno::EINVAL)?;
-        let mut none = MaybeUninit::<libc::sigset_t>::zeroed();
-        let mut all = MaybeUninit::<libc::sigset_t>::zeroed();
-        // SAFETY: the sets are writable and are initialised by sigemptyset; `all` is then overwritten with ones, for
-        // sigset_t is an array of integers on every Linux libc and has no invalid bits. By hand, since sigfillset(3)
-        // leaves out the two signals that glibc keeps for itself, and they must be default in a child as well.
-        // `attr` was initialised above; the setters copy what they are given.
-        unsafe {
-            libc::sigemptyset(none.as_mut_ptr());
-            ptr::write_bytes(all.as_mut_ptr(), 0xff, 1);
-            check(libc::posix_spawnattr_setsigmask(&raw mut attr.0, none.as_ptr()))?;
-            check(libc::posix_spawnattr_setsigdefault(&raw mut attr.0, all.as_ptr()))?;
-            check(libc::posix_spawnattr_setpgroup(&raw mut attr.0, 0))?;
-            check(libc::posix_spawnattr_setflags(&raw mut attr.0, flags))?;
-        }
-        Ok(attr)
-    }
-}
-
-impl Drop for SpawnAttr {
-    fn drop(&mut self) {
-        // SAFETY: initialised in `new` and destroyed once, here.
-        unsafe { libc::posix_spawnattr_destroy(&raw mut self.0) };
-    }
-}
-
-/// A posix_spawn_file_actions_t: what the child does with its descriptors and directory before the exec, in order.
-pub struct FileActions(libc::posix_spawn_file_actions_t);
-
-impl FileActions {
-    pub fn new() -> Result<Self, Errno> {
-        let mut actions = MaybeUninit::<libc::posix_spawn_file_actions_t>::zeroed();
-        // SAFETY: memory for the object; init writes it, so that it is initialised afterwards.
-        unsafe {
-            check(libc::posix_spawn_file_actions_init(actions.as_mut_ptr()))?;
-            Ok(Self(actions.assume_init()))
-        }
-    }
-
-    /// dup2(2) in the child. When both are the same number, FD_CLOEXEC is cleared (POSIX.1-2024; glibc 2.29, musl).
-    pub fn dup2(&mut self, from: BorrowedFd<'_>, to: RawFd) -> Result<(), Errno> {
-        // SAFETY: the object is initialised; the numbers are only stored. A descriptor that is closed before the spawn
-        // makes the spawn fail and nothing worse.
-        check(unsafe { libc::posix_spawn_file_actions_adddup2(&raw mut self.0, from.as_raw_fd(), to) })
-    }
-
-    /// chdir(2) in the child; glibc 2.29, musl 1.1.24.
-    pub fn chdir(&mut self, to: &CStr) -> Result<(), Errno> {
-        // SAFETY: the object is initialised, `to` ends with a NUL, and the text is copied before the call returns.
-        check(unsafe { libc::posix_spawn_file_actions_addchdir_np(&raw mut self.0, to.as_ptr()) })
-    }
-}
-
-impl Drop for FileActions {
-    fn drop(&mut self) {
-        // SAFETY: initialised in `new` and destroyed once, here.
-        unsafe { libc::posix_spawn_file_actions_destroy(&raw mut self.0) };
-    }
-}
-
-/// posix_spawn(3). The pid is the child's, and its exec has taken place.
-pub fn posix_spawn(
-    path: &CStr,
-    actions: &FileActions,
-    attr: &SpawnAttr,
-    argv: &[CString],
-    env: &[CString],
-) -> Result<u32, Errno> {
-    let pointers = |words: &[CString]| -> Vec<*mut libc::c_char> {
-        words.iter().map(|word| word.as_ptr().cast_mut()).chain([ptr::null_mut()]).collect()
+/// Signals that this process ignores now, those that libc keeps for itself among them.
+pub fn ignored_signals() -> Vec<i32> {
+    let is_ignored = |signo: &i32| {
+        let mut action = KernelAction::default();
+        let none = ptr::null::<KernelAction>();
+        // SAFETY: rt_sigaction(2) with no new action only writes the present one, for which there is room.
+        let result = unsafe { libc::syscall(libc::SYS_rt_sigaction, *signo, none, &raw mut action, SIGSET) };
+        result == 0 && action[0] == libc::SIG_IGN
     };
-    let (argv, env) = (pointers(argv), pointers(env));
-    let mut pid = 0;
-    // SAFETY: both arrays end with a null pointer and point to NUL-terminated strings that outlive the call, as do path,
-    // actions and attr, which are initialised. The pointers are mutable by an accident of C: exec writes to none.
-    check(unsafe {
-        libc::posix_spawn(
-            &raw mut pid,
-            path.as_ptr(),
-            &raw const actions.0,
-            &raw const attr.0,
-            argv.as_ptr(),
-            env.as_ptr(),
-        )
-    })?;
-    u32::try_from(pid).map_err(|_| Errno::ESRCH)
+    (1..=64).filter(is_ignored).collect()
+}
+
+/// The kernel's struct sigaction, the handler first: no larger than this on any machine. All zero is SIG_DFL.
+type KernelAction = [usize; 8];
+
+/// Bytes of the kernel's sigset_t.
+const SIGSET: usize = 8;
+
+/// A new process until its exec, in the order in which this is done.
+pub struct Birth<'a> {
+    /// These are to do what they do by default. (A handler does not survive the exec.)
+    pub ignored: &'a [i32],
+    pub session: Session,
+    /// dup2(2) from the first to the second, in order; if both are the same number, FD_CLOEXEC is cleared.
+    pub streams: &'a [(RawFd, RawFd)],
+    pub cwd: Option<&'a CStr>,
+    pub path: &'a CStr,
+    pub argv: &'a [CString],
+    pub env: &'a [CString],
+}
+
+/// What parent and child share.
+struct Shared<'a> {
+    birth: &'a Birth<'a>,
+    argv: *const *const libc::c_char,
+    env: *const *const libc::c_char,
+    /// The error number of what has failed, in the child.
+    failure: AtomicI32,
+}
+
+/// The child's stack until its exec, 16 KiB, of which it needs some hundred bytes. Of a type that is aligned as stacks are.
+type Stack = [u128; 1 << 10];
+
+/// clone(2) as vfork(2) does it, on a stack of its own, and execve(2): what posix_spawn(3) of glibc and musl does, without
+/// looking at 64 dispositions, mapping a stack and asking for the limit of open files each time, which costs 30 µs. The pid is
+/// the child's, and its exec has taken place; on an error there is no child.
+pub fn vfork_exec(birth: &Birth<'_>) -> Result<u32, Errno> {
+    let pointers = |words: &[CString]| -> Vec<*const libc::c_char> {
+        words.iter().map(|word| word.as_ptr()).chain([ptr::null()]).collect()
+    };
+    let (argv, env) = (pointers(birth.argv), pointers(birth.env));
+    let shared = Shared { birth, argv: argv.as_ptr(), env: env.as_ptr(), failure: AtomicI32::new(0) };
+    let mut stack = MaybeUninit::<Stack>::uninit();
+    let (all, mut before) = (u64::MAX, 0_u64);
+    // SAFETY: CLONE_VFORK holds this thread up until the child has executed another program or has ended, so all that the child
+    // reads lives that long, nobody else writes it (the failure is atomic), and its stack, whose end is aligned as every
+    // ABI asks for, is used by nobody else, and by nobody afterwards. The child makes system calls only: it allocates nothing, takes no
+    // lock and does not unwind. All signals are blocked meanwhile, so that no handler runs in it while it shares our memory.
+    // What it does to errno, which is this thread's, does not matter: errno is read only if there is no child.
+    let pid = unsafe {
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const all, &raw mut before, SIGSET);
+        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+        let top = stack.as_mut_ptr().add(1).cast();
+        let pid = Errno::result(libc::clone(child, top, flags, (&raw const shared).cast_mut().cast()));
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const before, ptr::null::<u64>(), SIGSET);
+        pid?
+    };
+    match shared.failure.load(Ordering::Relaxed) {
+        0 => u32::try_from(pid).map_err(|_| Errno::ESRCH),
+        failure => {
+            // It has ended by itself, or is just about to.
+            // SAFETY: a pid that nobody else waits for; no status is asked for.
+            while unsafe { libc::waitpid(pid, ptr::null_mut(), libc::__WALL) } == -1 && Errno::last() == Errno::EINTR {}
+            Err(Errno::from_raw(failure))
+        }
+    }
+}
+
+/// The child of `vfork_exec`.
+extern "C" fn child(shared: *mut libc::c_void) -> libc::c_int {
+    // SAFETY: this is the `Shared` of `vfork_exec`, which waits. The strings and arrays end as execve wants them to. _exit runs
+    // nothing of ours.
+    unsafe {
+        let shared = &*shared.cast::<Shared<'_>>();
+        if until_exec(shared.birth) {
+            libc::execve(shared.birth.path.as_ptr(), shared.argv, shared.env);
+        }
+        shared.failure.store(Errno::last_raw(), Ordering::Relaxed);
+        libc::_exit(127)
+    }
+}
+
+/// False if something has failed; errno says what.
+fn until_exec(birth: &Birth<'_>) -> bool {
+    // SAFETY: system calls with plain numbers, and with memory of the right size and strings with a NUL that outlive them.
+    unsafe {
+        let default = KernelAction::default();
+        for signo in birth.ignored {
+            libc::syscall(libc::SYS_rt_sigaction, *signo, &raw const default, ptr::null_mut::<KernelAction>(), SIGSET);
+        }
+        let settled = match birth.session {
+            Session::New => libc::setsid() != -1,
+            Session::OwnGroup => libc::setpgid(0, 0) != -1,
+            Session::Inherit => true,
+        };
+        let connected = settled
+            && birth.streams.iter().all(|&(from, to)| match from == to {
+                true => libc::fcntl(to, libc::F_SETFD, 0) != -1,
+                false => libc::dup2(from, to) != -1,
+            });
+        let none = 0_u64;
+        connected
+            && birth.cwd.is_none_or(|cwd| libc::chdir(cwd.as_ptr()) != -1)
+            && libc::syscall(
+                libc::SYS_rt_sigprocmask,
+                libc::SIG_SETMASK,
+                &raw const none,
+                ptr::null_mut::<u64>(),
+                SIGSET,
+            ) != -1
+    }
 }
 
 /// getauxval(3) AT_EXECFN: the name by which the kernel was asked to run us.

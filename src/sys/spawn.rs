@@ -1,6 +1,6 @@
-//! Starting programs by posix_spawn(3), which shares our memory with the child until its exec and so costs the same
-//! however large we are. Either the program itself, or our own image as its exec stage (see `stage`) where the child has
-//! to become something that posix_spawn can't make of it. No fork, and no waiting.
+//! Starting programs as vfork(2) does: the child shares our memory until its exec, so a start costs the same however large
+//! we are. Either the program itself, or our own image as its exec stage (see `stage`) where the child has to become
+//! something that takes more than a few system calls. No fork, and no waiting.
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -12,7 +12,7 @@ use nix::sys::stat::Mode;
 
 pub use super::order::Setup;
 pub use super::program::{NotFound, as_path, explain, find_program};
-use super::raw::{self, FileActions, SpawnAttr};
+use super::raw::{self, Birth};
 pub use super::status::{StageStatus, StatusPipe};
 use super::{SysError, order, program, status};
 
@@ -75,23 +75,20 @@ pub struct Request<'a> {
 pub struct Spawner {
     image: CString,
     null: Option<OwnedFd>,
-    new_session: SpawnAttr,
-    own_group: SpawnAttr,
-    inherit: SpawnAttr,
+    /// Signals that we ignore.
+    ignored: Vec<i32>,
 }
 
 impl Spawner {
-    /// `image` is the path by which our own program is run as the exec stage: `Image::path`.
-    pub fn new(image: CString) -> Result<Self, SysError> {
-        let attr = |extra| SpawnAttr::new(extra).map_err(SysError::on("prepare", "the start of programs"));
-        Ok(Self {
+    /// `image` is the path by which our own program is run as the exec stage: `Image::path`. Call it when nothing more changes
+    /// about which signals are ignored.
+    pub fn new(image: CString) -> Self {
+        Self {
             image,
             // An image without /dev/null still gets its supervisor; only starts that need it fail.
             null: open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).ok(),
-            new_session: attr(libc::POSIX_SPAWN_SETSID.into())?,
-            own_group: attr(libc::POSIX_SPAWN_SETPGROUP)?,
-            inherit: attr(0)?,
-        })
+            ignored: raw::ignored_signals(),
+        }
     }
 
     /// Starts the program itself. When this returns its exec can no longer fail, or nothing has happened: on error there
@@ -100,20 +97,15 @@ impl Spawner {
     pub fn spawn(&self, request: &Request<'_>) -> Result<u32, SysError> {
         let program = request.program;
         let failed = |errno| SysError::new("start", as_path(&program.path).display().to_string(), errno);
-        let mut actions = FileActions::new().map_err(failed)?;
-        let _copies = self.connect(&mut actions, &request.stdio)?;
-        if let Some((fd, number)) = request.more {
-            actions.dup2(fd, number).map_err(failed)?;
-        }
-        if let Some(cwd) = request.cwd {
-            actions.chdir(cwd).map_err(failed)?;
-        }
-        let attr = self.attr(request.session);
-        match raw::posix_spawn(&program.path, &actions, attr, &program.argv, &program.env) {
+        let mut streams = Vec::new();
+        let _copies = self.connect(&mut streams, &request.stdio)?;
+        streams.extend(request.more.map(|(fd, number)| (fd.as_raw_fd(), number)));
+        let birth = Birth { cwd: request.cwd, ..self.birth(request, &program.path, &program.argv, &streams) };
+        match raw::vfork_exec(&birth) {
             Err(Errno::ENOEXEC) => {
                 let path = request.cwd.map_or(Path::new(""), as_path).join(as_path(&program.path));
                 let argv = shell_argv(&path, &program.path, &program.argv).ok_or_else(|| failed(Errno::ENOEXEC))?;
-                raw::posix_spawn(SHELL, &actions, attr, &argv, &program.env).map_err(failed)
+                raw::vfork_exec(&Birth { path: SHELL, argv: &argv, ..birth }).map_err(failed)
             }
             done => done.map_err(failed),
         }
@@ -124,8 +116,8 @@ impl Spawner {
     pub fn spawn_staged(&self, request: &Request<'_>, setup: &Setup) -> Result<(u32, StatusPipe), SysError> {
         let failed = |errno| SysError::new("start", "the exec stage", errno);
         let (reader, writer) = status::pipe()?;
-        let mut actions = FileActions::new().map_err(failed)?;
-        let _copies = self.connect(&mut actions, &request.stdio)?;
+        let mut streams = Vec::new();
+        let _copies = self.connect(&mut streams, &request.stdio)?;
         // After the streams, as one of their descriptors may have this very number. The pipe's own is no stream's.
         let (mut status, mut writer, mut more) = (STATUS_FD, writer, None);
         if let Some((fd, number)) = request.more {
@@ -134,25 +126,28 @@ impl Spawner {
             let above = status.max(number);
             writer = copy_above(writer.as_fd(), above).map_err(failed)?;
             let fd = more.insert(copy_above(fd, above).map_err(failed)?);
-            actions.dup2(fd.as_fd(), number).map_err(failed)?;
+            streams.push((fd.as_raw_fd(), number));
         }
-        actions.dup2(writer.as_fd(), status).map_err(failed)?;
+        streams.push((writer.as_raw_fd(), status));
         let argv = order::encode(request, setup, status);
-        let pid = raw::posix_spawn(&self.image, &actions, self.attr(request.session), &argv, &request.program.env)
-            .map_err(failed)?;
+        let pid = raw::vfork_exec(&self.birth(request, &self.image, &argv, &streams)).map_err(failed)?;
         Ok((pid, reader))
     }
 
-    fn attr(&self, session: Session) -> &SpawnAttr {
-        match session {
-            Session::New => &self.new_session,
-            Session::OwnGroup => &self.own_group,
-            Session::Inherit => &self.inherit,
-        }
+    /// A child in our directory.
+    fn birth<'a>(
+        &'a self,
+        request: &Request<'a>,
+        path: &'a CStr,
+        argv: &'a [CString],
+        streams: &'a [(RawFd, RawFd)],
+    ) -> Birth<'a> {
+        let (session, env) = (request.session, &request.program.env);
+        Birth { ignored: &self.ignored, session, streams, cwd: None, path, argv, env }
     }
 
     /// Connects 0 to 2; all other descriptors of ours are close-on-exec. Keep what it returns until after the spawn.
-    fn connect(&self, actions: &mut FileActions, stdio: &[Stdio<'_>; 3]) -> Result<Vec<OwnedFd>, SysError> {
+    fn connect(&self, streams: &mut Vec<(RawFd, RawFd)>, stdio: &[Stdio<'_>; 3]) -> Result<Vec<OwnedFd>, SysError> {
         let failed = |errno| SysError::new("connect", "standard streams", errno);
         let mut copies = Vec::new();
         for (number, stream) in (0..).zip(stdio) {
@@ -170,10 +165,10 @@ impl Spawner {
                 // where this function, by F_DUPFD_CLOEXEC with 3, puts it.
                 let copy = from.try_clone_to_owned();
                 let copy = copy.map_err(|error| failed(Errno::from_raw(error.raw_os_error().unwrap_or(0))))?;
-                actions.dup2(copy.as_fd(), number).map_err(failed)?;
+                streams.push((copy.as_raw_fd(), number));
                 copies.push(copy);
             } else {
-                actions.dup2(from, number).map_err(failed)?;
+                streams.push((from.as_raw_fd(), number));
             }
         }
         Ok(copies)

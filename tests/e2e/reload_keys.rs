@@ -390,7 +390,8 @@ fn see_it(horust: &Horust, key: &str, see: &See) {
     let mark = || there(&format!("seen/{name}"));
     let end = || {
         assert!(!mark(), "{key}");
-        ok(&verb(horust, &["signal", "USR2", &name]));
+        // On a busy machine it may not be there again yet.
+        wait(&|| verb(horust, &["signal", "USR2", &name]).status.success());
     };
     match see {
         Nothing | Starts => {}

@@ -37,7 +37,7 @@ pub fn spawner() -> Exclusive {
     static TURN: Mutex<()> = Mutex::new(());
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     horust::sys::fds::cloexec_from(3);
-    Exclusive { spawner: Spawner::new(c(env!("CARGO_BIN_EXE_horust"))).unwrap(), _turn: turn }
+    Exclusive { spawner: Spawner::new(c(env!("CARGO_BIN_EXE_horust"))), _turn: turn }
 }
 
 pub fn program(words: &[&str]) -> Program {
