@@ -43,8 +43,6 @@ pub struct Inward {
     pub events: Receiver<Vec<Event>>,
     /// What people ask for. A queue of its own: however many ask, facts come first.
     pub calls: Receiver<Call>,
-    /// That there is a sooner deadline. For the thread alone: whoever else takes it away lets it sleep on.
-    pub alarm: Receiver<()>,
 }
 
 /// To the main thread.
@@ -72,13 +70,12 @@ fn run(core: &Mutex<Core>, inward: &Inward, orders: &Orders) {
         wait(inward, patience);
         chaos::point("runtime");
         let Ok(mut core) = core.lock() else { return };
-        let _ = inward.alarm.try_recv();
         let calls = inward.calls.try_iter().take(limits::CALLS).collect();
         core.turn(Vec::new(), calls, &mut |actions| {
             alone |= orders.actions.send(actions).is_err();
             orders.wake.wake();
         });
-        patience = core.sleep();
+        patience = core.sleep(Sleeper::Thread);
     }
 }
 
@@ -87,7 +84,6 @@ fn wait(inward: &Inward, patience: Option<Duration>) {
     let mut select = Select::new();
     select.recv(&inward.events);
     select.recv(&inward.calls);
-    select.recv(&inward.alarm);
     match patience {
         None => drop(select.ready()),
         Some(patience) => drop(select.ready_timeout(patience)),
@@ -115,8 +111,17 @@ pub struct Core {
     /// For `/metrics`.
     tally: Tally,
     clock: Clock,
-    /// When the thread wakes up by itself.
-    alarm: Option<Mono>,
+    /// When main and the thread wake up by themselves.
+    alarms: [Option<Mono>; 2],
+}
+
+/// Who sleeps until a deadline.
+#[derive(Clone, Copy)]
+pub enum Sleeper {
+    /// Main, after a turn of its own, until a deadline that is sooner than the thread knows.
+    Main,
+    /// The thread.
+    Thread,
 }
 
 /// The time by which services are judged. It stands still while Horust does (SIGSTOP, a container that is frozen), so that
@@ -155,15 +160,17 @@ impl Core {
         let supervisor = Supervisor::new(&plan, mono_now());
         let history = History::new(Arc::clone(&outward.event_news));
         let (refused, tally, clock) = (Vec::new(), Tally::default(), Clock::default());
-        Core { plan, supervisor, history, events, outward, pool: None, refused, tally, clock, alarm: None }
+        Core { plan, supervisor, history, events, outward, pool: None, refused, tally, clock, alarms: [None; 2] }
     }
 
     /// Takes in what was sent here, after it what is `brought`, and then the calls. What main is to do goes to `order`.
     pub fn turn(&mut self, brought: Vec<Event>, calls: Vec<Call>, order: &mut dyn FnMut(Vec<Action>)) {
         chaos::point("turn");
         let begun = Mono(mono_now());
-        if let Some(alarm) = self.alarm {
-            self.clock.is_late_for(alarm);
+        for alarm in &mut self.alarms {
+            if let Some(rung) = alarm.take_if(|alarm| *alarm <= self.clock.now()) {
+                self.clock.is_late_for(rung);
+            }
         }
         // One batch: one wake-up for main instead of many.
         let mut batch: Vec<Event> = self.events.try_iter().take(limits::QUEUE).flatten().chain(brought).collect();
@@ -207,20 +214,21 @@ impl Core {
         }
     }
 
-    /// For how long the thread may sleep.
-    fn sleep(&mut self) -> Option<Duration> {
-        self.alarm = self.supervisor.next_deadline();
-        self.alarm.map(|at| at.since(self.clock.now()))
-    }
-
-    /// Whether the thread would sleep for too long, by what has come up since it went to sleep. Then it is to be woken.
-    pub fn would_oversleep(&mut self) -> bool {
+    /// For how long who has just taken a turn may sleep.
+    pub fn sleep(&mut self, who: Sleeper) -> Option<Duration> {
+        let [main, thread] = &mut self.alarms;
         let next = self.supervisor.next_deadline();
-        let sooner = next.is_some_and(|next| self.alarm.is_none_or(|alarm| next < alarm));
-        if sooner {
-            self.alarm = next;
-        }
-        sooner
+        let alarm = match who {
+            Sleeper::Main => {
+                *main = next.filter(|next| thread.is_none_or(|thread| *next < thread));
+                *main
+            }
+            Sleeper::Thread => {
+                *thread = next;
+                next
+            }
+        };
+        alarm.map(|at| at.since(self.clock.now()))
     }
 
     /// Carries out the commands of a call; its question is left over.

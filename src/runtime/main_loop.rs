@@ -1,10 +1,10 @@
-//! The main thread: the only one that spawns, signals and waits. It sleeps in poll(2) without a timeout, and takes what
-//! has happened in one order: signals, exits, execs, and only then the supervisor's actions, so that nothing is done to
-//! a process that is known to be gone.
+//! The main thread: the only one that spawns, signals and waits. It sleeps in poll(2), until a deadline at most that its own
+//! turns of the supervisor have brought, and takes what has happened in one order: signals, exits, execs, and only then the
+//! supervisor's actions, so that nothing is done to a process that is known to be gone.
 
 use super::End;
 use super::cgroups::{Cgroups, Leaf};
-use super::core::{Core, probe};
+use super::core::{Core, Sleeper, probe};
 use super::launch::{Launcher, cannot, stage_failed};
 use super::logger;
 use super::notify::{self, Notices};
@@ -15,7 +15,7 @@ use super::table::{Child, Orphans, Table};
 use crate::chaos;
 use crate::control::Pids;
 use crate::limits;
-use crate::model::{Exit, HookId, Plan, Probe, ProbeId, RunId, Sign, Signal};
+use crate::model::{Exit, HookId, Mono, Plan, Probe, ProbeId, RunId, Sign, Signal};
 use crate::supervisor::{Action, Event, Reason, SpawnError, Target};
 use crate::sys::exe::Image;
 use crate::sys::reap::{self, Peek};
@@ -40,8 +40,6 @@ pub struct Queues {
     pub core: Arc<Mutex<Core>>,
     /// To the runtime thread.
     pub events: Sender<Vec<Event>>,
-    /// To it: its next deadline is sooner than it knows.
-    pub alarm: Sender<()>,
     /// From it.
     pub actions: Receiver<Vec<Action>>,
     /// From the logger: runs that have printed their `log-line`.
@@ -60,8 +58,8 @@ pub struct MainLoop<'a> {
     cgroups: Cgroups,
     /// Events that the supervisor has not been told of yet.
     outbox: Vec<Event>,
-    /// The runtime thread is to be woken for a deadline, once there is nothing more urgent.
-    alarmed: bool,
+    /// A deadline that the runtime thread does not know of.
+    due: Option<Mono>,
     /// Actions that are not carried out yet.
     pending: VecDeque<Action>,
     /// All processes, as they were when the actions under way arrived; read when first needed.
@@ -100,7 +98,7 @@ impl<'a> MainLoop<'a> {
             table: Table::default(),
             cgroups,
             outbox: vec![Event::Boot],
-            alarmed: false,
+            due: None,
             pending: VecDeque::new(),
             processes: None,
             more_dead: true,
@@ -160,11 +158,6 @@ impl<'a> MainLoop<'a> {
         self.kill_oversized();
         self.act();
         self.decide();
-        if self.alarmed {
-            // If there is no room it is about to wake.
-            let _ = self.queues.alarm.try_send(());
-            self.alarmed = false;
-        }
     }
 
     fn wait(&mut self) {
@@ -174,11 +167,15 @@ impl<'a> MainLoop<'a> {
         fds.extend(self.notices.as_ref().and_then(Notices::to_wait_for));
         let busy = self.more_dead || (!self.pending.is_empty() && !self.is_held_up());
         let emptying: Vec<BorrowedFd<'_>> = self.table.emptying().chain(self.cgroups.retired()).collect();
+        let left = self.due.map(|due| due.since(Mono(process::mono_now())));
         let woken = match (busy, self.outbox.is_empty()) {
             (true, _) => return,
             (false, false) => poll::wait_changes(&fds, &emptying, Some(RETRY)),
-            (false, true) => poll::wait_changes(&fds, &emptying, None),
+            (false, true) => poll::wait_changes(&fds, &emptying, left),
         };
+        if self.due.take_if(|due| *due <= Mono(process::mono_now())).is_some() {
+            self.outbox.push(Event::Tick);
+        }
         match woken {
             // Whoever was the last in a cgroup need not be a child of ours: nobody else tells of its end.
             Ok(woken) => self.more_dead |= woken.get(fds.len()..).is_some_and(|changed| changed.contains(&true)),
@@ -396,7 +393,7 @@ impl<'a> MainLoop<'a> {
             self.receive();
             let pending = &mut self.pending;
             core.turn(std::mem::take(&mut self.outbox), Vec::new(), &mut |actions| pending.extend(actions));
-            self.alarmed |= core.would_oversleep();
+            self.due = core.sleep(Sleeper::Main).map(|left| Mono(process::mono_now()).after(left));
             return;
         }
         match self.queues.events.try_send(std::mem::take(&mut self.outbox)) {

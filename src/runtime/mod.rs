@@ -97,7 +97,6 @@ fn start(plan: Plan, again: Reader) -> Result<End, SysError> {
     let cgroups = cgroups::Cgroups::new(Arc::clone(&wake));
     let (event_sender, events) = bounded(crate::limits::QUEUE);
     let (action_sender, actions) = bounded(crate::limits::QUEUE);
-    let (alarm_sender, alarm) = bounded(1);
     let (call_sender, calls) = bounded(crate::limits::CALLS);
     let (steps, event_news) = (Arc::new(Steps::default()), Arc::new(Steps::default()));
     let plans = Plans::new(Arc::clone(&plan));
@@ -113,7 +112,7 @@ fn start(plan: Plan, again: Reader) -> Result<End, SysError> {
     };
     let core = Arc::new(Mutex::new(core::Core::new(Arc::clone(&plan), events.clone(), outward)));
     let orders = core::Orders { actions: action_sender, wake: Arc::clone(&wake) };
-    core::start(Arc::clone(&core), core::Inward { events, calls, alarm }, orders).map_err(|e| {
+    core::start(Arc::clone(&core), core::Inward { events, calls }, orders).map_err(|e| {
         SysError::new("start", "the runtime thread", e.raw_os_error().map_or(nix::Error::EAGAIN, nix::Error::from_raw))
     })?;
     let pids = Arc::new(Pids::default());
@@ -136,7 +135,7 @@ fn start(plan: Plan, again: Reader) -> Result<End, SysError> {
     };
     let mut control = None;
     let settings = Arc::clone(&plan);
-    let queues = main_loop::Queues { core, events: event_sender, alarm: alarm_sender, actions, lines };
+    let queues = main_loop::Queues { core, events: event_sender, actions, lines };
     let end = main_loop::MainLoop::new(plan, &mut launcher, &signals, &wake, queues, notices, cgroups)
         .tell_pids(pids, orphans)
         .run(&image, || control = control::open(&settings.settings, desk));

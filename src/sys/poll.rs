@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sys::time::TimeSpec;
 
 use super::SysError;
 
@@ -42,7 +43,7 @@ fn poll(fds: &[BorrowedFd<'_>], changing: &[BorrowedFd<'_>], timeout: Option<Dur
     let start = Instant::now();
     loop {
         let left = timeout.map(|timeout| timeout.saturating_sub(start.elapsed()));
-        match nix::poll::poll(&mut polled, left.map_or(PollTimeout::NONE, milliseconds)) {
+        match nix::poll::ppoll(&mut polled, left.map(TimeSpec::from_duration), None) {
             // An error state is an answer too: the reader finds out what it is.
             Ok(_) => return Ok(polled.iter().map(|fd| fd.any().unwrap_or(true)).collect()),
             // A stop and continue interrupts it even though all signals are blocked (signal(7)).
@@ -50,10 +51,4 @@ fn poll(fds: &[BorrowedFd<'_>], changing: &[BorrowedFd<'_>], timeout: Option<Dur
             Err(errno) => return Err(SysError::new("wait for", "events", errno)),
         }
     }
-}
-
-/// Rounded up: rounded down, the last fraction of a millisecond would be spent in a busy loop.
-fn milliseconds(left: Duration) -> PollTimeout {
-    let ms = left.as_nanos().div_ceil(1_000_000);
-    i32::try_from(ms).ok().and_then(|ms| PollTimeout::try_from(ms).ok()).unwrap_or(PollTimeout::MAX)
 }

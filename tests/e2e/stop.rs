@@ -263,8 +263,8 @@ fn what_would_not_die_gets_no_second_run_beside_it() {
     horust.stop(Signal::SIGTERM).0.assert_code(0);
 }
 
-/// The runtime thread sleeps until the next deadline that it knows. One that came up in a turn of main's woke it by a message
-/// that main itself could take in its next turn: it slept on, and the kill never came.
+/// The runtime thread sleeps until the next deadline that it knows, and one may come up in a turn of main's. It was told by a
+/// message that main itself could take in its next turn: it slept on, and the kill never came.
 #[test]
 fn a_kill_comes_in_time_though_something_happens_right_after_it_was_planned() {
     let leaves_one_deaf = "(trap '' TERM; echo up; exec sleep 1000) & exec sleep 1000";
