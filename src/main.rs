@@ -46,6 +46,7 @@ fn main() -> std::process::ExitCode {
 
 fn supervise(options: cli::SuperviseOptions) -> ExitCode {
     sys::process::small_heap();
+    let watched = options.watched();
     let read = move || {
         let mut loaded = options.load();
         if let Some(folder) = &options.uds_folder {
@@ -58,6 +59,6 @@ fn supervise(options: cli::SuperviseOptions) -> ExitCode {
     output::complain(&page);
     match loaded.refused {
         true => ExitCode::Configuration,
-        false => ExitCode::Of(runtime::supervise(loaded.plan, Box::new(read))),
+        false => ExitCode::Of(runtime::supervise(loaded.plan, Box::new(read), watched)),
     }
 }

@@ -37,6 +37,9 @@ struct Args {
     /// Start the valid services even if others are not
     #[arg(long)]
     skip_invalid: bool,
+    /// Reload whenever one of these files has changed: for development
+    #[arg(long)]
+    watch: bool,
     /// Print a service file that explains every key
     #[arg(long, exclusive = true)]
     sample_service: bool,
@@ -145,6 +148,8 @@ pub struct SuperviseOptions {
     pub unsuccessful_exit_finished_failed: bool,
     /// Start the valid services even if others are not.
     pub skip_invalid: bool,
+    /// Reload when a file has changed.
+    pub watch: bool,
 }
 
 /// What to check, and how to answer.
@@ -182,6 +187,17 @@ impl SuperviseOptions {
             config::load(&config::Options { services, config, skip_invalid: self.skip_invalid, env: &env });
         loaded.plan.settings.unsuccessful_exit_finished_failed |= self.unsuccessful_exit_finished_failed;
         loaded
+    }
+
+    /// The files and directories whose changes are to be watched for.
+    pub fn watched(&self) -> Vec<PathBuf> {
+        if !self.watch {
+            return vec![];
+        }
+        let config = self.config.clone().unwrap_or_else(|| config::DEFAULT_SETTINGS.into());
+        let services =
+            if self.services.is_empty() { vec![config::DEFAULT_SERVICES.into()] } else { self.services.clone() };
+        services.into_iter().chain([config]).collect()
     }
 }
 
@@ -223,6 +239,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Invocation {
         uds_folder: args.uds_folder_path,
         unsuccessful_exit_finished_failed: args.unsuccessful_exit_finished_failed,
         skip_invalid: args.skip_invalid,
+        watch: args.watch,
     };
     match args.verb {
         Some(Verb::Check { paths, config_path: config, strict, format, effective, stop_timeout }) => {
@@ -263,6 +280,7 @@ fn misplaced(args: &Args, horustctl: bool) -> Option<&'static str> {
         || args.config_path.is_some()
         || args.unsuccessful_exit_finished_failed
         || args.skip_invalid
+        || args.watch
         || !args.command.is_empty();
     let at_socket = args.pid.is_some() || args.socket_path.is_some();
     match &args.verb {

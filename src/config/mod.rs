@@ -40,6 +40,7 @@ pub use read::{reason, regular_file};
 pub use reference::reference;
 pub use render::{findings, from_findings, json, render};
 pub use sample::sample_service;
+pub use settings::DEFAULT_PATH as DEFAULT_SETTINGS;
 pub use template::Env;
 pub use values::parse_duration;
 
