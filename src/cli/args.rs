@@ -179,12 +179,13 @@ pub struct CommandOptions {
 }
 
 impl SuperviseOptions {
-    /// Loads the configuration they name.
-    pub fn load(&self) -> Loaded {
+    /// Loads the configuration they name; again, if it is said whether the running Horust has the page.
+    pub fn load(&self, has_page: Option<bool>) -> Loaded {
         let env = |name: &str| std::env::var_os(name);
         let (services, config) = (self.services.as_slice(), self.config.as_deref());
+        let options = config::Options { services, config, skip_invalid: self.skip_invalid, env: &env };
         let mut loaded =
-            config::load(&config::Options { services, config, skip_invalid: self.skip_invalid, env: &env });
+            has_page.map_or_else(|| config::load(&options), |has_page| config::load_again(&options, has_page));
         loaded.plan.settings.unsuccessful_exit_finished_failed |= self.unsuccessful_exit_finished_failed;
         loaded
     }
