@@ -32,6 +32,11 @@ pub const PROBE_QUEUE: usize = 10_000;
 /// A service that is not ready after this long, and may take as long as it likes, is mentioned: something may be wrong.
 pub const NOT_READY_NAG: Duration = Duration::from_secs(30);
 
+/// With `--watch`: changes that come closer together than this are read together ...
+pub const WATCH_QUIET: Duration = Duration::from_millis(100);
+/// ... but not more of them than this, should they never end.
+pub const WATCH_LONGEST: usize = 100;
+
 /// Horust has stood still if it has slept for so much longer than it wanted to. What is due then waits as long again for
 /// what has happened meanwhile ...
 pub const OVERSLEPT: Duration = Duration::from_secs(1);

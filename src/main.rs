@@ -46,18 +46,22 @@ fn main() -> std::process::ExitCode {
 
 fn supervise(options: cli::SuperviseOptions) -> ExitCode {
     sys::process::small_heap();
-    let read = move || {
-        let mut loaded = options.load();
+    let watched = options.watched();
+    let read = move |has_page| {
+        let mut loaded = options.load(has_page);
         if let Some(folder) = &options.uds_folder {
             loaded.plan.settings.socket = ControlSocket::Folder(folder.clone());
         }
         loaded
     };
-    let loaded = read();
+    let loaded = read(None);
     let page = config::render(&loaded.diagnostics, output::colour(&std::io::stderr()));
     output::complain(&page);
     match loaded.refused {
         true => ExitCode::Configuration,
-        false => ExitCode::Of(runtime::supervise(loaded.plan, Box::new(read))),
+        false => {
+            let has_page = loaded.plan.settings.web.page.is_some();
+            ExitCode::Of(runtime::supervise(loaded.plan, Box::new(move || read(Some(has_page))), watched))
+        }
     }
 }

@@ -22,13 +22,14 @@ fn command(args: &[&str]) -> Vec<OsString> {
 fn flags_select_what_to_supervise() {
     assert_eq!(parsed(&[]), Invocation::Supervise(SuperviseOptions::default()));
     let args = ["--services-path", "/a", "--services-path=b.toml", "--config-path", "/c", "--uds-folder-path", "/u"];
-    let all = [&args[..], &["--unsuccessful-exit-finished-failed", "--skip-invalid"]].concat();
+    let all = [&args[..], &["--unsuccessful-exit-finished-failed", "--skip-invalid", "--watch"]].concat();
     let wanted = SuperviseOptions {
         services: vec!["/a".into(), "b.toml".into()],
         config: Some("/c".into()),
         uds_folder: Some("/u".into()),
         unsuccessful_exit_finished_failed: true,
         skip_invalid: true,
+        watch: true,
     };
     assert_eq!(parsed(&all), Invocation::Supervise(wanted));
 }
@@ -104,6 +105,7 @@ fn usage_errors_end_with_64_and_say_why() {
         (&["--service-path", "x"], "--services-path"),
         (&["chek"], "chek"),
         (&["--skip-invalid", "check"], "cannot be used with a verb"),
+        (&["--watch", "status"], "cannot be used with a verb"),
         (&["--pid", "1"], "go with a verb"),
         (&["--pid", "1", "check"], "reaches no running Horust"),
         (&["check", "--format", "yaml"], "json"),

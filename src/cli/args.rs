@@ -37,6 +37,9 @@ struct Args {
     /// Start the valid services even if others are not
     #[arg(long)]
     skip_invalid: bool,
+    /// Reload whenever one of these files has changed: for development
+    #[arg(long)]
+    watch: bool,
     /// Print a service file that explains every key
     #[arg(long, exclusive = true)]
     sample_service: bool,
@@ -145,6 +148,8 @@ pub struct SuperviseOptions {
     pub unsuccessful_exit_finished_failed: bool,
     /// Start the valid services even if others are not.
     pub skip_invalid: bool,
+    /// Reload when a file has changed.
+    pub watch: bool,
 }
 
 /// What to check, and how to answer.
@@ -174,14 +179,26 @@ pub struct CommandOptions {
 }
 
 impl SuperviseOptions {
-    /// Loads the configuration they name.
-    pub fn load(&self) -> Loaded {
+    /// Loads the configuration they name; again, if it is said whether the running Horust has the page.
+    pub fn load(&self, has_page: Option<bool>) -> Loaded {
         let env = |name: &str| std::env::var_os(name);
         let (services, config) = (self.services.as_slice(), self.config.as_deref());
+        let options = config::Options { services, config, skip_invalid: self.skip_invalid, env: &env };
         let mut loaded =
-            config::load(&config::Options { services, config, skip_invalid: self.skip_invalid, env: &env });
+            has_page.map_or_else(|| config::load(&options), |has_page| config::load_again(&options, has_page));
         loaded.plan.settings.unsuccessful_exit_finished_failed |= self.unsuccessful_exit_finished_failed;
         loaded
+    }
+
+    /// The files and directories whose changes are to be watched for.
+    pub fn watched(&self) -> Vec<PathBuf> {
+        if !self.watch {
+            return vec![];
+        }
+        let config = self.config.clone().unwrap_or_else(|| config::DEFAULT_SETTINGS.into());
+        let services =
+            if self.services.is_empty() { vec![config::DEFAULT_SERVICES.into()] } else { self.services.clone() };
+        services.into_iter().chain([config]).collect()
     }
 }
 
@@ -223,6 +240,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Invocation {
         uds_folder: args.uds_folder_path,
         unsuccessful_exit_finished_failed: args.unsuccessful_exit_finished_failed,
         skip_invalid: args.skip_invalid,
+        watch: args.watch,
     };
     match args.verb {
         Some(Verb::Check { paths, config_path: config, strict, format, effective, stop_timeout }) => {
@@ -263,6 +281,7 @@ fn misplaced(args: &Args, horustctl: bool) -> Option<&'static str> {
         || args.config_path.is_some()
         || args.unsuccessful_exit_finished_failed
         || args.skip_invalid
+        || args.watch
         || !args.command.is_empty();
     let at_socket = args.pid.is_some() || args.socket_path.is_some();
     match &args.verb {

@@ -21,12 +21,14 @@ pub struct Failure {
     pub code: ExitCode,
     /// What to say.
     pub text: String,
+    /// With which HTTP status the running Horust has said so; 0 if it has not.
+    pub status: u16,
 }
 
 impl Failure {
     /// A failure.
     pub fn new(code: ExitCode, text: impl Into<String>) -> Failure {
-        Failure { code, text: text.into() }
+        Failure { code, text: text.into(), status: 0 }
     }
 }
 
@@ -110,7 +112,7 @@ impl Client {
         let problem = answer.bytes().ok().and_then(|body| serde_json::from_slice::<Problem>(&body).ok());
         let text = problem.map_or_else(|| format!("answered {status}"), |problem| problem.detail);
         let code = if status.as_u16() == 404 { ExitCode::NoService } else { ExitCode::Failed };
-        Err(Failure::new(code, text))
+        Err(Failure { status: status.as_u16(), ..Failure::new(code, text) })
     }
 
     fn request(&self, method: Method, path: &str, query: &[(&str, &str)]) -> Result<Response, Failure> {

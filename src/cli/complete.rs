@@ -64,7 +64,7 @@ fn candidates(before: &[String], last: &str, names: impl Fn(&At) -> Vec<String>)
         } else if word == "--" {
             return vec![];
         } else if word.starts_with('-') {
-            let option = options(command).find(|option| spellings(option).any(|spelling| spelling == name));
+            let option = spelt(command, name);
             match (option.filter(|option| option.get_action().takes_values()), value) {
                 (Some(option), Some(value)) => note(&mut at, option, value),
                 (option, _) => open = option,
@@ -78,7 +78,7 @@ fn candidates(before: &[String], last: &str, names: impl Fn(&At) -> Vec<String>)
     let (head, found) = match (open, last.split_once('=')) {
         (Some(option), _) => (String::new(), values(option)),
         (None, Some((name, _))) if name.starts_with("--") => {
-            let option = options(command).find(|option| spellings(option).any(|spelling| spelling == name));
+            let option = spelt(command, name);
             (format!("{name}="), option.map(values).unwrap_or_default())
         }
         (None, _) if last.starts_with('-') => (String::new(), options(command).flat_map(spellings).collect()),
@@ -99,6 +99,10 @@ fn candidates(before: &[String], last: &str, names: impl Fn(&At) -> Vec<String>)
 
 fn options(command: &Command) -> impl Iterator<Item = &Arg> {
     command.get_arguments().filter(|arg| !arg.is_positional() && !arg.is_hide_set())
+}
+
+fn spelt<'a>(command: &'a Command, name: &str) -> Option<&'a Arg> {
+    options(command).find(|option| spellings(option).any(|spelling| spelling == name))
 }
 
 fn spellings(option: &Arg) -> impl Iterator<Item = String> {

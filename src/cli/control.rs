@@ -14,8 +14,17 @@ use crate::config;
 use crate::control::wire::{Health, Horust, Service, Services};
 use crate::model::Signal;
 use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How often a terminal is told who is waited for, ...
+const LOOK: Duration = Duration::from_millis(250);
+/// ... in a line no longer than this, ...
+const WIDTH: usize = 79;
+/// ... as the running Horust tells it when time is up: 504.
+const TOO_LATE: u16 = 504;
 
 /// Which Horust.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,6 +89,9 @@ pub enum ControlVerb {
         /// How long at most
         #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = config::parse_duration)]
         timeout: Duration,
+        /// How to show what has become of it
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
     },
     /// Tell whether all services are well, by the exit code: for Docker's HEALTHCHECK
     Health {
@@ -183,6 +195,9 @@ pub struct Act {
     /// How long to wait at most
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = config::parse_duration)]
     timeout: Duration,
+    /// How to show what has become of it
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
 }
 
 /// Which services.
@@ -202,19 +217,42 @@ impl Which {
     }
 }
 
+impl ControlVerb {
+    /// Whether a program reads what is told.
+    fn is_json(&self) -> bool {
+        let format = match self {
+            ControlVerb::Start(act) | ControlVerb::Stop(act) | ControlVerb::Restart(act) => act.format,
+            ControlVerb::Status { format, .. }
+            | ControlVerb::Wait { format, .. }
+            | ControlVerb::Health { format }
+            | ControlVerb::Why { format, .. }
+            | ControlVerb::Reload { format, .. }
+            | ControlVerb::Plan { format } => *format,
+            ControlVerb::Logs(logs) => logs.format,
+            ControlVerb::Events(events) => events.format,
+            ControlVerb::Graph(graph) => return graph.format == Drawing::Json,
+            ControlVerb::Timeline { format } => return *format == Chart::Json,
+            ControlVerb::Signal { .. } | ControlVerb::Metrics | ControlVerb::Shutdown => Format::Text,
+        };
+        format == Format::Json
+    }
+}
+
 fn signal(text: &str) -> Result<Signal, String> {
     Signal::parse(text).ok_or_else(|| "there is no such signal".to_owned())
 }
 
-/// Carries out a verb.
+/// Carries out a verb. What goes wrong is told as an answer would be: for people, or for programs.
 pub fn run(options: &ControlOptions) -> ExitCode {
-    if let ControlVerb::Graph(graph) = &options.verb
-        && !graph.services_path.is_empty()
-    {
-        return tell::graph_of_files(graph);
-    }
-    Client::find(&options.at).and_then(|client| carry_out(&client, options)).unwrap_or_else(|Failure { code, text }| {
-        complain(&format!("horust: {text}\n"));
+    let done = match &options.verb {
+        ControlVerb::Graph(graph) if !graph.services_path.is_empty() => tell::graph_of_files(graph),
+        _ => Client::find(&options.at).and_then(|client| carry_out(&client, options)),
+    };
+    done.unwrap_or_else(|Failure { code, text, .. }| {
+        complain(&match options.verb.is_json() {
+            true => show::json(&json!({ "detail": text, "exit_code": code.number() })),
+            false => format!("horust: {text}\n"),
+        });
         code
     })
 }
@@ -234,7 +272,7 @@ fn carry_out(client: &Client, options: &ControlOptions) -> Result<ExitCode, Fail
         ControlVerb::Restart(todo) => act(client, "restart", todo, Goal::Ready),
         ControlVerb::Logs(options) => logs::run(client, options),
         ControlVerb::Events(options) => events::run(client, options),
-        ControlVerb::Wait { which, goal, timeout } => wait(client, &which.words(), *goal, *timeout),
+        ControlVerb::Wait { which, goal, timeout, format } => wait(client, &which.words(), *goal, *timeout, *format),
         ControlVerb::Health { format } => health(client, *format),
         ControlVerb::Signal { signal, which } => {
             let query = [("names", which.words()), ("signal", signal.number().to_string())];
@@ -263,11 +301,19 @@ fn carry_out(client: &Client, options: &ControlOptions) -> Result<ExitCode, Fail
 
 fn act(client: &Client, verb: &str, act: &Act, goal: Goal) -> Result<ExitCode, Failure> {
     let words = act.which.words();
-    let _: Services = client.post(verb, &[("names", &words)])?;
-    if act.wait { wait(client, &words, goal, act.timeout) } else { Ok(ExitCode::Ok) }
+    let services: Services = client.post(verb, &[("names", &words)])?;
+    if act.wait { wait(client, &words, goal, act.timeout, act.format) } else { done(&services, act.format) }
 }
 
-fn wait(client: &Client, words: &str, goal: Goal, timeout: Duration) -> Result<ExitCode, Failure> {
+fn done(services: &Services, format: Format) -> Result<ExitCode, Failure> {
+    if format == Format::Json {
+        answer(&show::json(services));
+    }
+    Ok(ExitCode::Ok)
+}
+
+/// Waits. Who looks at a terminal meanwhile sees for whom.
+fn wait(client: &Client, words: &str, goal: Goal, timeout: Duration, format: Format) -> Result<ExitCode, Failure> {
     let goal = match goal {
         Goal::Ready => "ready",
         Goal::Healthy => "healthy",
@@ -276,9 +322,29 @@ fn wait(client: &Client, words: &str, goal: Goal, timeout: Duration) -> Result<E
         Goal::Finished => "finished",
         Goal::Failed => "failed",
     };
-    let timeout = timeout.as_millis().to_string();
-    let _: Services = client.get("wait", &[("names", words), ("for", goal), ("timeout_ms", &timeout)])?;
-    Ok(ExitCode::Ok)
+    let (start, watched, mut shown) = (Instant::now(), io::stderr().is_terminal(), false);
+    let ended = loop {
+        let left = timeout.saturating_sub(start.elapsed());
+        let for_now = if watched { left.min(LOOK) } else { left };
+        let timeout_ms = for_now.as_millis().to_string();
+        match client.get("wait", &[("names", words), ("for", goal), ("timeout_ms", &timeout_ms)]) {
+            Err(failure) if watched && failure.status == TOO_LATE => {
+                let missing = failure.text.split_once(": ").map_or("", |(_, missing)| missing);
+                if for_now == left {
+                    let text = format!("not {goal} within {}: {missing}", humantime::format_duration(timeout));
+                    break Err(Failure { text, ..failure });
+                }
+                let line = format!("waiting for {} s: {missing}", start.elapsed().as_secs());
+                complain(&format!("\r\x1b[K{}", line.chars().take(WIDTH).collect::<String>()));
+                shown = true;
+            }
+            ended => break ended,
+        }
+    };
+    if shown {
+        complain("\r\x1b[K");
+    }
+    done(&ended?, format)
 }
 
 fn health(client: &Client, format: Format) -> Result<ExitCode, Failure> {

@@ -26,7 +26,7 @@ pub struct Events {
     since: Option<u64>,
     /// How to show them; as JSON, an object on each line
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    pub format: Format,
 }
 
 /// Shows them.

@@ -30,7 +30,7 @@ pub struct Logs {
     timestamps: bool,
     /// How to show it; as JSON, an object on each line
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    pub format: Format,
 }
 
 fn since(text: &str) -> Result<String, String> {

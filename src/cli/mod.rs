@@ -18,6 +18,6 @@ mod svg;
 mod tell;
 mod timeline;
 
-pub use args::{CheckOptions, CommandOptions, Format, Invocation, SuperviseOptions, parse};
+pub use args::{CheckOptions, CommandOptions, Format, Invocation, SuperviseOptions, command_line, parse};
 pub use control::{At, ControlOptions, ControlVerb};
 pub use exit_code::ExitCode;

@@ -62,20 +62,17 @@ pub fn graph(client: &Client, options: &GraphOptions) -> Result<ExitCode, Failur
 }
 
 /// `horust graph --services-path`: loads as a start would, and starts nothing.
-pub fn graph_of_files(options: &GraphOptions) -> ExitCode {
+pub fn graph_of_files(options: &GraphOptions) -> Result<ExitCode, Failure> {
     let env = |name: &str| std::env::var_os(name);
     let (services, config) = (options.services_path.as_slice(), options.config_path.as_deref());
     let loaded = config::load(&config::Options { services, config, skip_invalid: false, env: &env });
     complain(&config::render(&loaded.diagnostics, colour(&std::io::stderr())));
     if loaded.refused {
-        return ExitCode::Configuration;
+        return Ok(ExitCode::Configuration);
     }
     let wanted = |at: usize| loaded.plan.services.get(at).is_some_and(|spec| spec.autostart);
     let graph = wire_graph::graph(&loaded.plan, |id| (None, wanted(id.index())));
-    draw(&graph, options).unwrap_or_else(|Failure { code, text }| {
-        complain(&format!("horust: {text}\n"));
-        code
-    })
+    draw(&graph, options)
 }
 
 fn draw(graph: &Graph, options: &GraphOptions) -> Result<ExitCode, Failure> {

@@ -40,6 +40,7 @@ pub use read::{reason, regular_file};
 pub use reference::reference;
 pub use render::{findings, from_findings, json, render};
 pub use sample::sample_service;
+pub use settings::DEFAULT_PATH as DEFAULT_SETTINGS;
 pub use template::Env;
 pub use values::parse_duration;
 
@@ -78,15 +79,21 @@ pub struct Loaded {
 
 /// Loads everything.
 pub fn load(options: &Options<'_>) -> Loaded {
-    load_and(options, None)
+    load_and(options, None, None)
+}
+
+/// Loads everything again, for a Horust that has the page or not, whatever the settings have come to say about that: what
+/// is captured for the page alone stays so until the next start.
+pub fn load_again(options: &Options<'_>, has_page: bool) -> Loaded {
+    load_and(options, None, Some(has_page))
 }
 
 /// Loads everything, and looks for what is likely to go wrong with it on this machine.
 pub fn check(options: &Options<'_>, lint: &Lint<'_>) -> Loaded {
-    load_and(options, Some(lint))
+    load_and(options, Some(lint), None)
 }
 
-fn load_and(options: &Options<'_>, lint: Option<&Lint<'_>>) -> Loaded {
+fn load_and(options: &Options<'_>, lint: Option<&Lint<'_>>, has_page: Option<bool>) -> Loaded {
     let mut diagnostics = Vec::new();
     let settings = settings::load(options.config, options.env, &mut diagnostics);
     let files = files::discover(options.services, &mut diagnostics);
@@ -94,7 +101,8 @@ fn load_and(options: &Options<'_>, lint: Option<&Lint<'_>>) -> Loaded {
     let wait = settings.timeout_before_sigkill.as_ref().map_or(Duration::from_secs(5), |at| at.value);
     let web_server = settings.web_server.as_ref().and_then(|at| at.value.0);
     let everywhere = settings.defaults.map(|at| at.value).unwrap_or_default();
-    let lowering = compose::Lowering { wait, captured: web_server.is_some(), keep_written: lint.is_some() };
+    let captured = has_page.unwrap_or(web_server.is_some());
+    let lowering = compose::Lowering { wait, captured, keep_written: lint.is_some() };
     let mut composer = compose::Composer::new(everywhere, lowering, options.env);
     let mut drafts = Vec::with_capacity(files.len());
     let mut invalid = HashSet::new();

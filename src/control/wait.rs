@@ -73,18 +73,22 @@ pub async fn wait(
     loop {
         steps.borrow_and_update();
         let answer = desk.call(vec![], ids.clone()).await?;
-        let mut missing = None;
+        let (mut missing, mut more) = (None, 0_usize);
         for view in &answer.services {
             match progress(desk, view, goal) {
                 Progress::There => {}
-                Progress::NotYet => missing = missing.or(Some(format!("{}: {}", view.status.name, view.status.state))),
+                Progress::NotYet if missing.is_some() => more = more.saturating_add(1),
+                Progress::NotYet => missing = Some(format!("{}: {}", view.status.name, view.status.state)),
                 Progress::Never(why) => {
                     let detail = format!("{} will not be {}: {why}", view.status.name, goal.name());
                     return Err(Fault::new(StatusCode::CONFLICT, detail));
                 }
             }
         }
-        let Some(missing) = missing else { return Ok(services(desk, answer)) };
+        let Some(mut missing) = missing else { return Ok(services(desk, answer)) };
+        if more > 0 {
+            missing.push_str(&format!(", and {more} more"));
+        }
         tokio::select! {
             // Many things may happen at once; one look is enough for all of them.
             _ = steps.changed() => sleep(limits::LOOK_AGAIN).await,

@@ -25,6 +25,7 @@ mod sweep;
 mod table;
 mod tell;
 mod usage;
+mod watch;
 mod web;
 
 use crate::control::{Desk, Pids, Plans, Steps};
@@ -36,6 +37,7 @@ use crate::sys::signals::{self, SignalFd};
 use crate::sys::wake::EventFd;
 use crate::sys::{SysError, fds, process};
 use crossbeam_channel::{bounded, unbounded};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 /// Horust's own failure: EX_SOFTWARE in sysexits(3).
@@ -43,12 +45,13 @@ const INTERNAL: u8 = 70;
 
 pub use reload::Reader;
 
-/// Runs all services of the plan until all is over. `again` reads it anew for a reload. Returns the exit code.
-pub fn supervise(plan: Plan, again: Reader) -> u8 {
+/// Runs all services of the plan until all is over. `again` reads it anew for a reload, which a change of `watched` files and
+/// directories asks for. Returns the exit code.
+pub fn supervise(plan: Plan, again: Reader, watched: Vec<PathBuf>) -> u8 {
     logger::init();
     let machine = Machine::own();
     let when_init = plan.settings.when_init;
-    let end = start(plan, again).unwrap_or_else(|error| {
+    let end = start(plan, again, watched).unwrap_or_else(|error| {
         log::error!("{error}");
         End { code: INTERNAL, reboot: false }
     });
@@ -81,7 +84,7 @@ struct End {
     reboot: bool,
 }
 
-fn start(plan: Plan, again: Reader) -> Result<End, SysError> {
+fn start(plan: Plan, again: Reader, watched: Vec<PathBuf>) -> Result<End, SysError> {
     let signals = prepare(!process::is_pid1())?;
     let plan = Arc::new(plan);
     let wake = Arc::new(EventFd::new()?);
@@ -115,6 +118,9 @@ fn start(plan: Plan, again: Reader) -> Result<End, SysError> {
     core::start(Arc::clone(&core), core::Inward { events, calls }, orders).map_err(|e| {
         SysError::new("start", "the runtime thread", e.raw_os_error().map_or(nix::Error::EAGAIN, nix::Error::from_raw))
     })?;
+    if !watched.is_empty() {
+        watch::start(watched, Arc::clone(&reloader));
+    }
     let pids = Arc::new(Pids::default());
     let calls = call_sender.clone();
     let orphans = Arc::default();

@@ -7,10 +7,10 @@ const HEAD: &str = "\
 <!-- Written by the tests from src/model/change.rs: change it there, then run `UPDATE_DOCS=1 cargo test --test config`. -->
 # What a reload does to a service
 
-`horust reload` and SIGHUP read the configuration again. A service that is new is started, if it is to start with Horust; one that is
-gone is stopped. Of a service that has changed it depends on the keys: most values count from then on, and the service goes on. What a
-process is given at its start can't be changed later: then the service, if it runs, is stopped and started. Others that start after it
-go on. `horust plan` tells all that beforehand.
+`horust reload` and SIGHUP read the configuration again; with `--watch` any change of its files does. A service that is new is
+started, if it is to start with Horust; one that is gone is stopped. Of a service that has changed it depends on the keys: most values
+count from then on, and the service goes on. What a process is given at its start can't be changed later: then the service, if it
+runs, is stopped and started. Others that start after it go on. `horust plan` tells all that beforehand.
 
 ";
 

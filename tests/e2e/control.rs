@@ -27,8 +27,8 @@ pub fn socket(horust: &Horust) -> PathBuf {
     let folder = horust.dir().join("run");
     let mut found = None;
     horust.wait_until("its socket is there", |_| {
-        let mut entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
-        found = entries.next().map(|entry| entry.path()).filter(|path| UnixStream::connect(path).is_ok());
+        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        found = entries.map(|entry| entry.path()).find(|path| UnixStream::connect(path).is_ok());
         found.is_some()
     });
     found.unwrap()

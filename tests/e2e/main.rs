@@ -39,4 +39,5 @@ mod streams;
 mod told;
 mod users;
 mod verbs;
+mod watch;
 mod web;

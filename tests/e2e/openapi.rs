@@ -326,17 +326,21 @@ fn refusals_at_the_web_address_are_as_the_document_says() {
     horust.stop(Signal::SIGTERM).0.assert_code(0);
 }
 
-/// Each example is run in a shell as it stands there, but for the place of the socket.
+/// Each example is run in a shell as it stands there, but for the place of the socket and the port.
 #[test]
 fn the_examples_for_curl_work() {
     if Command::new("curl").arg("--version").output().is_err() {
         return skip("needs curl");
     }
-    let horust = services(controlled()).file("go", "").file("end", "").start();
-    let path = socket(&horust);
+    let set = services(controlled()).file("go", "").file("end", "").env("HORUST_LOG", "info");
+    let set = set.file("horust.toml", "web-server = \"127.0.0.1:0\"").arg("--config-path").arg("@DIR@/horust.toml");
+    let horust = set.start();
+    let (path, port) = (socket(&horust), web::address(&horust, "the page").port());
     let document = Document::read();
     let mut missing: BTreeSet<String> = document.operations().into_iter().map(|(name, _)| name).collect();
-    let docs = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/control.md")).unwrap();
+    let read = |name: &str| std::fs::read_to_string(format!("{}/docs/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    // The last one of those that use the socket ends Horust.
+    let docs = read("web.md") + &read("control.md");
     let api = Asker::new(&path);
     let examples: Vec<&str> = docs.lines().map(str::trim).filter(|line| line.starts_with("curl ")).collect();
     for example in &examples {
@@ -345,6 +349,7 @@ fn the_examples_for_curl_work() {
             api.send("GET", &format!("/v1/wait?{what}"));
         }
         let line = example.replace("curl ", "exec curl -sSf --max-time 60 ");
+        let line = line.replace("localhost:8080", &format!("localhost:{port}"));
         let mut bash = Command::new("bash");
         bash.args(["-c", &line]).env("sock", &path).stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = bash.spawn().unwrap();
@@ -359,7 +364,8 @@ fn the_examples_for_curl_work() {
             assert!(child.wait().unwrap().success(), "{example}");
         }
         assert!(!answer.is_empty(), "{example}");
-        let target = example.split("http://horust").nth(1).unwrap_or_else(|| panic!("{example}"));
+        let target = example.split_once("http://horust").or_else(|| example.split_once("http://localhost:8080"));
+        let (_, target) = target.unwrap_or_else(|| panic!("{example}"));
         let target = target.split(['\'', ' ']).next().unwrap();
         let method = if example.contains("-X POST") { "POST" } else { "GET" };
         let (name, _) = document.operation(method, target).unwrap_or_else(|| panic!("{example}"));

@@ -128,6 +128,25 @@ fn hup_reloads_also_as_pid_1() {
     horust.stop(Signal::SIGTERM).0.assert_code(0);
 }
 
+/// Output is captured for the page, and whether there is one only changes with the next start.
+#[test]
+fn a_change_of_the_web_server_runs_no_service_again() {
+    let (page, none) = ("web-server = \"127.0.0.1:0\"\n", "web-server = false\n");
+    for (old, new) in [(page, none), (none, page)] {
+        let horust = set().file("horust.toml", old).arg("--config-path").arg("@DIR@/horust.toml").start();
+        horust.wait_for("up web");
+        std::fs::write(horust.dir().join("horust.toml"), new).unwrap();
+        let told = says(&verb(&horust, &["reload"]), 0);
+        assert_eq!(told, "! web-server of horust.toml takes effect at the next start of Horust\n");
+        // Nor does a service that is new differ from the others.
+        write(&horust, "new", &service("new", ""));
+        assert!(says(&verb(&horust, &["reload"]), 0).starts_with("+ new\n"));
+        horust.wait_for("up new");
+        assert_eq!(verb(&horust, &["logs", "new"]).status.code(), Some(i32::from(old == none)));
+        horust.stop(Signal::SIGTERM).0.assert_code(0);
+    }
+}
+
 /// Ids are used again: what has happened to a service that is gone must not be told of the one that has its id now.
 #[test]
 fn events_keep_the_names_of_those_that_are_gone() {

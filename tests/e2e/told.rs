@@ -4,6 +4,7 @@
 use crate::control::{as_pid1, assert_code, controlled, ok, verb, wait_for_state};
 use crate::snapshot::assert_snapshot;
 use crate::support::*;
+use std::io::Read;
 use std::process::{Command, Output};
 
 /// Services of all kinds, one for each thing that a verb may have to tell. `db` is ready once the file `ready` is there.
@@ -130,6 +131,89 @@ fn each_failure_of_a_verb() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_horust"));
     let gone = command.args(["status", "--uds-folder-path", &nowhere]).output().unwrap();
     assert_snapshot(&horust, "failure-no-horust.txt", &gone);
+}
+
+/// The same for programs, and for who may not ask: nothing on standard output, and an object on standard error.
+#[test]
+fn each_failure_as_json() {
+    let Some(set) = as_pid1(all_kinds().copied()) else { return };
+    let horust = set.start();
+    settled(&horust);
+    let (mut page, mut last) = (String::new(), None);
+    let mut note = |line: &str, output: Output| {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        page += &format!("$ horust {line}\n{}{}", text(&output.stdout), text(&output.stderr));
+        page += &format!("--- exit code {}\n\n", output.status.code().unwrap());
+        if line.contains("json") {
+            assert!(output.stdout.is_empty(), "{line}");
+            let told: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+            assert_eq!(told["exit_code"], output.status.code().unwrap(), "{line}");
+        }
+        last = Some(output);
+    };
+    for line in [
+        "status wbe --format json",
+        "start wbe --format json",
+        "stop wbe --format json",
+        "restart wbe --format json",
+        "wait wbe --format json",
+        "why wbe --format json",
+        "logs wbe --format json",
+        "events wbe --format json",
+        "graph wbe --format json",
+        "wait db --timeout 50ms --format json",
+        "wait * --timeout 50ms --format json",
+        "start --wait --timeout 50ms web --format json",
+        "wait web --for healthy --format json",
+        "logs web --format json",
+    ] {
+        note(line, verb(&horust, &line.split(' ').collect::<Vec<_>>()));
+    }
+    let socket = crate::control::socket(&horust);
+    let verbs = ["status", "health", "why", "plan", "reload", "timeline", "graph", "events", "logs", "wait web"];
+    let stranger = ["--reuid=4321", "--regid=4321", "--clear-groups"];
+    for line in verbs.into_iter().flat_map(|line| [line.to_owned(), format!("{line} --format json")]) {
+        let mut command = Command::new("setpriv");
+        command.args(stranger).arg(horust.dir().join("horust")).args(line.split(' '));
+        note(&format!("{line} (as a stranger)"), command.arg("--socket-path").arg(&socket).output().unwrap());
+    }
+    let nowhere = horust.dir().join("nowhere").display().to_string();
+    for line in ["status --format json", "wait web --format json", "reload --format json"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_horust"));
+        command.args(line.split(' ')).args(["--uds-folder-path", &nowhere]);
+        note(&format!("{line} (where none is)"), command.output().unwrap());
+    }
+    let of_all = Output { stdout: page.into_bytes(), stderr: vec![], ..last.unwrap() };
+    assert_snapshot(&horust, "failures-json.txt", &of_all);
+}
+
+/// Who looks at a terminal is shown who is waited for, in a line that is gone in the end.
+#[test]
+fn a_terminal_shows_who_is_waited_for() {
+    let set = all_kinds();
+    let horust = set.start();
+    settled(&horust);
+    let pty = nix::pty::openpty(None, None).unwrap();
+    let mut command = horust.binary();
+    command.args(["wait", "web", "db", "app", "--uds-folder-path"]).arg(horust.dir().join("run"));
+    let mut wait = command.stderr(pty.slave).spawn().unwrap();
+    drop(command);
+    let (mut terminal, mut seen) = (std::fs::File::from(pty.master), String::new());
+    // At its end there is no terminal any more: EIO.
+    let mut read = |until: &str| {
+        while !seen.contains(until) {
+            let mut some = [0; 1024];
+            let Ok(count @ 1..) = terminal.read(&mut some) else { break };
+            seen.push_str(&String::from_utf8_lossy(&some[..count]));
+        }
+        seen.clone()
+    };
+    let shown = read("more");
+    assert!(shown.contains("\r\x1b[Kwaiting for 0 s: app: Initial, and 2 more"), "{shown:?}");
+    std::fs::write(horust.dir().join("ready"), "").unwrap();
+    let all = read("\0");
+    assert!(all.ends_with("\r\x1b[K"), "{all:?}");
+    assert!(wait.wait().unwrap().success());
 }
 
 #[test]
