@@ -18,11 +18,17 @@ pub enum Canary {
     ShutGate,
     /// What a reload removes does not wait for those that use it.
     EarlyRemoval,
+    /// A request to reload is taken twice, if services have been forgotten before.
+    TwoAnswers,
+    /// Of a service that waits until another one is healthy `why` says that nobody wants it.
+    FalseCause,
+    /// The journal does not note what a service was that has failed more than once in a row.
+    WrongMemory,
 }
 
 impl Canary {
     /// All of them.
-    pub const ALL: [Canary; 7] = [
+    pub const ALL: [Canary; 10] = [
         Canary::LostExit,
         Canary::DoubleStart,
         Canary::ForgottenStop,
@@ -30,6 +36,9 @@ impl Canary {
         Canary::StaleFact,
         Canary::ShutGate,
         Canary::EarlyRemoval,
+        Canary::TwoAnswers,
+        Canary::FalseCause,
+        Canary::WrongMemory,
     ];
 }
 

@@ -218,6 +218,12 @@ pub const ANSWER_PIECE: usize = 16 << 10;
 /// Events that are kept; each takes 24 bytes, and its words if it is a warning.
 pub const EVENTS: usize = 4096;
 
+/// Bytes of the latest steps that are kept for the journal; up to twice as many are, and more of a step that touches many services.
+pub const JOURNAL: usize = 4 << 10;
+
+/// Bytes of a journal in one line of text.
+pub const JOURNAL_LINE: usize = 1 << 10;
+
 /// Events that are put into words at once: the runtime thread does it.
 pub const EVENTS_AT_ONCE: usize = 256;
 

@@ -9,6 +9,9 @@
 #[path = "e2e/client.rs"]
 mod client;
 #[allow(dead_code, reason = "the end-to-end tests use all of it")]
+#[path = "sim/journal.rs"]
+mod replay;
+#[allow(dead_code, reason = "the end-to-end tests use all of it")]
 #[path = "e2e/support.rs"]
 mod support;
 
@@ -82,6 +85,10 @@ fn a_horust_that_is_not_pid_1_is_rescued_too() {
     let done = horust.end();
     done.assert_code(70);
     assert_eq!(goodbyes(&done), ["s2", "s1", "s0"]);
+    // It has said what had led there.
+    let story = replay::parse(&done.stderr).expect("there is a journal");
+    assert!(story.steps.len() > 3, "{}", replay::tell(&story));
+    replay::live_again(&story).unwrap_or_else(|differs| panic!("{differs}"));
 }
 
 #[test]

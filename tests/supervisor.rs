@@ -20,6 +20,8 @@ mod hand;
 mod health;
 #[path = "supervisor/hooks.rs"]
 mod hooks;
+#[path = "supervisor/invariants.rs"]
+mod invariants;
 #[path = "supervisor/ready.rs"]
 mod ready;
 #[path = "supervisor/reload.rs"]

@@ -132,8 +132,21 @@ pub enum ControlVerb {
     },
     /// Print what is counted and measured, in the OpenMetrics format
     Metrics,
+    /// Print what those who develop Horust ask for
+    Debug {
+        /// The latest steps of the supervisor, to be lived again by `cargo test --test sim journal`
+        #[arg(value_enum)]
+        what: Inside,
+    },
     /// Stop all services, and end Horust
     Shutdown,
+}
+
+/// What is of interest inside of Horust.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Inside {
+    /// The latest steps.
+    Journal,
 }
 
 /// What of the graph to show, and how.
@@ -291,12 +304,15 @@ fn carry_out(client: &Client, options: &ControlOptions) -> Result<ExitCode, Fail
         ControlVerb::Timeline { format } => timeline::run(client, *format),
         ControlVerb::Reload { dry_run, format } => reload::reload(client, *dry_run, *format),
         ControlVerb::Plan { format } => reload::plan(client, *format),
-        ControlVerb::Metrics => client.text("/metrics").map(|text| {
-            answer(&text);
-            ExitCode::Ok
-        }),
+        ControlVerb::Metrics => print(client, "/metrics"),
+        ControlVerb::Debug { what: Inside::Journal } => print(client, "/v1/journal"),
         ControlVerb::Shutdown => client.post::<Horust>("shutdown", &[]).map(|_| ExitCode::Ok),
     }
+}
+
+fn print(client: &Client, path: &str) -> Result<ExitCode, Failure> {
+    answer(&client.text(path)?);
+    Ok(ExitCode::Ok)
 }
 
 fn act(client: &Client, verb: &str, act: &Act, goal: Goal) -> Result<ExitCode, Failure> {

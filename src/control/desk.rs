@@ -43,6 +43,8 @@ pub enum Question {
         /// None if all services are being stopped.
         reply: oneshot::Sender<Option<Difference>>,
     },
+    /// The journal, as text.
+    Journal(oneshot::Sender<String>),
     /// The same of all services, and what has been counted.
     Figures(oneshot::Sender<(Answer, Tally)>),
 }

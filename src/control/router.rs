@@ -1,7 +1,7 @@
 //! The paths of the API and what they answer. Every answer is JSON; what goes wrong is told as RFC 9457 has it.
 
 use super::alive;
-use super::desk::{Answer, Desk, NoAnswer, View};
+use super::desk::{Answer, Desk, NoAnswer, Question, View};
 use super::events::events;
 use super::live;
 use super::logs::logs;
@@ -22,7 +22,7 @@ use axum::Router;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRef, Path, Query, State};
 use axum::handler::Handler;
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use serde::Deserialize;
@@ -89,10 +89,10 @@ fn routes() -> Vec<Route> {
         Route::get("/v1/services", list),
         Route::get("/v1/services/{name}", one),
         Route::post("/v1/services/{name}/{verb}", act_on_one),
-        Route::post("/v1/start", start),
-        Route::post("/v1/stop", stop),
-        Route::post("/v1/restart", restart),
-        Route::post("/v1/signal", signal),
+        Route::post("/v1/start", act_on_several),
+        Route::post("/v1/stop", act_on_several),
+        Route::post("/v1/restart", act_on_several),
+        Route::post("/v1/signal", act_on_several),
         Route::get("/v1/wait", wait_for),
         Route::get("/v1/health", health),
         Route::get("/v1/logs", logs),
@@ -100,6 +100,7 @@ fn routes() -> Vec<Route> {
         Route::post("/v1/shutdown", shutdown),
         Route::post("/v1/reload", reload),
         Route::get("/v1/plan", plan),
+        Route::get(JOURNAL, text),
         Route::get(page::ACCESS, access),
         Route::get(page::OPENAPI, page::openapi),
     ];
@@ -115,10 +116,10 @@ where
     Arc<Desk>: FromRef<S>,
 {
     [
-        Route::get("/metrics", metrics),
-        Route::get("/livez", |State(desk): Shared| async move { alive::live(&desk).await }),
-        Route::get("/readyz", |State(desk): Shared| async move { alive::ready(&desk).await }),
-        Route::get("/startupz", |State(desk): Shared| async move { alive::started(&desk).await }),
+        Route::get("/metrics", text),
+        Route::get("/livez", alive),
+        Route::get("/readyz", alive),
+        Route::get("/startupz", alive),
     ]
 }
 
@@ -304,21 +305,15 @@ async fn act_on_one(State(desk): Shared, path: Named<(String, String)>, asked: A
     first(&desk, answer)
 }
 
-async fn start(State(desk): Shared, asked: Asked) -> Result<Json<Services>, Fault> {
-    several(&desk, Verb::Start, asked?.0).await
-}
-
-async fn stop(State(desk): Shared, asked: Asked) -> Result<Json<Services>, Fault> {
-    several(&desk, Verb::Stop, asked?.0).await
-}
-
-async fn restart(State(desk): Shared, asked: Asked) -> Result<Json<Services>, Fault> {
-    several(&desk, Verb::Restart, asked?.0).await
-}
-
-async fn signal(State(desk): Shared, asked: Asked) -> Result<Json<Services>, Fault> {
+/// The last word of the path is the verb. (A handler of its own for each path would be some kilobytes more.)
+async fn act_on_several(State(desk): Shared, uri: Uri, asked: Asked) -> Result<Json<Services>, Fault> {
     let Query(mut options) = asked?;
-    let verb = signal_of(Options { signal: options.signal.take(), ..Options::default() })?;
+    let verb = match uri.path() {
+        "/v1/start" => Verb::Start,
+        "/v1/stop" => Verb::Stop,
+        "/v1/restart" => Verb::Restart,
+        _ => signal_of(Options { signal: options.signal.take(), ..Options::default() })?,
+    };
     several(&desk, verb, options).await
 }
 
@@ -368,7 +363,21 @@ async fn access(found: Option<Extension<Access>>) -> Json<Access> {
     Json(found.map_or(all, |Extension(access)| access))
 }
 
-async fn metrics(State(desk): Shared) -> Result<Response, Fault> {
+async fn alive(State(desk): Shared, uri: Uri) -> alive::Word {
+    match uri.path() {
+        "/livez" => alive::live(&desk).await,
+        "/readyz" => alive::ready(&desk).await,
+        _ => alive::started(&desk).await,
+    }
+}
+
+const JOURNAL: &str = "/v1/journal";
+
+/// The journal, or else the metrics.
+async fn text(State(desk): Shared, uri: Uri) -> Result<Response, Fault> {
+    if uri.path() == JOURNAL {
+        return Ok(desk.ask(Question::Journal).await?.into_response());
+    }
     let (answer, tally) = desk.figures().await?;
     Ok(metrics::page(&desk, &answer, &tally))
 }

@@ -19,7 +19,7 @@ use crate::sys::wake::EventFd;
 use crossbeam_channel::{Receiver, Select, Sender};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -61,6 +61,17 @@ pub fn start(core: Arc<Mutex<Core>>, inward: Inward, orders: Orders) -> io::Resu
         wake.wake();
     };
     std::thread::Builder::new().name("runtime".into()).spawn(body).map(|_| ())
+}
+
+/// Logs what has led to a failure of Horust, as far as that can be had.
+pub fn log_journal(core: &Mutex<Core>) {
+    let core = match core.try_lock() {
+        Ok(core) => Some(core),
+        Err(TryLockError::Poisoned(core)) => Some(core.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    };
+    let log = |mut core: MutexGuard<'_, Core>| core.journal().lines().for_each(|line| log::error!("journal: {line}"));
+    let _ = catch_unwind(AssertUnwindSafe(|| core.map(log)));
 }
 
 /// Takes turns until main is gone, or has failed in one of its own.
@@ -157,7 +168,8 @@ impl Clock {
 impl Core {
     /// Nothing has happened yet.
     pub fn new(plan: Arc<Plan>, events: Receiver<Vec<Event>>, outward: Outward) -> Core {
-        let supervisor = Supervisor::new(&plan, mono_now());
+        let mut supervisor = Supervisor::new(&plan, mono_now());
+        supervisor.keep_journal(limits::JOURNAL);
         let history = History::new(Arc::clone(&outward.event_news));
         let (refused, tally, clock) = (Vec::new(), Tally::default(), Clock::default());
         Core { plan, supervisor, history, events, outward, pool: None, refused, tally, clock, alarms: [None; 2] }
@@ -250,6 +262,7 @@ impl Core {
             Question::Events(..)
             | Question::Graph(_)
             | Question::Timeline(_)
+            | Question::Journal(_)
             | Question::Figures(_)
             | Question::Reload { .. } => {}
         }
@@ -262,7 +275,7 @@ impl Core {
     }
 
     /// Answers a question. Whoever has asked may be gone.
-    fn reply(&self, question: Question) {
+    fn reply(&mut self, question: Question) {
         match question {
             Question::Services(of, reply) => drop(reply.send(self.answer(&of))),
             Question::Events(asked, reply) => {
@@ -276,6 +289,7 @@ impl Core {
             Question::Timeline(reply) => {
                 drop(reply.send(tell::timeline(&self.plan, &self.supervisor, self.clock.now())));
             }
+            Question::Journal(reply) => drop(reply.send(self.journal())),
             // Has been taken before.
             Question::Reload { reply, .. } => drop(reply),
             Question::Figures(reply) => {
@@ -283,6 +297,17 @@ impl Core {
                 drop(reply.send((self.answer(&all), self.tally.clone())));
             }
         }
+    }
+
+    /// The journal as `tests/sim/journal.rs` reads it: lines of hexadecimal digits.
+    fn journal(&mut self) -> String {
+        let mut text = concat!("horust ", env!("CARGO_PKG_VERSION"), "\n").to_owned();
+        for line in self.supervisor.journal().chunks(limits::JOURNAL_LINE) {
+            let half = |byte| char::from_digit(u32::from(byte), 16);
+            text.extend(line.iter().flat_map(|byte| [half(byte >> 4), half(byte & 15)]).flatten());
+            text.push('\n');
+        }
+        text
     }
 
     fn answer(&self, of: &[ServiceId]) -> Answer {

@@ -4,7 +4,7 @@
 
 use super::End;
 use super::cgroups::{Cgroups, Leaf};
-use super::core::{Core, Sleeper, probe};
+use super::core::{Core, Sleeper, log_journal, probe};
 use super::launch::{Launcher, cannot, stage_failed};
 use super::logger;
 use super::notify::{self, Notices};
@@ -135,6 +135,7 @@ impl<'a> MainLoop<'a> {
             }
         }));
         if turns.is_err() || self.orphaned {
+            log_journal(&self.queues.core);
             logger::flush();
             let charges = rescue::charges(&self.plan, self.table.runs());
             let error = rescue::enter(image, self.plan.settings.when_init, &charges);

@@ -1,6 +1,7 @@
 //! All that a supervisor remembers, as plain data, so that a journal need not begin with the boot. Nothing is decided here.
 
 use super::Supervisor;
+use super::coded::{Coded, Writer};
 use super::depend::Links;
 use super::first::First;
 use super::restart::Streak;
@@ -73,6 +74,16 @@ impl Supervisor {
         Checkpoint { now: self.now, boot: self.boot, random: self.random, phase: self.phase, services }
     }
 
+    /// That as it is written, likewise.
+    pub(super) fn note(&self, to: &mut Writer) {
+        self.now.write(to);
+        self.boot.write(to);
+        self.random.write(to);
+        self.phase.write(to);
+        to.number(self.services.slots() as u64);
+        self.services.all().for_each(|(id, service)| service.note(id, to));
+    }
+
     /// A supervisor that goes on where another one with this plan was.
     pub fn resume(plan: &Plan, checkpoint: Checkpoint) -> Supervisor {
         let mut supervisor = Supervisor::new(plan, 0);
@@ -114,6 +125,7 @@ impl Service {
             reloading,
             ref says,
             first,
+            noted: _,
         } = *self;
         let (state, says, run) = (state.clone(), says.clone(), self.run(id));
         Memory {
@@ -138,6 +150,28 @@ impl Service {
         }
     }
 
+    /// As a [`Memory`] is written, without being one: a copy would cost more than all the rest. What is forgotten here, the simulation
+    /// finds.
+    pub(super) fn note(&self, id: ServiceId, to: &mut Writer) {
+        self.member.write(to);
+        self.holds.write(to);
+        self.born.write(to);
+        self.wanted.write(to);
+        self.stop_asked.write(to);
+        self.gone.write(to);
+        self.state.write(to);
+        self.since.write(to);
+        self.run(id).write(to);
+        self.started.write(to);
+        self.streak.failures.write(to);
+        self.streak.quick.write(to);
+        self.renew.write(to);
+        self.remains.write(to);
+        self.last_exit.write(to);
+        self.reloading.write(to);
+        self.says.write(to);
+    }
+
     fn recall(spec: &Arc<ServiceSpec>, memory: Memory) -> Service {
         Service {
             spec: Arc::clone(spec),
@@ -159,6 +193,7 @@ impl Service {
             reloading: memory.reloading,
             says: memory.says,
             first: memory.first,
+            noted: false,
         }
     }
 }

@@ -6,6 +6,7 @@ use super::depend::Gate;
 use super::event::{Reason, StopCause};
 use super::health::Verdict;
 use super::state::State;
+use crate::canary::{self, Canary};
 use crate::model::{Condition, Hook, Kind, Mono, Need, ServiceId, Sign};
 
 /// One service of the chain. The next one is what it waits for, or what it has failed with.
@@ -125,6 +126,9 @@ impl Supervisor {
         Some(match &service.state {
             State::Initial if !service.wanted => Why::NotWanted,
             State::Initial => match self.start_gate(id) {
+                Gate::Shut(Need { condition: Condition::Healthy, .. }) if canary::sings(Canary::FalseCause) => {
+                    Why::NotWanted
+                }
                 Gate::Shut(need) => Why::Waits(need),
                 Gate::Open | Gate::Never(_) => Why::Executing,
             },

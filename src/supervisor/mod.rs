@@ -7,6 +7,7 @@
 )]
 
 mod checkpoint;
+mod coded;
 mod command;
 mod depend;
 mod event;
@@ -15,6 +16,7 @@ mod first;
 mod health;
 mod hooks;
 mod invariants;
+mod journal;
 mod ready;
 mod reload;
 mod restart;
@@ -35,6 +37,7 @@ pub use first::{First, Milestone};
 pub use health::{Asking, Probing, Verdict};
 pub use hooks::Clearing;
 pub use invariants::Broken;
+pub use journal::{Step, Story};
 pub use reload::{Changed, Difference};
 pub use service::Outcome;
 pub use services::Member;
@@ -45,6 +48,7 @@ pub use stop::{Ladder, Rung};
 use crate::canary::{self, Canary};
 use crate::model::{Mono, Plan, RunId, ServiceId, Settings};
 use depend::Links;
+use journal::Journal;
 use services::Services;
 use std::collections::VecDeque;
 use timers::Timers;
@@ -67,6 +71,7 @@ pub struct Supervisor {
     /// Services have been forgotten since the last plan was given out.
     forgotten: bool,
     random: u64,
+    journal: Option<Box<Journal>>,
 }
 
 impl Supervisor {
@@ -85,12 +90,15 @@ impl Supervisor {
             settings: plan.settings.clone(),
             forgotten: false,
             random: seed | 1,
+            journal: None,
         }
     }
 
     /// Takes in one event and appends what must be done about it. Facts come before deadlines: a process that has
     /// ended is never found late as well.
     pub fn step(&mut self, now: Mono, event: Event, out: &mut Vec<Action>) {
+        let said = out.len();
+        self.begin_entry(now, &event);
         self.now = self.now.max(now);
         self.handle(event, out);
         self.settle(out);
@@ -100,6 +108,7 @@ impl Supervisor {
         }
         self.tidy(out);
         self.conclude(out);
+        self.end_entry(out.get(said..));
         debug_assert_eq!(self.check(), Ok(()));
     }
 

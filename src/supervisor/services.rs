@@ -1,10 +1,12 @@
 //! All services as data: of each, what is wanted and what is. The rules are elsewhere.
 
+use super::coded::Writer;
 use super::event::{Reason, Status};
 use super::first::First;
 use super::health::Verdict;
 use super::restart::Streak;
 use super::state::State;
+use crate::canary::{self, Canary};
 use crate::model::{Exit, Mono, Plan, RunId, ServiceId, ServiceSpec, Settings};
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
@@ -58,6 +60,8 @@ pub struct Service {
     pub says: Option<String>,
     /// How it came up for the first time.
     pub first: First,
+    /// The trail has it as it was before this step.
+    pub noted: bool,
 }
 
 impl Service {
@@ -83,6 +87,7 @@ impl Service {
             reloading: false,
             says: None,
             first: First::default(),
+            noted: false,
         }
     }
 
@@ -134,6 +139,17 @@ pub struct Services {
     all: Vec<Service>,
     /// Those that are not forgotten, in load order.
     listed: Vec<ServiceId>,
+    /// What is noted for the journal, if that is kept.
+    pub trail: Option<Trail>,
+}
+
+/// What the services were before this step that it has touched.
+#[derive(Clone, Debug, Default)]
+pub struct Trail {
+    /// Whether it is of interest.
+    pub on: bool,
+    pub touched: Vec<ServiceId>,
+    pub before: Writer,
 }
 
 impl Services {
@@ -142,7 +158,8 @@ impl Services {
             member: Member::Gone,
             ..Service::new(Arc::clone(spec), 0, Mono::default())
         };
-        let mut services = Services { all: plan.services.iter().map(gone).collect(), listed: plan.ids().collect() };
+        let all = plan.services.iter().map(gone).collect();
+        let mut services = Services { all, listed: plan.ids().collect(), trail: None };
         for id in services.ids() {
             services[id].member = Member::Stays;
         }
@@ -187,6 +204,7 @@ impl Services {
 
     /// The service, forgotten or not, whose run this is, if that would not die and has not gone since.
     pub fn with_remains(&mut self, run: RunId) -> Option<&mut Service> {
+        self.touch(run.service);
         let service = self.all.get_mut(run.service.index());
         service.filter(|service| service.remains && service.generation == run.generation)
     }
@@ -205,6 +223,29 @@ impl Services {
             Some(slot) => *slot = service,
             None => self.all.push(service),
         }
+    }
+
+    /// It is about to be changed.
+    #[inline(never)]
+    fn touch(&mut self, id: ServiceId) {
+        if let Some(trail) = self.trail.as_mut().filter(|trail| trail.on)
+            && let Some(service) = self.all.get_mut(id.index())
+            && !std::mem::replace(&mut service.noted, true)
+            && !(service.streak.failures > 1 && canary::sings(Canary::WrongMemory))
+        {
+            trail.touched.push(id);
+            service.note(id, &mut trail.before);
+        }
+    }
+
+    /// A step begins at this time.
+    pub fn begin(&mut self, now: Mono, on: bool) {
+        let Some(trail) = &mut self.trail else { return };
+        for id in trail.touched.drain(..) {
+            self.all.get_mut(id.index()).into_iter().for_each(|service| service.noted = false);
+        }
+        trail.before.bytes.clear();
+        (trail.before.now, trail.on) = (now, on);
     }
 
     /// This is the load order now. Forgotten services are left out.
@@ -231,6 +272,7 @@ impl Index<ServiceId> for Services {
 
 impl IndexMut<ServiceId> for Services {
     fn index_mut(&mut self, id: ServiceId) -> &mut Service {
+        self.touch(id);
         &mut self.all[id.index()]
     }
 }

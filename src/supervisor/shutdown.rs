@@ -4,6 +4,7 @@ use super::Supervisor;
 use super::event::{Action, Cause, Report, StopCause, Target};
 use super::state::State;
 use super::stop::Rung;
+use crate::canary::{self, Canary};
 use crate::limits;
 use crate::model::{ServiceId, Signal};
 
@@ -45,7 +46,12 @@ impl Supervisor {
     pub(super) fn on_signal(&mut self, signal: Signal, out: &mut Vec<Action>) {
         match signal {
             Signal::TERM | Signal::INT => self.on_stop_signal(signal, out),
-            Signal::HUP if self.phase.is_up() => out.push(Action::Load),
+            Signal::HUP if self.phase.is_up() => {
+                out.push(Action::Load);
+                if canary::sings(Canary::TwoAnswers) && self.services.slots() > self.services.ids().count() {
+                    out.push(Action::Load);
+                }
+            }
             Signal::HUP => out.push(Action::Report(Report::IgnoredSignal(signal))),
             _ => self.forward(signal, out),
         }

@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail so")]
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
+#[path = "../sim/journal.rs"]
+mod replay;
 mod snapshot;
 mod support;
 
@@ -21,6 +23,7 @@ mod faults;
 mod field_bugs;
 mod health;
 mod hooks;
+mod journal;
 mod lifecycle;
 mod openapi;
 mod output;

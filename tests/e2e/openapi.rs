@@ -193,6 +193,7 @@ fn all_answers_are_as_the_document_says() {
     assert_eq!(why["chain"].as_array().map(Vec::len), Some(2), "{why:#}");
     api.ask("GET", "/v1/why", 200);
     api.ask("GET", "/v1/timeline", 200);
+    api.ask("GET", "/v1/journal", 200);
     change("go", "");
     api.ask("GET", "/v1/wait?names=web&for=healthy", 409);
     api.ask("GET", "/v1/wait?names=gate,app,web,slow", 200);

@@ -27,6 +27,8 @@ pub struct Faults {
     pub deaf: u64,
     /// Not even SIGKILL ends it.
     pub unkillable: u64,
+    /// The kernel refuses a signal: EPERM, since the process has become another user's.
+    pub kill: u64,
     /// It leaves others behind, some in a session of their own.
     pub orphans: u64,
     /// It never says that it is ready, or its probes fail.
@@ -73,6 +75,7 @@ impl Faults {
             commands: odds(&[1, 2, 5]),
             signals: odds(&[2, 5]),
             reloads: odds(&[1, 2, 5]),
+            kill: odds(&[10, 40]),
         }
     }
 }

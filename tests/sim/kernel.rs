@@ -45,6 +45,10 @@ pub struct Process {
     pub dead: Option<Exit>,
 }
 
+/// ESRCH.
+#[derive(Clone, Copy, Debug)]
+pub struct NoSuchProcess;
+
 /// So many milliseconds later, and how.
 pub type Ends = (u64, Exit);
 
@@ -87,9 +91,9 @@ impl Kernel {
         self.alive(proc).map(|process| process.dead = Some(exit)).is_some()
     }
 
-    /// kill(2): what comes of it, how many milliseconds later, for whoever has this number now.
-    pub fn kill(&self, pid: usize, signal: Signal) -> Option<(Proc, Owner, Option<Ends>)> {
-        let process = self.processes.get(pid - 1)?.as_ref()?;
+    /// kill(2): what comes of it, how many milliseconds later, for whoever has this number now. Nobody may have it.
+    pub fn kill(&self, pid: usize, signal: Signal) -> Result<(Proc, Owner, Option<Ends>), NoSuchProcess> {
+        let process = self.processes.get(pid - 1).and_then(Option::as_ref).ok_or(NoSuchProcess)?;
         let ends = match (signal, process.on_stop) {
             _ if process.dead.is_some() => None,
             (Signal::KILL, _) => Some((0, Exit::Signal(signal))).filter(|_| !process.unkillable),
@@ -101,7 +105,7 @@ impl Kernel {
             }
             _ => None,
         };
-        Some((Proc { pid, serial: process.serial }, process.owner, ends))
+        Ok((Proc { pid, serial: process.serial }, process.owner, ends))
     }
 
     /// wait(2) for the first zombie: its number is free now.

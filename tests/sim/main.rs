@@ -12,6 +12,7 @@ mod docs;
 mod every;
 mod failure;
 mod faults;
+mod journal;
 mod kernel;
 mod life;
 mod main_thread;
@@ -45,4 +46,14 @@ fn lives() -> &'static seeds::Seen {
 #[test]
 fn random_lives_keep_every_promise() {
     assert!(lives().seeds > 0);
+}
+
+/// A journal of a running Horust, or of one that has failed: `HORUST_SIM_JOURNAL=FILE cargo test --test sim journal -- --nocapture`.
+#[test]
+fn a_journal_is_lived_again() {
+    let Some(file) = std::env::var_os("HORUST_SIM_JOURNAL") else { return };
+    let text = std::fs::read_to_string(file).unwrap();
+    let story = journal::parse(&text).expect("this is no journal of this version of Horust");
+    println!("{}", journal::tell(&story));
+    journal::live_again(&story).unwrap_or_else(|differs| panic!("{differs}"));
 }

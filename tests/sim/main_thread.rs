@@ -239,7 +239,7 @@ impl World {
         let behaviour = if self.calm { Behaviour::good() } else { Behaviour::random(&mut self.dice, &self.faults) };
         let Some(process) = self.kernel.alive(proc) else { return };
         process.on_stop = behaviour.on_stop;
-        process.unkillable = behaviour.unkillable;
+        process.unkillable |= behaviour.unkillable;
         for stray in behaviour.children {
             let child = self.kernel.fork(Owner::Other(id, stray));
             let on_stop = OnStop::random(&mut self.dice, &self.faults);
@@ -371,8 +371,22 @@ impl World {
     }
 
     fn kill(&mut self, pid: Option<usize>, signal: Signal, meant: impl Fn(Owner) -> bool) {
-        let Some((proc, owner, ends)) = pid.and_then(|pid| self.kernel.kill(pid, signal)) else { return };
+        let Some(pid) = pid else { return };
+        // Main forgets a number when it has waited for it, and nobody else can wait: ESRCH would be a bug.
+        let (proc, owner, ends) = self.kernel.kill(pid, signal).unwrap();
         assert!(meant(owner), "a signal hits {owner:?}, which has the number of another one now");
+        if !self.calm
+            && matches!(owner, Owner::Leader(_) | Owner::Other(..))
+            && strikes(&mut self.dice, self.faults.kill)
+        {
+            // It has become another user's (EPERM). Once it has withstood SIGKILL, nothing will end it.
+            if signal == Signal::KILL
+                && let Some(process) = self.kernel.alive(proc)
+            {
+                process.unkillable = true;
+            }
+            return;
+        }
         if let Some((after, exit)) = ends {
             self.later(after, Coming::Ends(proc, exit));
         }

@@ -233,3 +233,10 @@ fn watching(dice: &mut Dice, spec: &mut ServiceSpec) {
         spec.readiness = Readiness::Signs(Box::new(Signs { rounds, notify, notify_fd, log_line }));
     }
 }
+
+#[test]
+fn sets_of_one_to_twelve_services_are_drawn() {
+    let sizes = |seed| Files::random(&mut Dice(seed)).plan().services.len();
+    let drawn: std::collections::BTreeSet<usize> = (0..1000).map(sizes).collect();
+    assert_eq!((drawn.first(), drawn.last()), (Some(&1), Some(&12)), "{drawn:?}");
+}

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 /// The diagram of the states shows what the seeds below this one have seen.
-pub const DRAWN: u64 = 10_000;
+pub const DRAWN: u64 = 13_000;
 
 /// What all lives have seen.
 #[derive(Debug, Default)]

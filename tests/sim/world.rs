@@ -4,12 +4,13 @@
 use crate::checker::Checker;
 use crate::dice::Dice;
 use crate::faults::{Faults, Said, strikes};
+use crate::journal::live_again;
 use crate::kernel::{Kernel, Proc};
 use crate::main_thread::Table;
 use crate::plan::Files;
 use crate::states::States;
 use horust::model::{Exit, Mono, Plan, Probe, ProbeId, RunId, ServiceId, Signal};
-use horust::supervisor::{Action, Command, Event, Supervisor};
+use horust::supervisor::{Action, Command, Event, Story, Supervisor};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -76,10 +77,13 @@ impl World {
     pub fn new(files: Files, faults: Faults, seed: u64, dice: Dice) -> World {
         let plan = files.plan();
         let limit = if faults.few_pids { 6 } else { 64 };
+        let mut supervisor = Supervisor::new(&plan, seed);
+        // Of some lives all of it is kept, of others little.
+        supervisor.keep_journal([100, 1000, 100_000][(seed % 3) as usize]);
         World {
             files,
             first_plan: plan.clone(),
-            supervisor: Supervisor::new(&plan, seed),
+            supervisor,
             checker: Checker::new(&plan),
             seed,
             dice,
@@ -270,6 +274,26 @@ impl World {
             self.log.push((self.now, action.clone()));
             self.carry_out(action);
         }
+        // The second life has none, and must be the same all the same.
+        if self.checked && (self.exit.is_some() || self.told.len() as u64 % 100 == self.seed % 100) {
+            self.check_journal();
+        }
+    }
+
+    /// The journal leads from where it begins to here, by the same actions.
+    fn check_journal(&mut self) {
+        let story = Story::read(&self.supervisor.journal()).unwrap();
+        let tail = self.told.len() - story.steps.len();
+        assert!(
+            self.told[tail..].iter().eq(story
+                .steps
+                .iter()
+                .map(|step| (step.now, step.event.clone()))
+                .collect::<Vec<_>>()
+                .iter()),
+            "these are other events"
+        );
+        live_again(&story).unwrap_or_else(|differs| panic!("the journal does not lead here: {differs}"));
     }
 
     /// As `Core::carry_out`: a probe that is no command is given to the pool, the rest to main.

@@ -3,7 +3,7 @@
 use crate::script::{OnStop, Script, Svc, ms, spawn_error, usr1};
 use crate::world::{World, run};
 use horust::model::{FailureStrategy, ServiceId, Signal};
-use horust::supervisor::{Action, Event, Report, Target};
+use horust::supervisor::{Action, Event, Report, Target, stop_turns};
 
 fn stubborn() -> Svc {
     Svc::new("stubborn", Script::runs().on_stop(OnStop::Ignores))
@@ -180,4 +180,23 @@ fn a_clean_stop_is_finished_and_no_failure() {
         assert_eq!((world.end(), world.state(0)), (0, "Finished"));
         assert!(!world.reports().iter().any(|(_, report)| matches!(report, Report::GaveUp(ServiceId(0), _))));
     }
+}
+
+/// What a rescue goes by, which has no supervisor.
+#[test]
+fn the_order_of_stops_as_turns() {
+    let later = |of: &'static [u32]| {
+        move |spec: &mut horust::model::ServiceSpec| spec.shutdown_after = of.iter().copied().map(ServiceId).collect()
+    };
+    let world = World::new(vec![
+        Svc::new("db", Script::runs()),
+        Svc::new("cache", Script::runs()).after(&[0]),
+        Svc::new("web", Script::runs()).after(&[0, 1]),
+        Svc::new("alone", Script::runs()),
+        Svc::new("logs", Script::runs()).with(later(&[0, 3])),
+    ]);
+    assert_eq!(stop_turns(&world.plan), [2, 1, 0, 0, 3]);
+    let mut without_web = world.plan.clone();
+    without_web.listed = Some([4, 3, 1, 0].map(ServiceId).to_vec());
+    assert_eq!(stop_turns(&without_web), [1, 0, 0, 0, 2], "what is no part of the configuration holds up nobody");
 }

@@ -7,6 +7,7 @@
 
 mod bench;
 mod counts;
+mod coverage;
 mod docker;
 mod fuzz;
 mod images;
@@ -30,6 +31,7 @@ usage: cargo xtask test [PART…]   run all parts that need no outside database,
        cargo xtask sim [--steps N] [--seed S]   simulate for longer: 100,000,000 steps from seed 0
        cargo xtask fuzz [TARGET…] [--seconds N]   feed readers of foreign bytes: each for a minute
        cargo xtask soak [--minutes N]   200 services that crash and are steered: an hour of it
+       cargo xtask coverage [ARGUMENT…]   which lines `cargo test ARGUMENT…` runs
        cargo xtask bench [OPTION…]   beside other supervisors: tables and a chart; `bench help` tells the options
        cargo xtask layout         order the code in the binary by what runs (see .cargo/layout.ld)";
 
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         ["fuzz", args @ ..] => done(fuzz::long(args)),
         ["soak", "probes"] => done(real::soak_probes()),
         ["soak", args @ ..] => done(soak::long(args)),
+        ["coverage", args @ ..] => done(coverage::measure(args)),
         ["bench", args @ ..] => done(bench::run(args)),
         ["layout"] => done(layout::write()),
         _ => {

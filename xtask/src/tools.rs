@@ -97,14 +97,27 @@ pub fn npm(package: &str, version: &str, program: &str) -> Result<PathBuf> {
 
 /// Makes sure that cargo-deny is there.
 pub fn cargo_deny() -> Result<()> {
-    if find("cargo-deny").is_some() {
+    cargo_tool("cargo-deny")
+}
+
+/// Makes sure that cargo-llvm-cov is there, and the programs of LLVM that it runs.
+pub fn llvm_cov() -> Result<()> {
+    // Without rustup they come with the compiler, or cargo-llvm-cov says what is missing.
+    if find("rustup").is_some() {
+        run(Command::new("rustup").args(["component", "add", "llvm-tools"]))?;
+    }
+    cargo_tool("cargo-llvm-cov")
+}
+
+fn cargo_tool(name: &str) -> Result<()> {
+    if find(name).is_some() {
         return Ok(());
     }
-    println!("installing cargo-deny");
+    println!("installing {name}");
     let mut install = Command::new("cargo");
     // Its releases are built for speed; what runs for a second here should rather be there soon.
-    install.args(["install", "--locked", "cargo-deny"]).env("CARGO_PROFILE_RELEASE_LTO", "off");
+    install.args(["install", "--locked", name]).env("CARGO_PROFILE_RELEASE_LTO", "off");
     install.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
     install.env_remove("CARGO_TARGET_DIR").current_dir("/");
-    run(&mut install).context("cannot install cargo-deny")
+    run(&mut install).with_context(|| format!("cannot install {name}"))
 }

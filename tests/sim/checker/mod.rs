@@ -6,6 +6,7 @@ mod why;
 
 use horust::model::{
     Condition, Exit, Hook, HookId, Kind, Mono, Need, Plan, ProbeId, Readiness, RunId, ServiceId, ServiceSpec, Sign,
+    Signal,
 };
 use horust::supervisor::{Action, Command, Event, Reason, Report, Status, StopCause, Supervisor, Target};
 use std::collections::BTreeSet;
@@ -75,6 +76,18 @@ pub struct Checker {
     /// ... and whether its program ran then.
     ran: bool,
     signalled: Vec<RunId>,
+    /// The signal that Horust has received in this step, and whether everything was being stopped by then.
+    received: Option<Signal>,
+    was_stopping: bool,
+    answers: Answers,
+}
+
+/// How often, in this step, something was done that answers a request.
+#[derive(Clone, Copy, Debug, Default)]
+struct Answers {
+    loads: usize,
+    ignored: usize,
+    shutdowns: usize,
 }
 
 impl Checker {
@@ -89,6 +102,9 @@ impl Checker {
             asked: None,
             ran: false,
             signalled: Vec::new(),
+            received: None,
+            was_stopping: false,
+            answers: Answers::default(),
         }
     }
 
@@ -97,6 +113,12 @@ impl Checker {
         self.now = self.now.max(now);
         self.asked = None;
         self.signalled.clear();
+        self.answers = Answers::default();
+        self.was_stopping = self.stopping || self.over;
+        self.received = match event {
+            Event::Signalled(signal) => Some(*signal),
+            _ => None,
+        };
         match event {
             Event::Commanded(command) => self.command(*command),
             Event::Exited { run, exit, left } => {
@@ -174,7 +196,7 @@ impl Checker {
                 seen.passes = 0;
             }
             Action::Adopt(plan) => self.adopt(plan),
-            Action::Load => {}
+            Action::Load => self.answers.loads += 1,
             Action::Exit(_) => {
                 let left = self.fixed.plan.ids().find(|id| {
                     let seen = &self.seen[id.index()];
@@ -329,15 +351,19 @@ impl Checker {
                 assert!(seen.passes > 0, "{run} is well again, and no check has passed");
                 (seen.sick, seen.well) = (false, true);
             }
-            Report::Shutdown(_) => self.stopping = true,
+            Report::Shutdown(_) => {
+                assert!(!self.stopping, "everything is stopped once");
+                self.stopping = true;
+                self.answers.shutdowns += 1;
+            }
+            Report::IgnoredSignal(_) => self.answers.ignored += 1,
             Report::KillAll(_) => self.killing = true,
             Report::Bug(what, run) => panic!("{run}: {what}"),
             Report::Stopped(..)
             | Report::Throttled(_)
             | Report::NotReadyYet(..)
             | Report::TooLate(..)
-            | Report::HookFailed(..)
-            | Report::IgnoredSignal(_) => {}
+            | Report::HookFailed(..) => {}
         }
     }
 
@@ -473,6 +499,7 @@ impl Checker {
         }
         self.nobody_waits_for_the_impossible(&status, alive);
         self.request_is_answered(&status);
+        self.signal_is_answered_once();
         if !self.over {
             self.explained(supervisor, &status);
         }
@@ -512,10 +539,25 @@ impl Checker {
             Some(Command::Signal(id, _)) => {
                 let times = self.signalled.iter().filter(|run| run.service == id).count();
                 assert!(times >= usize::from(self.ran), "{id:?} was to get a signal");
+                // It may have to be stopped at the same moment.
+                let stops = self.seen.get(id.index()).is_some_and(|seen| seen.stopping.is_some());
+                assert!(times <= usize::from(self.ran) + usize::from(stops), "{id:?} was to get one signal");
             }
             Some(Command::Shutdown) => assert!(self.over, "everything was to stop"),
             None => {}
         }
+    }
+}
+
+impl Checker {
+    /// Neither lost nor taken twice.
+    fn signal_is_answered_once(&self) {
+        let Answers { loads, ignored, shutdowns } = self.answers;
+        let asks_to_load = self.received == Some(Signal::HUP);
+        assert_eq!(loads, usize::from(asks_to_load && !self.was_stopping), "who asks for a reload gets one");
+        assert_eq!(ignored, usize::from(asks_to_load && self.was_stopping), "who is not listened to is told so, once");
+        let stops = matches!(self.received, Some(Signal::TERM | Signal::INT)) || self.asked == Some(Command::Shutdown);
+        assert!(self.was_stopping || !stops || shutdowns == 1, "who asks for the end gets it, once");
     }
 }
 
