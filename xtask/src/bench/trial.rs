@@ -90,15 +90,28 @@ pub struct Services {
     pub act: &'static str,
     pub act_count: usize,
     pub act_chunk: usize,
-    /// Captured, and rotated every 10 MB, five files being kept.
+    /// Output is captured and rotated every 10 MB, five files being kept.
     pub log: bool,
+    /// Output is captured, and goes on to that of the supervisor.
+    pub captured: bool,
     /// Run as nobody, with limits.
     pub limited: bool,
+    /// The floor gives each a session of its own, as most supervisors do anyway.
+    pub sessions: bool,
 }
 
 impl Services {
     pub fn waiting(count: usize) -> Services {
-        Services { count, act: "wait", act_count: 0, act_chunk: 0, log: false, limited: false }
+        Services {
+            count,
+            act: "wait",
+            act_count: 0,
+            act_chunk: 0,
+            log: false,
+            captured: false,
+            limited: false,
+            sessions: false,
+        }
     }
 
     /// The one argument of the probe.
