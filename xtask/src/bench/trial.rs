@@ -61,7 +61,8 @@ fn clean(base: &Path) {
         let name = entry.file_name();
         let pid = name.to_str().and_then(|name| name.strip_prefix(HOME));
         if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
-            let _ = fs::remove_dir_all(entry.path());
+            // A cgroup has files, but none that could be removed.
+            let _ = fs::remove_dir(entry.path()).or_else(|_| fs::remove_dir_all(entry.path()));
         }
     }
 }
@@ -70,7 +71,9 @@ fn clean(base: &Path) {
 /// sessions against each other, and whoever makes one for each service would wait for all else that runs.
 fn enter_cgroup() -> Option<PathBuf> {
     let cgroup = ["cpu", ""].iter().find_map(|hierarchy| {
-        let cgroup = Path::new("/sys/fs/cgroup").join(hierarchy).join(format!("{HOME}{}", std::process::id()));
+        let above = Path::new("/sys/fs/cgroup").join(hierarchy);
+        clean(&above);
+        let cgroup = above.join(format!("{HOME}{}", std::process::id()));
         fs::create_dir(&cgroup).ok()?;
         if cgroup.join("cpu.weight").exists() || cgroup.join("cpu.shares").exists() {
             return Some(cgroup);
