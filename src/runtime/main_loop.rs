@@ -24,7 +24,7 @@ use crate::sys::spawn::StageStatus;
 use crate::sys::wake::EventFd;
 use crate::sys::{poll, process, tree};
 use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -406,7 +406,13 @@ impl<'a> MainLoop<'a> {
     fn receive(&mut self) {
         loop {
             match self.queues.actions.try_recv() {
-                Ok(actions) => self.pending.extend(actions),
+                Ok(actions) => {
+                    let recalled = recall(&mut self.pending, &actions).into_iter();
+                    self.outbox.extend(
+                        recalled.map(|run| Event::SpawnFailed(run, cannot("it was stopped before".to_owned()))),
+                    );
+                    self.pending.extend(actions);
+                }
                 Err(TryRecvError::Empty) => return,
                 Err(TryRecvError::Disconnected) => {
                     self.orphaned = self.pending.is_empty();
@@ -565,5 +571,47 @@ impl<'a> MainLoop<'a> {
                 run.strays.push(process);
             }
         }
+    }
+}
+
+/// Takes back starts that still wait and that newer orders already stop: a stop must not wait for thousands of starts. A
+/// signal to a main process alone is none, it may be one that is passed on.
+fn recall(pending: &mut VecDeque<Action>, orders: &[Action]) -> Vec<RunId> {
+    let mut recalled = Vec::new();
+    if pending.is_empty() {
+        return recalled;
+    }
+    let stop = |order: &Action| match order {
+        Action::Signal { run, to: Target::Group | Target::Tree, .. } => Some(*run),
+        _ => None,
+    };
+    let stopped: BTreeSet<RunId> = orders.iter().filter_map(stop).collect();
+    pending.retain(|action| match action {
+        Action::Spawn(run) if stopped.contains(run) => {
+            recalled.push(*run);
+            false
+        }
+        _ => true,
+    });
+    recalled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ServiceId;
+
+    fn run(service: u32, generation: u32) -> RunId {
+        RunId { service: ServiceId(service), generation }
+    }
+
+    #[test]
+    fn a_start_that_waits_is_taken_back_by_a_stop_of_that_run_alone() {
+        let mut pending: VecDeque<Action> =
+            [run(1, 1), run(2, 1), run(3, 2), run(4, 1)].map(Action::Spawn).into_iter().collect();
+        let orders = [(run(2, 1), Target::Group), (run(3, 1), Target::Tree), (run(4, 1), Target::Leader)];
+        let orders = orders.map(|(run, to)| Action::Signal { run, signal: Signal::TERM, to });
+        assert_eq!(recall(&mut pending, &orders), [run(2, 1)]);
+        assert_eq!(pending, [run(1, 1), run(3, 2), run(4, 1)].map(Action::Spawn));
     }
 }

@@ -1,6 +1,7 @@
 /* The least that a supervisor can do: vfork, exec and wait, and again when one has ended. Nothing is read but a list of commands,
- * nothing is logged, delayed or limited. `floor FILE` runs the commands of a file, a program and its one argument a line;
- * `floor -- PROGRAM ARG...` runs one, passes signals on and ends with it. At TERM it stops all. */
+ * nothing is logged, delayed or limited. `floor FILE` runs the commands of a file, a program and its one argument a line; `floor
+ * FILE setsid` gives each a session of its own; `floor -- PROGRAM ARG...` runs one, passes signals on and ends with it. At TERM it
+ * stops all. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,11 +12,14 @@
 static char *(*commands)[3];
 static pid_t *pids;
 static size_t count;
+static int sessions;
 
 static pid_t run(char **words)
 {
 	pid_t pid = vfork();
 	if (pid == 0) {
+		if (sessions)
+			setsid();
 		/* All signals are blocked here and there; the program of the benchmark wants it so. */
 		execv(words[0], words);
 		_exit(127);
@@ -79,6 +83,7 @@ int main(int argc, char **argv)
 					return 0;
 		}
 	}
+	sessions = argc > 2;
 	read_commands(argv[1]);
 	for (size_t i = 0; i < count; i++)
 		pids[i] = run(commands[i]);

@@ -138,7 +138,8 @@ impl Peer {
             _ => {
                 let line = |id| format!("{} {}\n", kit.probe.display(), services.argument(dir, id));
                 fs::write(dir.join("commands"), (0..services.count).map(line).collect::<String>())?;
-                vec![program, path("commands")]
+                let session = services.sessions.then(|| "setsid".to_owned());
+                [program, path("commands")].into_iter().chain(session).collect()
             }
         })
     }
@@ -170,6 +171,9 @@ fn horust(kit: &Kit, dir: &Path, services: &Services) -> Result<()> {
     }
     if services.log {
         keys += &format!("stdout = \"{}\"\n[log]\nrotate-size = \"10MB\"\nkeep = 5\n", dir.join("log").display());
+    }
+    if services.captured {
+        keys += "[log]\ncapture = true\n";
     }
     keys += "[restart]\nstrategy = \"always\"\nbackoff = \"0s\"\nthrottle = false\n";
     if services.limited {

@@ -101,12 +101,14 @@ impl Results {
     fn summary_of(&self, samples: &str, statistic: Statistic, peer: Peer) -> Option<Summary> {
         let mut numbers = self.samples.get(samples)?.get(peer.name())?.clone();
         numbers.sort_by(f64::total_cmp);
-        let at = |part: f64| numbers.get(((numbers.len() - 1) as f64 * part).round() as usize).copied();
+        let last = numbers.len().checked_sub(1)? as f64;
+        let at = |index: f64| numbers.get(index as usize).copied();
         let value = match statistic {
-            Statistic::Median => at(0.5)?,
-            Statistic::P99 => at(0.99)?,
+            Statistic::Median => at((last * 0.5).round())?,
+            Statistic::P99 => at((last * 0.99).round())?,
         };
-        Some(Summary { value, low: at(0.25)?, high: at(0.75)?, count: numbers.len() })
+        let (low, high) = (at((last * 0.25).floor())?, at((last * 0.75).ceil())?);
+        Some(Summary { value, low, high, count: numbers.len() })
     }
 
     /// The best of all but the floor.
@@ -241,8 +243,8 @@ mod tests {
         assert_eq!(
             table.lines().last(),
             Some(
-                "| start of one service, from exec to its first instruction, ms | 0.50 (0.50–0.60) | \
-                 **1.00** (1.00–1.10) | 2.00 (2.00–2.00) |"
+                "| start of one service, from exec to its first instruction, ms | 0.50 (0.40–0.60) | \
+                 **1.00** (0.90–1.10) | 2.00 (2.00–2.00) |"
             )
         );
     }

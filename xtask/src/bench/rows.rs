@@ -44,6 +44,7 @@ pub const ROWS: &[Row] = &[
     charted("cold", "start of one service, from exec to its first instruction", "ms"),
     charted("command", "start of one command, by `-- COMMAND`", "ms"),
     charted("start-1000", "start of 1,000 services", "ms"),
+    row("sessions-1000", "the floor's, if it makes each a session", "ms"),
     row("cpu-1000", "processor time for that, of all processes", "ms"),
     row("users-1000", "start of 1,000 services with user and limits", "ms"),
     charted("restart", "restart after SIGKILL, one of 100 services, median", "µs"),
@@ -72,8 +73,9 @@ pub const ROWS: &[Row] = &[
 /// How many services the table of growth has in its columns.
 pub const GROWTH: [usize; 5] = [1, 10, 100, 1000, 10_000];
 /// Its rows: name of the samples, label, unit.
-pub const GROWTH_ROWS: [(&str, &str, &str); 6] = [
+pub const GROWTH_ROWS: [(&str, &str, &str); 7] = [
     ("growth-start", "start of all", "ms"),
+    ("growth-captured", "start of all, output captured", "ms"),
     ("growth-cpu", "processor time for that, of all processes", "ms"),
     ("growth-pss", "memory (PSS)", "KiB"),
     ("growth-status", "`horust status`", "ms"),
@@ -118,7 +120,14 @@ pub const GROUPS: &[Group] = &[
         peers: Peer::supervises,
         rounds: (5, 1),
         budget: 15,
-        trial: |kit, peer, _, samples| life(kit, peer, 1000, samples),
+        trial: |kit, peer, _, samples| {
+            if peer == Peer::Floor {
+                let services = Services { sessions: true, ..Services::waiting(1000) };
+                let start = Trial::services(kit, peer, &services)?.await_starts(1000)?;
+                samples.push(("sessions-1000".to_owned(), start));
+            }
+            life(kit, peer, 1000, samples)
+        },
     },
     Group {
         name: "command",
@@ -416,6 +425,11 @@ fn growth(kit: &Kit, peer: Peer, quick: bool, samples: &mut Samples) -> Result<(
             add("restart", latency);
         }
         add("stop", trial.stop(count)?);
+        // Each takes two open files. Few users may have 20,000.
+        if peer == Peer::Horust && count < 10_000 {
+            let services = Services { captured: true, ..Services::waiting(count) };
+            add("captured", Trial::services(kit, peer, &services)?.await_starts(count)?);
+        }
     }
     Ok(())
 }

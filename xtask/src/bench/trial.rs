@@ -27,6 +27,7 @@ pub struct Kit {
     pub probe: PathBuf,
     pub floor: PathBuf,
     pub horust: PathBuf,
+    cgroup: Option<PathBuf>,
 }
 
 impl Kit {
@@ -41,12 +42,8 @@ impl Kit {
             if fs::create_dir(&home).is_err() {
                 continue;
             }
-            let kit = Kit {
-                probe: home.join("probe"),
-                floor: home.join("floor"),
-                horust: horust.clone(),
-                home: home.clone(),
-            };
+            let (probe, floor) = (home.join("probe"), home.join("floor"));
+            let kit = Kit { home, probe, floor, horust: horust.clone(), cgroup: enter_cgroup() };
             compile(&kit.probe, include_str!("probe.c"), &["-O1", "-nostdlib", "-ffreestanding", "-fno-builtin"])?;
             compile(&kit.floor, include_str!("floor.c"), &["-O2"])?;
             match capture(&mut Command::new(&kit.probe)) {
@@ -64,13 +61,39 @@ fn clean(base: &Path) {
         let name = entry.file_name();
         let pid = name.to_str().and_then(|name| name.strip_prefix(HOME));
         if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
-            let _ = fs::remove_dir_all(entry.path());
+            // A cgroup has files, but none that could be removed.
+            let _ = fs::remove_dir(entry.path()).or_else(|_| fs::remove_dir_all(entry.path()));
         }
     }
 }
 
+/// Moves this process, and so all that it starts, into a cgroup of its own, as a container's is. In the root cgroup Linux weighs
+/// sessions against each other, and whoever makes one for each service would wait for all else that runs.
+fn enter_cgroup() -> Option<PathBuf> {
+    let cgroup = ["cpu", ""].iter().find_map(|hierarchy| {
+        let above = Path::new("/sys/fs/cgroup").join(hierarchy);
+        clean(&above);
+        let cgroup = above.join(format!("{HOME}{}", std::process::id()));
+        fs::create_dir(&cgroup).ok()?;
+        if cgroup.join("cpu.weight").exists() || cgroup.join("cpu.shares").exists() {
+            return Some(cgroup);
+        }
+        let _ = fs::remove_dir(&cgroup);
+        None
+    });
+    let entered = cgroup.filter(|cgroup| fs::write(cgroup.join("cgroup.procs"), "0").is_ok());
+    if entered.is_none() {
+        println!("without a cpu cgroup of its own: sessions are weighed against all else that runs");
+    }
+    entered
+}
+
 impl Drop for Kit {
     fn drop(&mut self) {
+        if let Some(cgroup) = &self.cgroup {
+            let _ = fs::write(cgroup.with_file_name("cgroup.procs"), "0");
+            let _ = fs::remove_dir(cgroup);
+        }
         let _ = fs::remove_dir_all(&self.home);
     }
 }
@@ -90,15 +113,28 @@ pub struct Services {
     pub act: &'static str,
     pub act_count: usize,
     pub act_chunk: usize,
-    /// Captured, and rotated every 10 MB, five files being kept.
+    /// Output is captured and rotated every 10 MB, five files being kept.
     pub log: bool,
+    /// Output is captured, and goes on to that of the supervisor.
+    pub captured: bool,
     /// Run as nobody, with limits.
     pub limited: bool,
+    /// The floor gives each a session of its own, as most supervisors do anyway.
+    pub sessions: bool,
 }
 
 impl Services {
     pub fn waiting(count: usize) -> Services {
-        Services { count, act: "wait", act_count: 0, act_chunk: 0, log: false, limited: false }
+        Services {
+            count,
+            act: "wait",
+            act_count: 0,
+            act_chunk: 0,
+            log: false,
+            captured: false,
+            limited: false,
+            sessions: false,
+        }
     }
 
     /// The one argument of the probe.
