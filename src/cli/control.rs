@@ -245,7 +245,9 @@ impl ControlVerb {
             ControlVerb::Events(events) => events.format,
             ControlVerb::Graph(graph) => return graph.format == Drawing::Json,
             ControlVerb::Timeline { format } => return *format == Chart::Json,
-            ControlVerb::Signal { .. } | ControlVerb::Metrics | ControlVerb::Shutdown => Format::Text,
+            ControlVerb::Signal { .. } | ControlVerb::Metrics | ControlVerb::Shutdown | ControlVerb::Debug { .. } => {
+                Format::Text
+            }
         };
         format == Format::Json
     }
