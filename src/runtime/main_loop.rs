@@ -385,16 +385,18 @@ impl<'a> MainLoop<'a> {
 
     /// Tells the supervisor what has happened: at once, or by way of the runtime thread if that is at something.
     fn decide(&mut self) {
-        if self.outbox.is_empty() {
-            return;
-        }
         let core = Arc::clone(&self.queues.core);
-        if let Ok(mut core) = core.try_lock() {
+        while !self.outbox.is_empty()
+            && let Ok(mut core) = core.try_lock()
+        {
             // What it has ordered before comes first.
             self.receive();
-            let pending = &mut self.pending;
-            core.turn(std::mem::take(&mut self.outbox), Vec::new(), &mut |actions| pending.extend(actions));
+            let (events, mut orders) = (std::mem::take(&mut self.outbox), Vec::new());
+            core.turn(events, Vec::new(), &mut |actions| orders.push(actions));
+            orders.into_iter().for_each(|actions| self.obey(actions));
             self.due = core.sleep(Sleeper::Main).map(|left| Mono(process::mono_now()).after(left));
+        }
+        if self.outbox.is_empty() {
             return;
         }
         match self.queues.events.try_send(std::mem::take(&mut self.outbox)) {
@@ -403,16 +405,18 @@ impl<'a> MainLoop<'a> {
         }
     }
 
+    /// Has these carried out after those that wait already.
+    fn obey(&mut self, actions: Vec<Action>) {
+        let recalled = recall(&mut self.pending, &actions).into_iter();
+        let why = || cannot("it was stopped before".to_owned());
+        self.outbox.extend(recalled.map(|run| Event::SpawnFailed(run, why())));
+        self.pending.extend(actions);
+    }
+
     fn receive(&mut self) {
         loop {
             match self.queues.actions.try_recv() {
-                Ok(actions) => {
-                    let recalled = recall(&mut self.pending, &actions).into_iter();
-                    self.outbox.extend(
-                        recalled.map(|run| Event::SpawnFailed(run, cannot("it was stopped before".to_owned()))),
-                    );
-                    self.pending.extend(actions);
-                }
+                Ok(actions) => self.obey(actions),
                 Err(TryRecvError::Empty) => return,
                 Err(TryRecvError::Disconnected) => {
                     self.orphaned = self.pending.is_empty();
