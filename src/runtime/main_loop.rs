@@ -24,7 +24,7 @@ use crate::sys::spawn::StageStatus;
 use crate::sys::wake::EventFd;
 use crate::sys::{poll, process, tree};
 use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -407,9 +407,7 @@ impl<'a> MainLoop<'a> {
 
     /// Has these carried out after those that wait already.
     fn obey(&mut self, actions: Vec<Action>) {
-        let recalled = recall(&mut self.pending, &actions).into_iter();
-        let why = || cannot("it was stopped before".to_owned());
-        self.outbox.extend(recalled.map(|run| Event::SpawnFailed(run, why())));
+        recall(&mut self.pending, &actions, &mut self.outbox);
         self.pending.extend(actions);
     }
 
@@ -578,26 +576,28 @@ impl<'a> MainLoop<'a> {
     }
 }
 
-/// Takes back starts that still wait and that newer orders already stop: a stop must not wait for thousands of starts. A
-/// signal to a main process alone is none, it may be one that is passed on.
-fn recall(pending: &mut VecDeque<Action>, orders: &[Action]) -> Vec<RunId> {
-    let mut recalled = Vec::new();
+/// Takes back starts that still wait and that newer orders already stop, as failed ones: a stop must not wait for thousands of
+/// starts. A signal to a main process alone is none, it may be one that is passed on.
+fn recall(pending: &mut VecDeque<Action>, orders: &[Action], outbox: &mut Vec<Event>) {
     if pending.is_empty() {
-        return recalled;
+        return;
     }
-    let stop = |order: &Action| match order {
-        Action::Signal { run, to: Target::Group | Target::Tree, .. } => Some(*run),
-        _ => None,
-    };
-    let stopped: BTreeSet<RunId> = orders.iter().filter_map(stop).collect();
+    // By service, the generation that is stopped.
+    let mut stopped: Vec<Option<u32>> = Vec::new();
+    for order in orders {
+        if let Action::Signal { run, to: Target::Group | Target::Tree, .. } = order {
+            let at = run.service.index();
+            stopped.resize(stopped.len().max(at + 1), None);
+            stopped.get_mut(at).into_iter().for_each(|slot| *slot = Some(run.generation));
+        }
+    }
     pending.retain(|action| match action {
-        Action::Spawn(run) if stopped.contains(run) => {
-            recalled.push(*run);
+        Action::Spawn(run) if stopped.get(run.service.index()) == Some(&Some(run.generation)) => {
+            outbox.push(Event::SpawnFailed(*run, SpawnError { message: String::new(), code: 0 }));
             false
         }
         _ => true,
     });
-    recalled
 }
 
 #[cfg(test)]
@@ -615,7 +615,9 @@ mod tests {
             [run(1, 1), run(2, 1), run(3, 2), run(4, 1)].map(Action::Spawn).into_iter().collect();
         let orders = [(run(2, 1), Target::Group), (run(3, 1), Target::Tree), (run(4, 1), Target::Leader)];
         let orders = orders.map(|(run, to)| Action::Signal { run, signal: Signal::TERM, to });
-        assert_eq!(recall(&mut pending, &orders), [run(2, 1)]);
+        let mut outbox = Vec::new();
+        recall(&mut pending, &orders, &mut outbox);
+        assert!(matches!(outbox.as_slice(), [Event::SpawnFailed(recalled, _)] if *recalled == run(2, 1)), "{outbox:?}");
         assert_eq!(pending, [run(1, 1), run(3, 2), run(4, 1)].map(Action::Spawn));
     }
 }
