@@ -14,7 +14,6 @@ use crate::config;
 use crate::control::wire::{Health, Horust, Service, Services};
 use crate::model::Signal;
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::json;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -265,7 +264,10 @@ pub fn run(options: &ControlOptions) -> ExitCode {
     };
     done.unwrap_or_else(|Failure { code, text, .. }| {
         complain(&match options.verb.is_json() {
-            true => show::json(&json!({ "detail": text, "exit_code": code.number() })),
+            true => {
+                let text = show::json(&text);
+                format!("{{\n  \"detail\": {},\n  \"exit_code\": {}\n}}\n", text.trim_end(), code.number())
+            }
             false => format!("horust: {text}\n"),
         });
         code

@@ -4,7 +4,7 @@ use super::file::LogFile;
 use super::sink::{Kind, Sink};
 use super::stdio::{self, Stdio};
 use crate::model::{Output, Plan, Rotation};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -81,7 +81,7 @@ impl Sinks {
             }
         };
         if let Some(sink) = self.get_mut(index) {
-            sink.gone = false;
+            sink.unnamed = 0;
             if let Kind::File(file) = &mut sink.kind {
                 file.configure(rotation);
                 file.begin_run(started);
@@ -93,19 +93,18 @@ impl Sinks {
     /// These are the services now: a file that none of them writes to is forgotten once nobody writes to it any more. Returns
     /// those that were to be forgotten before, and still have no room for what waits.
     pub fn adopt(&mut self, plan: &Plan) -> Vec<usize> {
-        let captured = plan.iter().filter(|(_, spec)| spec.log.is_some());
-        let named: HashSet<Place> =
-            captured.flat_map(|(_, spec)| [Place::of(&spec.stdout), Place::of(&spec.stderr)]).collect();
-        let files = self.by_place.iter().filter(|(place, _)| matches!(place, Place::File(_)));
-        let files: Vec<(usize, bool)> = files.map(|(place, index)| (*index, !named.contains(place))).collect();
-        let mut stuck = Vec::new();
-        for (index, gone) in files {
-            let Some(sink) = self.get_mut(index) else { continue };
-            let before = std::mem::replace(&mut sink.gone, gone);
-            stuck.extend((gone && before && sink.is_full()).then_some(index));
-            self.tidy(index);
+        self.all_mut().for_each(|sink| sink.unnamed = sink.unnamed.saturating_add(1));
+        for (_, spec) in plan.iter().filter(|(_, spec)| spec.log.is_some()) {
+            for output in [&spec.stdout, &spec.stderr] {
+                let index = self.by_place.get(&Place::of(output)).copied();
+                if let Some(sink) = index.and_then(|index| self.get_mut(index)) {
+                    sink.unnamed = 0;
+                }
+            }
         }
-        stuck
+        (0..self.all.len()).for_each(|index| self.tidy(index));
+        let stuck = |sink: &Sink| sink.unnamed > 1 && sink.is_full() && matches!(sink.kind, Kind::File(_));
+        (0..self.all.len()).filter(|index| self.get_mut(*index).is_some_and(|sink| stuck(sink))).collect()
     }
 
     /// Closes the file of this index if nobody writes to it and nothing waits for room, and forgets it if it is not named
@@ -113,10 +112,9 @@ impl Sinks {
     pub fn tidy(&mut self, index: usize) {
         let Some(slot) = self.all.get_mut(index) else { return };
         let Some(sink) = slot.as_mut().filter(|sink| sink.users == 0 && !sink.is_full()) else { return };
-        if let Kind::File(file) = &mut sink.kind {
-            file.close();
-        }
-        if sink.gone {
+        let Kind::File(file) = &mut sink.kind else { return };
+        file.close();
+        if sink.unnamed > 0 {
             sink.give_up();
             *slot = None;
             self.free.push(index);

@@ -5,7 +5,7 @@ use super::frame::Style;
 use super::rate::Limiter;
 use super::ring::Ring;
 use crate::model::{Log, Plan, ServiceSpec};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// One captured service.
@@ -88,12 +88,14 @@ impl Services {
 
     /// These are the services now: of the others each is forgotten once its last stream has ended.
     pub fn adopt(&mut self, plan: &Plan) {
-        let names: HashSet<&str> = plan.iter().map(|(_, spec)| spec.name.as_str()).collect();
-        for index in 0..self.all.len() {
-            let Some(service) = self.get_mut(index) else { continue };
-            service.gone = !names.contains(service.spec.name.as_str());
-            self.tidy(index);
+        self.all.iter_mut().flatten().for_each(|service| service.gone = true);
+        for (_, spec) in plan.iter() {
+            let index = self.by_name.get(&spec.name).copied();
+            if let Some(service) = index.and_then(|index| self.get_mut(index)) {
+                service.gone = false;
+            }
         }
+        (0..self.all.len()).for_each(|index| self.tidy(index));
     }
 
     /// Forgets the service of this index, if there is no such service and nothing of it is read any more.

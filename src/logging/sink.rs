@@ -48,8 +48,8 @@ pub struct Sink {
     pub users: usize,
     /// It is polled for room.
     pub polled: bool,
-    /// No service names it any more.
-    pub gone: bool,
+    /// How often services were read anew since one of them named it.
+    pub unnamed: u32,
 }
 
 #[derive(Default)]
@@ -74,7 +74,7 @@ impl Sink {
             waiting: BTreeSet::new(),
             users: 0,
             polled: false,
-            gone: false,
+            unnamed: 0,
         }
     }
 
