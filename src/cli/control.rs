@@ -295,8 +295,11 @@ fn carry_out(client: &Client, options: &ControlOptions) -> Result<ExitCode, Fail
             let query = [("names", which.words()), ("signal", signal.number().to_string())];
             let query = query.each_ref().map(|(name, value)| (*name, value.as_str()));
             let services: Services = client.post("signal", &query)?;
-            // Of a pattern nobody expects that all it fits are running.
-            let named = |service: &&Service| which.names.contains(&service.name) && service.pid.is_none();
+            // Of a pattern nobody expects that all it fits are running. Who had run and has no pid any more is who died of it.
+            let ran = |service: &Service| {
+                service.pid.is_some() || matches!(service.state.as_str(), "Started" | "Running" | "InKilling")
+            };
+            let named = |service: &&Service| which.names.contains(&service.name) && !ran(service);
             let idle: Vec<&str> = services.services.iter().filter(named).map(|s| s.name.as_str()).collect();
             match idle.is_empty() {
                 true => Ok(ExitCode::Ok),
@@ -344,7 +347,7 @@ fn wait(client: &Client, words: &str, goal: Goal, timeout: Duration, format: For
     };
     let (start, watched, mut shown) = (Instant::now(), io::stderr().is_terminal(), false);
     let ended = loop {
-        let left = timeout.saturating_sub(start.elapsed());
+        let left = if shown { timeout.saturating_sub(start.elapsed()) } else { timeout };
         let for_now = if watched { left.min(LOOK) } else { left };
         let timeout_ms = for_now.as_millis().to_string();
         match client.get("wait", &[("names", words), ("for", goal), ("timeout_ms", &timeout_ms)]) {

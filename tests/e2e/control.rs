@@ -469,3 +469,16 @@ fn health_is_an_exit_code() {
     ok(&verb(&horust, &["shutdown"]));
     horust.end().assert_code(0);
 }
+
+/// Who is dead of a signal before its answer is put together had been running; it was told to be `not running`.
+#[test]
+fn a_deadly_signal_is_no_failure() {
+    let restart = "command = \"sleep 1000\"\n[restart]\nstrategy = \"always\"\nbackoff = \"0s\"\nthrottle = false\n";
+    let horust = controlled().service("s", restart).start();
+    horust.wait_until("it is asked", |h| verb(h, &["status", "s"]).status.success());
+    for _ in 0..40 {
+        ok(&verb(&horust, &["wait", "s"]));
+        ok(&verb(&horust, &["signal", "KILL", "s"]));
+    }
+    horust.stop(Signal::SIGTERM).0.assert_code(0);
+}
