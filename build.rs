@@ -14,9 +14,11 @@ fn main() -> io::Result<()> {
     println!("cargo:rerun-if-changed={layout}");
     if std::env::var("PROFILE").is_ok_and(|profile| profile == "release") {
         println!("cargo:rustc-link-arg-bins=-Wl,-T,{layout}");
-        // The linker that Rust brings for this target can keep functions once that have the same code: 22 KiB.
+        // The linker that Rust brings for this target can keep functions once that have the same code: 22 KiB. Not while
+        // `cargo xtask layout`, which empties the file, looks where each of them is.
         let of = |what: &str| std::env::var(format!("CARGO_CFG_TARGET_{what}")).unwrap_or_default();
-        if of("ARCH") == "x86_64" && of("ENV") == "gnu" {
+        let ordered = fs::metadata(layout).is_ok_and(|file| file.len() > 0);
+        if ordered && of("ARCH") == "x86_64" && of("ENV") == "gnu" {
             println!("cargo:rustc-link-arg-bins=-Wl,--icf=all");
         }
     }
