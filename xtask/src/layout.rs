@@ -123,6 +123,14 @@ fn lives(valgrind: &Path, horust: &Path, dir: &Path) -> Result<Vec<PathBuf>> {
     let mut supervisor = watched("services");
     supervisor.arg("--services-path").arg(&services).arg("--uds-folder-path").arg(dir.join("uds"));
     supervise(supervisor.spawn()?, &sign)?;
+    // Settings are read by code of their own.
+    let (settings, once) = (dir.join("horust.toml"), dir.join("once"));
+    fs::create_dir_all(&once)?;
+    fs::write(&settings, "[control]\nsocket = true\n[shutdown]\nwhen-init = \"exit\"\n")?;
+    fs::write(once.join("true.toml"), "command = \"true\"\n")?;
+    let mut configured = watched("settings");
+    configured.arg("--config-path").arg(&settings).arg("--services-path").arg(&once);
+    run(configured.arg("--uds-folder-path").arg(dir.join("uds")))?;
     run(watched("command").args(["--", "true"]))?;
     run(watched("small").env_clear().env("PATH", "/usr/bin:/bin").args(["--", "true"]))?;
     let mut stage = watched("stage");
