@@ -14,11 +14,13 @@ fn main() -> io::Result<()> {
     println!("cargo:rerun-if-changed={layout}");
     if std::env::var("PROFILE").is_ok_and(|profile| profile == "release") {
         println!("cargo:rustc-link-arg-bins=-Wl,-T,{layout}");
-        // The linker that Rust brings for this target can keep functions once that have the same code: 22 KiB. Not while
-        // `cargo xtask layout`, which empties the file, looks where each of them is.
         let of = |what: &str| std::env::var(format!("CARGO_CFG_TARGET_{what}")).unwrap_or_default();
-        let ordered = fs::metadata(layout).is_ok_and(|file| file.len() > 0);
-        if ordered && of("ARCH") == "x86_64" && of("ENV") == "gnu" {
+        if fs::metadata(layout).is_ok_and(|file| file.len() == 0) {
+            // `cargo xtask layout` looks where each function is. All else is as in any release: the compiler names functions
+            // that are alike by the first of them, and which that is depends on how it is called.
+            println!("cargo:rustc-link-arg-bins=-Wl,-Map={}/target/layout/map", env!("CARGO_MANIFEST_DIR"));
+        } else if of("ARCH") == "x86_64" && of("ENV") == "gnu" {
+            // The linker that Rust brings for this target can keep functions once that have the same code: 22 KiB.
             println!("cargo:rustc-link-arg-bins=-Wl,--icf=all");
         }
     }

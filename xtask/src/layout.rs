@@ -47,12 +47,12 @@ pub fn write() -> Result<()> {
     let valgrind = tools::need("valgrind", "valgrind")?;
     let dir = PathBuf::from("target/layout");
     fs::create_dir_all(&dir)?;
-    // The map must be that of a link without a layout: sections that were placed by a script say less in it.
+    // The map, which `build.rs` asks for then, must be that of a link without a layout: sections that were placed by a script
+    // say less in it.
     fs::write(FILE, "")?;
     let map = dir.join("map");
     let mut build = Command::new("cargo");
-    build.args(["rustc", "--release", "--locked", "--bin", "horust", "--target-dir"]).arg(&dir);
-    build.args(["--", "-C"]).arg(format!("link-arg=-Wl,-Map={}", fs::canonicalize(&dir)?.join("map").display()));
+    build.args(["build", "--release", "--locked", "--bin", "horust", "--target-dir"]).arg(&dir);
     run(&mut build)?;
     let target = capture(Command::new("rustc").args(["--print", "host-tuple"]))?;
     let horust = dir.join(target.trim()).join("release/horust");
@@ -128,7 +128,7 @@ fn lives(valgrind: &Path, horust: &Path, dir: &Path) -> Result<Vec<PathBuf>> {
     fs::create_dir_all(&once)?;
     fs::write(&settings, "[control]\nsocket = true\n[shutdown]\nwhen-init = \"exit\"\n")?;
     fs::write(once.join("true.toml"), "command = \"true\"\n")?;
-    let mut configured = watched("settings");
+    let mut configured = watched("with-settings");
     configured.arg("--config-path").arg(&settings).arg("--services-path").arg(&once);
     run(configured.arg("--uds-folder-path").arg(dir.join("uds")))?;
     run(watched("command").args(["--", "true"]))?;
