@@ -234,6 +234,8 @@ impl Supervisor {
     fn come_back(&mut self, id: ServiceId) {
         let service = &self.services[id];
         let goes_on = match &service.state {
+            // What follows a stop of its own is decided when it has ended.
+            State::Stopping(ladder) if ladder.cause == StopCause::Itself && ladder.exit.is_none() => true,
             State::Stopping(ladder) => ladder.outcome(&service.spec, ladder.exit).goes_on(),
             State::Clearing(clearing) => clearing.outcome.goes_on(),
             State::Spawning { .. } | State::Started(_) | State::Running(_) => true,

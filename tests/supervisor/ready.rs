@@ -12,7 +12,7 @@ fn notify() -> Signs {
     Signs { notify: true, ..Signs::default() }
 }
 
-fn said(change: impl FnOnce(&mut Notice)) -> Said {
+pub fn said(change: impl FnOnce(&mut Notice)) -> Said {
     let mut notice = Notice::default();
     change(&mut notice);
     Said::Notice(notice)

@@ -1,5 +1,6 @@
 //! A configuration that was read again: what it changes, and that nothing more happens than has to.
 
+use crate::ready::said;
 use crate::script::{Answer, OnStop, Script, Svc, ms, ready, rounds};
 use crate::world::{World, run};
 use horust::model::{
@@ -191,7 +192,9 @@ fn what_fails_while_it_is_away_goes_by_its_restart_policy_once_it_is_back() {
     let sick =
         Svc::new("a", Script::runs().answers(&[Answer::Pass(0), Answer::Fail(0)]).on_stop(OnStop::Exits(500, 0)))
             .watched(|health| (health.max_failed, health.rounds.interval) = (0, ms(100)));
-    for a in [leftovers, hook, sick] {
+    // It goes by itself, and how it ends is not known yet when it is back.
+    let itself = Svc::new("a", Script::exits(400, 1).says(50, said(|notice| notice.stopping = true)));
+    for a in [leftovers, hook, sick, itself] {
         let a = a.then(Script::runs()).with(|spec| {
             spec.restart.attempts = 1;
             (spec.autostart, spec.shutdown_after) = (false, vec![B]);
