@@ -44,6 +44,11 @@ pub struct OomCounts {
 impl Own {
     /// Finds it. The error says in plain words why there is none.
     pub fn find() -> Result<Self, String> {
+        Self::find_with_members().map(|(own, _)| own)
+    }
+
+    /// Finds it, and the processes in it, of which we are one.
+    fn find_with_members() -> Result<(Self, Vec<u32>), String> {
         let cannot = |what: &str, error: io::Error| format!("cannot read {what}: {}", errno(&error).desc());
         let groups = fs::read("/proc/self/cgroup").map_err(|e| cannot("/proc/self/cgroup", e))?;
         let mounts = fs::read("/proc/self/mountinfo").map_err(|e| cannot("/proc/self/mountinfo", e))?;
@@ -52,18 +57,28 @@ impl Own {
             return Err("no cgroup v2 is mounted".to_owned());
         }
         let within = own_path(&groups).ok_or("the kernel has no cgroup v2 for Horust")?;
-        let mut visible = mounts.iter().filter_map(|mount| {
+        let mut visible = mounts.iter().rev().filter_map(|mount| {
             let below = within.strip_prefix(&mount.root).ok()?;
             let top = Group { path: mount.point.clone() };
             // Not `join` of an empty path, which would leave a slash at the end.
             let path = if below.as_os_str().is_empty() { top.path.clone() } else { top.path.join(below) };
-            Some(Self { group: Group { path }, top })
+            let group = Group { path };
+            // Another mount may hide this one, or be of another namespace with the same names: we must be in it.
+            let members = group.processes().ok().filter(|pids| pids.contains(&own_pid()))?;
+            Some((Self { group, top }, members))
         });
-        // Another mount may hide this one, or be of another namespace with the same names: we must be in it.
-        visible
-            .rfind(|own| own.group.processes().is_ok_and(|pids| pids.contains(&own_pid())))
-            .ok_or_else(|| "Horust's own cgroup is not below the mounted cgroup v2".to_owned())
+        visible.next().ok_or_else(|| "Horust's own cgroup is not below the mounted cgroup v2".to_owned())
     }
+}
+
+/// All processes that we can see, zombies left out, if the hierarchy has one group only, as it has in most containers: a list which the
+/// kernel makes several times faster than that of /proc.
+pub fn everybody() -> Option<Vec<u32>> {
+    let (own, mut pids) = Own::find_with_members().ok()?;
+    // Nobody can leave the topmost group but for one below it.
+    let alone = own.group == own.top && own.top.children().is_empty();
+    pids.retain(|pid| *pid != 0);
+    alone.then_some(pids)
 }
 
 /// The path of the v2 hierarchy's line (cgroups(7)).

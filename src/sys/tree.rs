@@ -166,6 +166,13 @@ fn descendants_in(proc: &Path, pid: u32, max: usize) -> Vec<ProcId> {
     found
 }
 
+/// The pids that /proc lists. A /proc that isn't one is an empty directory; the real one shows us at least ourselves.
+fn listed(proc: &Path) -> Option<Vec<u32>> {
+    let entries = proc.read_dir().ok()?.flatten();
+    let pids: Vec<u32> = entries.filter_map(|entry| number(entry.file_name().as_encoded_bytes())).collect();
+    (!pids.is_empty()).then_some(pids)
+}
+
 /// All processes at one moment, more or less: one reading of /proc that answers many questions.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
@@ -175,24 +182,22 @@ pub struct Table {
 
 impl Table {
     /// Reads the stat of every process but those that `skip` names; they may still be asked about as parents. Skip the
-    /// leaders of services: when nobody else is there, one listing of /proc is all it takes. None if /proc isn't
-    /// mounted.
+    /// leaders of services: when nobody else is there, one list of pids is all it takes. None if /proc isn't mounted.
     pub fn read(skip: impl Fn(u32) -> bool) -> Option<Self> {
-        Self::read_in(proc()?, skip)
+        let proc = proc()?;
+        let pids = super::cgroup::everybody().or_else(|| listed(proc))?;
+        Some(Self::of(proc, pids.into_iter().filter(|&pid| !skip(pid))))
     }
 
-    fn read_in(proc: &Path, skip: impl Fn(u32) -> bool) -> Option<Self> {
+    fn of(proc: &Path, pids: impl Iterator<Item = u32>) -> Self {
         let mut table = Self::default();
-        let mut pids = proc.read_dir().ok()?.flatten().filter_map(|entry| number(entry.file_name().as_encoded_bytes()));
-        // A /proc that isn't one is an empty directory; the real one shows us at least ourselves.
-        let first = pids.next()?;
-        for pid in [first].into_iter().chain(pids).filter(|&pid| !skip(pid)) {
+        for pid in pids {
             if let Some(stat) = stat_in(proc, pid) {
                 table.stats.insert(pid, stat);
                 table.children.entry(stat.ppid).or_default().push(ProcId { pid, starttime: stat.starttime });
             }
         }
-        Some(table)
+        table
     }
 
     /// All of them, in no order.
@@ -317,12 +322,12 @@ mod tests {
 
     #[test]
     fn a_table_needs_a_real_proc() {
-        assert!(Table::read_in(tempfile::tempdir().unwrap().path(), |_| false).is_none());
+        assert_eq!(listed(tempfile::tempdir().unwrap().path()), None);
         let folder = fake(&[(7, "seven", 'S', &[])]);
-        let table = Table::read_in(folder.path(), |_| false).unwrap();
+        assert_eq!(listed(folder.path()), Some(vec![7]));
+        let table = Table::of(folder.path(), [7, 8].into_iter());
         assert_eq!(table.children(1), [ProcId { pid: 7, starttime: 700 }]);
         assert_eq!(table.descendants(1, 9), [ProcId { pid: 7, starttime: 700 }]);
-        assert!(Table::read_in(folder.path(), |pid| pid == 7).unwrap().children(1).is_empty());
     }
 
     #[test]

@@ -19,7 +19,7 @@ fn without_cgroups() -> Builder {
 }
 
 /// Where our cgroup v2 is, if we may write to it. Skips the test otherwise, and says so.
-fn cgroup() -> Option<PathBuf> {
+pub fn cgroup() -> Option<PathBuf> {
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let path = own.lines().find_map(|line| line.strip_prefix("0::/"))?.to_owned();
     let roots = [Path::new("/sys/fs/cgroup"), Path::new("/sys/fs/cgroup/unified")];
