@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::process::{PidFd, kill_pid};
@@ -98,28 +97,20 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     })
 }
 
-/// Whether the kernel keeps lists of children (CONFIG_PROC_CHILDREN, Linux 3.5; most have it, some small ones do not).
-/// Without, everything that asks for children reads all of /proc: then read a `Table` once for many questions.
-pub fn has_children_files() -> bool {
-    static ANSWER: OnceLock<bool> = OnceLock::new();
-    *ANSWER.get_or_init(|| {
-        let pid = super::process::own_pid();
-        Path::new(&format!("/proc/self/task/{pid}/children")).exists()
-    })
-}
-
-/// Direct children, zombies included; none if it can't be told.
+/// Direct children, zombies included. None if it can't be told: the process is gone, or the kernel keeps no lists of children
+/// (CONFIG_PROC_CHILDREN, Linux 3.5; most have it, some small ones do not).
 fn children_in(proc: &Path, pid: &str) -> Option<Vec<u32>> {
-    let mut children = Vec::new();
+    let mut children = None;
     let mut text = Vec::new();
     // A thread's file lists the children which that thread made or was given (proc_tid_children(5)).
     for task in proc.join(pid).join("task").read_dir().ok()?.flatten() {
         text.clear();
         if File::open(task.path().join("children")).and_then(|mut file| file.read_to_end(&mut text)).is_ok() {
-            children.extend(text.split(|&byte| byte == b' ').filter_map(number));
+            let of_task = text.split(|&byte| byte == b' ').filter_map(number);
+            children.get_or_insert_with(Vec::new).extend(of_task);
         }
     }
-    Some(children)
+    children
 }
 
 fn number(text: &[u8]) -> Option<u32> {
@@ -129,27 +120,27 @@ fn number(text: &[u8]) -> Option<u32> {
 /// All our direct children, orphans that we adopted and zombies included. None if /proc isn't mounted
 /// or is another pid namespace's.
 pub fn children_of_self() -> Option<Vec<u32>> {
-    if has_children_files() {
-        return children_in(proc()?, "self");
-    }
-    let own = super::process::own_pid();
-    Table::read(|_| false).map(|table| table.children(own).iter().map(|child| child.pid).collect())
+    children_in(proc()?, "self").or_else(|| {
+        let own = super::process::own_pid();
+        Table::read(|_| false).map(|table| table.children(own).iter().map(|child| child.pid).collect())
+    })
 }
 
-/// Everybody below `pid`, which is not included, as many as `max`, parents before their children; zombies are left out.
+/// Everybody below `pid`, which is not included, as many as `max`, parents before their children; zombies are left out. Where the
+/// kernel keeps no lists of children all of /proc is read: then read a `Table` once for many questions.
 pub fn descendants(pid: u32, max: usize) -> Vec<ProcId> {
-    if has_children_files() {
-        return proc().map(|proc| descendants_in(proc, pid, max)).unwrap_or_default();
+    let Some(proc) = proc() else { return Vec::new() };
+    match children_in(proc, &pid.to_string()) {
+        Some(children) => descendants_in(proc, children, max),
+        None => Table::read(|_| false).map(|table| table.descendants(pid, max)).unwrap_or_default(),
     }
-    Table::read(|_| false).map(|table| table.descendants(pid, max)).unwrap_or_default()
 }
 
-fn descendants_in(proc: &Path, pid: u32, max: usize) -> Vec<ProcId> {
+fn descendants_in(proc: &Path, mut children: Vec<u32>, max: usize) -> Vec<ProcId> {
     let mut found: Vec<ProcId> = Vec::new();
-    let mut next = Some(pid);
     let mut walked = 0_usize;
-    while let Some(parent) = next {
-        for child in children_in(proc, &parent.to_string()).unwrap_or_default() {
+    loop {
+        for child in children {
             if found.len() >= max {
                 return found;
             }
@@ -160,10 +151,10 @@ fn descendants_in(proc: &Path, pid: u32, max: usize) -> Vec<ProcId> {
                 found.push(ProcId { pid: child, starttime: stat.starttime });
             }
         }
-        next = found.get(walked).map(|id| id.pid);
+        let Some(next) = found.get(walked) else { return found };
+        children = children_in(proc, &next.pid.to_string()).unwrap_or_default();
         walked = walked.saturating_add(1);
     }
-    found
 }
 
 /// The pids that /proc lists. A /proc that isn't one is an empty directory; the real one shows us at least ourselves.
@@ -312,11 +303,10 @@ mod tests {
         children.sort_unstable();
         assert_eq!(children, [11, 12, 13]);
         let mut found: Vec<(u32, u64)> =
-            descendants_in(folder.path(), 10, 9).iter().map(|id| (id.pid, id.starttime)).collect();
+            descendants_in(folder.path(), children, 9).iter().map(|id| (id.pid, id.starttime)).collect();
         found.sort_unstable();
         assert_eq!(found, [(11, 1100), (13, 1300), (14, 1400)]);
-        assert_eq!(descendants_in(folder.path(), 10, 1).len(), 1);
-        assert_eq!(descendants_in(folder.path(), 99, 9), []);
+        assert_eq!(descendants_in(folder.path(), vec![11, 12, 13], 1).len(), 1);
         assert_eq!(children_in(folder.path(), "99"), None);
     }
 
