@@ -64,6 +64,8 @@ pub struct MainLoop<'a> {
     pending: VecDeque<Action>,
     /// All processes, as they were when the actions under way arrived; read when first needed.
     processes: Option<tree::Table>,
+    /// Our children that are no main processes, as they were when the newest actions arrived; likewise.
+    adopted: Option<Orphans>,
     /// There may be more dead children than one turn took.
     more_dead: bool,
     exit: Option<u8>,
@@ -101,6 +103,7 @@ impl<'a> MainLoop<'a> {
             due: None,
             pending: VecDeque::new(),
             processes: None,
+            adopted: None,
             more_dead: true,
             exit: None,
             orphaned: false,
@@ -409,6 +412,7 @@ impl<'a> MainLoop<'a> {
     fn obey(&mut self, actions: Vec<Action>) {
         recall(&mut self.pending, &actions, &mut self.outbox);
         self.pending.extend(actions);
+        self.adopted = None;
     }
 
     fn receive(&mut self) {
@@ -438,6 +442,7 @@ impl<'a> MainLoop<'a> {
             match self.pending.pop_front() {
                 None => {
                     self.processes = None;
+                    self.adopted = None;
                     return;
                 }
                 Some(Action::Spawn(run)) => self.spawn(run),
@@ -528,7 +533,7 @@ impl<'a> MainLoop<'a> {
             self.note_strays(id);
         }
         let orphans = match to {
-            Target::Strays | Target::Tree => Some(Orphans::look(&self.table)),
+            Target::Strays | Target::Tree => Some(self.adopted.take().unwrap_or_else(|| Orphans::look(&self.table))),
             Target::Leader | Target::Group => None,
         };
         let Some(run) = self.table.run(id) else { return };
@@ -540,18 +545,17 @@ impl<'a> MainLoop<'a> {
             // While a process is in the group its number is nobody else's; when none is, this says ESRCH.
             let _ = process::kill_group(run.pid, number);
         }
-        match (to, orphans) {
-            (Target::Strays, Some(orphans)) => orphans.signal_strays(run, number),
-            (Target::Tree, Some(orphans)) => {
-                orphans.signal_strays(run, number);
-                for stray in &run.strays {
-                    let _ = tree::signal(*stray, number);
-                }
+        if let Some(orphans) = &orphans {
+            orphans.signal_strays(run, number);
+        }
+        if to == Target::Tree {
+            for stray in &run.strays {
+                let _ = tree::signal(*stray, number);
             }
-            _ => {}
         }
         // What was left of it may have left its session unseen; of that no exit tells.
         self.more_dead |= run.exit.is_some();
+        self.adopted = orphans.or(self.adopted.take());
     }
 
     /// Remembers which descendants have left the session of the run, while they can still be told by their parents.
