@@ -5,7 +5,7 @@ use super::reload::Reloader;
 use crate::limits;
 use crate::sys::poll;
 use nix::errno::Errno;
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,19 +32,24 @@ pub fn start(paths: Vec<PathBuf>, reloader: Arc<Reloader>) {
     }
 }
 
+/// Directories that are watched, and what their events are marked with.
+type Watched = Vec<(WatchDescriptor, PathBuf)>;
+
 fn watch(inotify: &Inotify, paths: &[PathBuf], reloader: &Arc<Reloader>) -> Errno {
     let mut untold = true;
     loop {
+        let mut watched = Watched::new();
         // Each time, since what was taken away may be there again. What changes from here on is noticed.
         for directory in paths.iter().flat_map(|path| directories(path)) {
             match inotify.add_watch(&directory, WHOLE | AddWatchFlags::IN_ONLYDIR) {
+                Ok(descriptor) => watched.push((descriptor, directory)),
                 Err(errno) if directory.is_dir() && std::mem::take(&mut untold) => {
                     log::error!("--watch: cannot watch {}: {}", directory.display(), errno.desc());
                 }
                 _ => {}
             }
         }
-        if let Err(errno) = change(inotify, paths) {
+        if let Err(errno) = change(inotify, paths, &watched) {
             return errno;
         }
         reloader.start();
@@ -52,8 +57,8 @@ fn watch(inotify: &Inotify, paths: &[PathBuf], reloader: &Arc<Reloader>) -> Errn
 }
 
 /// Waits for a change, and until it is over: several files are often written together.
-fn change(inotify: &Inotify, paths: &[PathBuf]) -> Result<(), Errno> {
-    while !read(inotify)?.iter().any(|event| counts(event, paths)) {}
+fn change(inotify: &Inotify, paths: &[PathBuf], watched: &Watched) -> Result<(), Errno> {
+    while !read(inotify)?.iter().any(|event| counts(event, paths, watched)) {}
     for _ in 0..limits::WATCH_LONGEST {
         match poll::wait_timeout(&[inotify.as_fd()], limits::WATCH_QUIET).as_deref() {
             Ok([true]) => drop(read(inotify)?),
@@ -73,13 +78,17 @@ fn read(inotify: &Inotify) -> Result<Vec<InotifyEvent>, Errno> {
 }
 
 /// Whether it is about a file that is read, or one of the directories. Not about what editors keep beside it.
-fn counts(event: &InotifyEvent, paths: &[PathBuf]) -> bool {
+fn counts(event: &InotifyEvent, paths: &[PathBuf], watched: &Watched) -> bool {
     let Some(name) = event.name.as_deref() else { return true };
-    // The file itself may still be empty.
-    let begun = event.mask.contains(AddWatchFlags::IN_CREATE) && !event.mask.contains(AddWatchFlags::IN_ISDIR);
+    let is_link = || watched.iter().any(|(descriptor, at)| *descriptor == event.wd && at.join(name).is_symlink());
+    // A file itself may still be empty; a link is whole.
+    let created = event.mask.contains(AddWatchFlags::IN_CREATE);
+    let begun = created && !event.mask.contains(AddWatchFlags::IN_ISDIR) && !is_link();
     let bytes = name.as_encoded_bytes();
     let is_read = (bytes.ends_with(b".toml") || bytes.ends_with(b".toml.d")) && !bytes.starts_with(b".");
-    !begun && (is_read || paths.iter().any(|path| path.file_name() == Some(name)))
+    // All files of a ConfigMap that Kubernetes has mounted are links through this one.
+    let is_version = bytes == b"..data";
+    !begun && (is_read || is_version || paths.iter().any(|path| path.file_name() == Some(name)))
 }
 
 /// Where a change of this file or directory shows: in it, in its drop-ins, and beside it.

@@ -4,6 +4,7 @@ use crate::support::*;
 use nix::sys::signal::Signal;
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::fs::symlink;
 
 /// A service that says this when it starts.
 fn says(text: &str) -> String {
@@ -59,6 +60,26 @@ fn files_are_followed_however_they_change() {
     fs::write(path("web.toml"), "command = [\"bash\", \"-c\", \"echo $$TOLD; exec sleep 1000\"]\n").unwrap();
     fs::write(horust.dir().join("horust.toml"), defaults).unwrap();
     horust.wait_for("nine");
+    horust.stop(Signal::SIGTERM).0.assert_code(0);
+}
+
+/// Kubernetes keeps a volume of a ConfigMap so: each file is a link into `..data`, which is a link that is replaced.
+#[test]
+fn links_are_followed() {
+    let horust = horust().service("db", &says("db")).arg("--watch").start();
+    let services = horust.dir().join("services");
+    let version = |name: &str, text: &str| {
+        fs::create_dir(services.join(name)).unwrap();
+        fs::write(services.join(name).join("web.toml"), says(text)).unwrap();
+        symlink(name, services.join("..data_tmp")).unwrap();
+        fs::rename(services.join("..data_tmp"), services.join("..data")).unwrap();
+    };
+    horust.wait_for("db");
+    version("..1", "one");
+    symlink("..data/web.toml", services.join("web.toml")).unwrap();
+    horust.wait_for("one");
+    version("..2", "two");
+    horust.wait_for("two");
     horust.stop(Signal::SIGTERM).0.assert_code(0);
 }
 
