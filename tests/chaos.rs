@@ -253,6 +253,23 @@ fn log_files_are_tidied_after_a_failure() {
     horust.stop(Signal::SIGTERM).0.assert_code(0);
 }
 
+#[test]
+fn changes_are_seen_after_a_failure() {
+    let horust = chain(1).arg("--watch").start();
+    horust.wait_for("s0 is up");
+    let add = |name: &str| {
+        let text = format!("command = [\"bash\", \"-c\", \"echo {name} is up; exec sleep 1000\"]");
+        fs::write(horust.dir().join(format!("services/{name}.toml")), text).unwrap();
+    };
+    fail(&horust, "watch");
+    add("first");
+    horust.wait_until("it has failed", |h| h.stderr().contains("bug in thread watch: panicked at"));
+    add("second");
+    horust.wait_for("first is up");
+    horust.wait_for("second is up");
+    horust.stop(Signal::SIGTERM).0.assert_code(0);
+}
+
 /// A panic must be told even if nobody reads stderr, and must not wait for that.
 #[test]
 fn a_full_stderr_does_not_hold_up_rescue() {

@@ -2,11 +2,13 @@
 //! inotify(7) until then; without the flag there is none.
 
 use super::reload::Reloader;
+use crate::chaos;
 use crate::limits;
 use crate::sys::poll;
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
 use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,7 +24,12 @@ const WHOLE: AddWatchFlags = AddWatchFlags::IN_CLOSE_WRITE
 pub fn start(paths: Vec<PathBuf>, reloader: Arc<Reloader>) {
     let body = move || {
         let error = match Inotify::init(InitFlags::IN_CLOEXEC) {
-            Ok(inotify) => watch(&inotify, &paths, &reloader),
+            // A panic costs one change.
+            Ok(inotify) => loop {
+                if let Ok(errno) = catch_unwind(AssertUnwindSafe(|| watch(&inotify, &paths, &reloader))) {
+                    break errno;
+                }
+            },
             Err(errno) => errno,
         };
         log::error!("--watch: cannot wait for changes: {}; `horust reload` reads them", error.desc());
@@ -52,6 +59,7 @@ fn watch(inotify: &Inotify, paths: &[PathBuf], reloader: &Arc<Reloader>) -> Errn
         if let Err(errno) = change(inotify, paths, &watched) {
             return errno;
         }
+        chaos::point("watch");
         reloader.start();
     }
 }
