@@ -67,7 +67,7 @@ pub const NOTICES_PER_TURN: usize = 64;
 /// The longest status text that is kept of what a service says, in characters.
 pub const STATUS_TEXT: usize = 256;
 
-/// Messages with descriptors that may wait for these to be closed. With more, no message is read until there is room.
+/// Descriptors from messages that may wait to be closed. With as many, no message is read: one message can bring 253.
 pub const CLOSING: usize = 16;
 
 /// How far up the parents of a process are asked for the service that it belongs to.
