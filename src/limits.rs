@@ -21,9 +21,16 @@ pub const QUEUE: usize = 64;
 /// Children reaped before signals and actions get their turn again, so that a fork bomb can't starve them.
 pub const REAPS_PER_TURN: usize = 512;
 
-/// Threads that run probes. More probes than this at once wait for a free worker, inside their own timeout. Those that are
-/// stuck in a dead network mount do not count, up to as many again.
+/// Threads that run probes. More probes than this at once wait for a free worker, inside their own timeout.
 pub const PROBE_WORKERS: usize = 32;
+
+/// A probe that takes this long holds its worker up, which does not count any more: however many services hang, those that
+/// answer are asked in time ...
+pub const PROBE_HELD_UP: Duration = Duration::from_millis(250);
+/// ... up to so many threads. With the default timeout and interval half of the services that hang are asked at a time.
+pub const PROBE_WORKERS_MOST: usize = 512;
+/// Threads beyond `PROBE_WORKERS` that nobody needed for so long end.
+pub const PROBE_IDLE: Duration = Duration::from_secs(60);
 
 /// Probes that wait for one of those threads. Enough for as many services as are measured with to be asked at once; with
 /// more waiting than this most would only time out.
@@ -60,7 +67,7 @@ pub const NOTICES_PER_TURN: usize = 64;
 /// The longest status text that is kept of what a service says, in characters.
 pub const STATUS_TEXT: usize = 256;
 
-/// Messages with descriptors that may wait for these to be closed. With more, no message is read until there is room.
+/// Descriptors from messages that may wait to be closed. With as many, no message is read: one message can bring 253.
 pub const CLOSING: usize = 16;
 
 /// How far up the parents of a process are asked for the service that it belongs to.

@@ -1,20 +1,23 @@
-//! The pool: threads that are started when there is work for them and then kept, asleep in `recv`. It must not decide what
-//! a verdict means.
+//! The pool: threads that are started when there is work for them and then kept, asleep in `recv`. Those that others are
+//! held up for end when they were idle for a while. It must not decide what a verdict means.
 
 use super::http::Http;
 use super::socket;
 use crate::chaos;
 use crate::limits;
 use crate::model::{Probe, ProbeId, ServiceId};
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use std::collections::HashMap;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
+
+/// How long a worker that does not stay waits for work.
+const IDLE: Duration = if cfg!(test) { Duration::from_secs(1) } else { limits::PROBE_IDLE };
 
 type Report = dyn Fn(ProbeId, Result<(), String>) + Send + Sync;
 
@@ -23,15 +26,18 @@ pub struct Pool {
     jobs: Sender<Job>,
     waiting: Receiver<Job>,
     shared: Arc<Shared>,
-    workers: AtomicUsize,
 }
 
 /// What the workers share.
 struct Shared {
     report: Box<Report>,
     http: Http,
+    /// Threads that are there.
+    workers: AtomicUsize,
     /// Probes submitted and not yet reported.
     outstanding: AtomicUsize,
+    /// Those of them that have a probe, and since when.
+    busy: Mutex<Vec<(ThreadId, Instant)>>,
     /// When each probe of the file system that has not been reported should have been: a dead network mount keeps it for ever.
     looks: Mutex<HashMap<Question, Instant>>,
     #[cfg(test)]
@@ -55,12 +61,14 @@ impl Pool {
         let shared = Shared {
             report: Box::new(report),
             http: Http::default(),
+            workers: AtomicUsize::new(0),
+            busy: Mutex::default(),
             outstanding: AtomicUsize::new(0),
             looks: Mutex::default(),
             #[cfg(test)]
             broken: false.into(),
         };
-        Pool { jobs, waiting, shared: Arc::new(shared), workers: AtomicUsize::new(0) }
+        Pool { jobs, waiting, shared: Arc::new(shared) }
     }
 
     /// Starts one probe and returns at once. Its verdict is reported once, at the latest when `timeout` has passed; only a
@@ -83,7 +91,7 @@ impl Pool {
             }
         }
         let outstanding = self.shared.outstanding.fetch_add(1, Ordering::SeqCst).saturating_add(1);
-        let taken = match self.ensure_worker(outstanding) {
+        let taken = match self.shared.ensure_worker(&self.waiting, outstanding) {
             Err(e) => Err(format!("cannot start a thread for probes: {e}")),
             Ok(()) => self.jobs.try_send(Job { id, probe: probe.clone(), timeout, deadline }).map_err(|e| match e {
                 TrySendError::Full(_) => "too many probes waiting".to_owned(),
@@ -100,41 +108,9 @@ impl Pool {
         taken
     }
 
-    /// One worker for each outstanding probe, up to the limit, and as many again for those that are stuck. Fewer will do if
-    /// the system has no thread left, but none won't.
-    fn ensure_worker(&self, outstanding: usize) -> io::Result<()> {
-        let workers = self.workers.load(Ordering::SeqCst);
-        if outstanding <= workers || workers >= limits::PROBE_WORKERS.saturating_add(self.stuck(workers)) {
-            return Ok(());
-        }
-        let (jobs, shared) = (self.waiting.clone(), Arc::clone(&self.shared));
-        let body = move || {
-            for job in jobs {
-                shared.work(job);
-            }
-        };
-        match thread::Builder::new().name(format!("probe-{workers}")).spawn(body) {
-            Ok(_detached) => {
-                self.workers.fetch_add(1, Ordering::SeqCst);
-                Ok(())
-            }
-            Err(_) if workers > 0 => Ok(()),
-            Err(e) => Err(e),
-        }
-    }
-
-    /// How many of so many workers don't count, because they have not come back from the file system in time.
-    fn stuck(&self, workers: usize) -> usize {
-        if workers < limits::PROBE_WORKERS {
-            return 0;
-        }
-        let now = Instant::now();
-        self.shared.looks().values().filter(|late| **late < now).count().min(limits::PROBE_WORKERS)
-    }
-
     #[cfg(test)]
     pub(super) fn workers(&self) -> usize {
-        self.workers.load(Ordering::SeqCst)
+        self.shared.workers.load(Ordering::SeqCst)
     }
 
     #[cfg(test)]
@@ -144,12 +120,67 @@ impl Pool {
 }
 
 impl Shared {
+    /// One worker for each outstanding probe, up to the limit, and one more for each that a probe holds up. Fewer will do if
+    /// the system has no thread left, but none won't.
+    fn ensure_worker(self: &Arc<Self>, jobs: &Receiver<Job>, outstanding: usize) -> io::Result<()> {
+        let workers = self.workers.load(Ordering::SeqCst);
+        if outstanding <= workers || workers >= limits::PROBE_WORKERS.saturating_add(self.held_up(workers)) {
+            return Ok(());
+        }
+        // If another one has been quicker, that one will do.
+        let more = workers.saturating_add(1);
+        if self.workers.compare_exchange(workers, more, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+            return Ok(());
+        }
+        let (jobs, shared) = (jobs.clone(), Arc::clone(self));
+        let stays = workers < limits::PROBE_WORKERS;
+        let started = thread::Builder::new().name(format!("probe-{workers}")).spawn(move || shared.serve(&jobs, stays));
+        match started {
+            Ok(_detached) => Ok(()),
+            Err(e) => {
+                self.workers.fetch_sub(1, Ordering::SeqCst);
+                if workers > 0 { Ok(()) } else { Err(e) }
+            }
+        }
+    }
+
+    /// How many of so many workers don't count, because nobody answers them, or because they don't come back from the file
+    /// system.
+    fn held_up(&self, workers: usize) -> usize {
+        if workers < limits::PROBE_WORKERS {
+            return 0;
+        }
+        let now = Instant::now();
+        let held_up =
+            |(_, since): &&(ThreadId, Instant)| now.saturating_duration_since(*since) >= limits::PROBE_HELD_UP;
+        let count = self.busy().iter().filter(held_up).count();
+        count.min(limits::PROBE_WORKERS_MOST.saturating_sub(limits::PROBE_WORKERS))
+    }
+
+    /// What a worker does; one that does not stay, until nothing has come for a while.
+    fn serve(self: &Arc<Self>, jobs: &Receiver<Job>, stays: bool) {
+        loop {
+            let job = match stays {
+                true => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                false => jobs.recv_timeout(IDLE),
+            };
+            let Ok(job) = job else { break };
+            // It may be held up itself, and others wait. If no more can be started, fewer will do.
+            let _ = self.ensure_worker(jobs, self.outstanding.load(Ordering::SeqCst));
+            self.work(job);
+        }
+        self.workers.fetch_sub(1, Ordering::SeqCst);
+    }
+
     fn work(&self, job: Job) {
+        let me = thread::current().id();
+        self.busy().push((me, Instant::now()));
         let verdict = panic::catch_unwind(AssertUnwindSafe(|| self.probe(&job))).unwrap_or_else(|_| {
             // The HTTP client keeps a thread of its own; if that is what broke, a new client mends it.
             self.http.forget();
             Err("the probe broke; this is a bug in Horust".to_owned())
         });
+        self.busy().retain(|(other, _)| *other != me);
         // A report that panics costs its verdict, never the worker.
         let _ = panic::catch_unwind(AssertUnwindSafe(|| self.finish(job.id, verdict)));
     }
@@ -180,6 +211,10 @@ impl Shared {
 
     fn looks(&self) -> MutexGuard<'_, HashMap<Question, Instant>> {
         self.looks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn busy(&self) -> MutexGuard<'_, Vec<(ThreadId, Instant)>> {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn finish(&self, id: ProbeId, verdict: Result<(), String>) {

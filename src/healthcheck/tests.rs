@@ -167,6 +167,59 @@ fn a_hanging_probe_delays_no_other() {
     assert!(start.elapsed() < LONG / 4, "{:?}", start.elapsed());
 }
 
+/// More of them than there are threads that stay; those that were started for their sake end.
+#[test]
+fn however_many_hang_others_are_asked_in_time() {
+    let (silent, good) = (server(|_| String::new()), server(|_| answer("200 OK")));
+    let (pool, verdicts) = pool();
+    let hanging = u32::try_from(limits::PROBE_WORKERS).unwrap() * 3;
+    for round in 0..hanging {
+        pool.submit(id(round), &http(silent, "/"), LONG).unwrap();
+    }
+    // What was asked at the same moment may be too late; what is asked once a second is not for long.
+    let start = Instant::now();
+    let asked = |round| {
+        pool.submit(id(round), &http(good, "/"), LONG).unwrap();
+        verdicts.recv_timeout(limits::PROBE_HELD_UP).is_ok()
+    };
+    let first = (hanging..).find(|round| asked(*round)).unwrap();
+    assert!(start.elapsed() < LONG / 4, "{:?}", start.elapsed());
+    // Now that all who hang have their thread, one is enough for the others.
+    while verdicts.recv_timeout(limits::PROBE_HELD_UP).is_ok() {}
+    let workers = pool.workers();
+    for round in first + 1..first + 100 {
+        pool.submit(id(round), &http(good, "/"), LONG).unwrap();
+        assert_eq!(verdicts.recv_timeout(LONG / 4).unwrap(), (id(round), Ok(())));
+    }
+    assert!(pool.workers() < workers + 10 && workers > hanging as usize, "{workers}, then {}", pool.workers());
+}
+
+#[test]
+fn threads_that_were_started_for_those_that_hang_end() {
+    let silent = server(|_| String::new());
+    let (pool, verdicts) = pool();
+    let hanging = u32::try_from(limits::PROBE_WORKERS).unwrap() * 2;
+    let deadline = Instant::now() + LONG;
+    let mut round = 0;
+    while pool.workers() < hanging as usize {
+        assert!(Instant::now() < deadline, "{} workers", pool.workers());
+        let missing = hanging.saturating_sub(round).max(1);
+        (round..round + missing).for_each(|round| pool.submit(id(round), &http(silent, "/"), LONG / 10).unwrap());
+        round += missing;
+        thread::sleep(limits::PROBE_HELD_UP);
+    }
+    for _ in 0..round {
+        verdicts.recv_timeout(LONG).unwrap().1.unwrap_err();
+    }
+    while pool.workers() > limits::PROBE_WORKERS {
+        assert!(Instant::now() < deadline, "{} workers", pool.workers());
+        thread::yield_now();
+    }
+    pool.submit(id(round), &Probe::File(PathBuf::from("/")), LONG).unwrap();
+    assert_eq!(verdicts.recv_timeout(LONG).unwrap(), (id(round), Ok(())));
+    assert_eq!(pool.workers(), limits::PROBE_WORKERS);
+}
+
 #[test]
 fn probes_beyond_the_workers_wait_inside_their_own_timeout() {
     let silent = server(|_| String::new());
@@ -185,7 +238,7 @@ fn probes_beyond_the_workers_wait_inside_their_own_timeout() {
 fn a_full_queue_fails_the_probe_at_once() {
     let silent = server(|_| String::new());
     let (pool, _verdicts) = pool();
-    let held = u32::try_from(limits::PROBE_WORKERS + limits::PROBE_QUEUE).unwrap();
+    let held = u32::try_from(limits::PROBE_WORKERS_MOST + limits::PROBE_QUEUE).unwrap();
     let refused = |round| pool.submit(id(round), &http(silent, "/"), Duration::from_secs(3)).err();
     let refused: Vec<String> = (0..held + 100).filter_map(refused).collect();
     assert!(refused.len() >= 100 && refused.iter().all(|why| why == "too many probes waiting"), "{refused:?}");

@@ -15,6 +15,7 @@ use nix::unistd::read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// The socket and what is behind it.
@@ -26,7 +27,7 @@ pub struct Notices {
 impl Notices {
     /// Opens the socket. `wake` is for when there is room again.
     pub fn new(wake: Arc<EventFd>) -> Result<Notices, SysError> {
-        Ok(Notices { socket: NotifySocket::new()?, closer: Closer { wake, queue: None } })
+        Ok(Notices { socket: NotifySocket::new()?, closer: Closer { wake, held: Arc::default(), queue: None } })
     }
 
     /// What services find in `NOTIFY_SOCKET`.
@@ -125,24 +126,26 @@ fn printable(text: &str) -> String {
 /// waits; so it is done after the message was read.
 struct Closer {
     wake: Arc<EventFd>,
+    /// How many descriptors wait.
+    held: Arc<AtomicUsize>,
     queue: Option<Sender<Vec<OwnedFd>>>,
 }
 
 impl Closer {
     fn is_full(&self) -> bool {
-        self.queue.as_ref().is_some_and(Sender::is_full)
+        self.held.load(Ordering::SeqCst) >= limits::CLOSING
     }
 
     fn close(&mut self, descriptors: Vec<OwnedFd>) {
         if self.queue.is_none() {
             let (sender, queue) = bounded::<Vec<OwnedFd>>(limits::CLOSING);
-            let wake = Arc::clone(&self.wake);
+            let (wake, held) = (Arc::clone(&self.wake), Arc::clone(&self.held));
             let body = move || {
                 let close = || {
                     for descriptors in &queue {
+                        let _after = Closed { wake: &wake, held: &held, count: descriptors.len() };
                         chaos::point("closer");
                         drop(descriptors);
-                        wake.wake();
                     }
                 };
                 while catch_unwind(AssertUnwindSafe(close)).is_err() {}
@@ -151,9 +154,24 @@ impl Closer {
             self.queue = thread.ok().map(|_| sender);
         }
         if let Some(queue) = &self.queue {
-            // There is room: nobody else sends, and it was looked for before.
+            // There is room: nobody else sends, and each holds one at least.
+            self.held.fetch_add(descriptors.len(), Ordering::SeqCst);
             let _ = queue.try_send(descriptors);
         }
+    }
+}
+
+/// So many descriptors less wait, also if closing them went wrong.
+struct Closed<'a> {
+    wake: &'a EventFd,
+    held: &'a AtomicUsize,
+    count: usize,
+}
+
+impl Drop for Closed<'_> {
+    fn drop(&mut self) {
+        self.held.fetch_sub(self.count, Ordering::SeqCst);
+        self.wake.wake();
     }
 }
 

@@ -7,8 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, UnixCredentials, bind, recvmsg,
-    setsockopt, socket, sockopt,
+    AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, UnixCredentials, bind, recvmsg, setsockopt, socket, sockopt,
 };
 
 use super::{SysError, process, raw};
@@ -16,8 +15,8 @@ use super::{SysError, process, raw};
 /// A message longer than this is none: systemd takes no more either (NOTIFY_BUFFER_MAX is PIPE_BUF).
 const MESSAGE: usize = 4096;
 
-/// As many descriptors as one message can carry (SCM_MAX_FD in the kernel). With less room the kernel would still give us
-/// some of them, and nix would not tell which.
+/// As many descriptors as one message can carry (SCM_MAX_FD in the kernel). Those without room would be closed by the kernel
+/// while we read.
 const DESCRIPTORS: usize = 253;
 
 /// A datagram socket with an abstract address: it needs no directory that can be written to and leaves nothing behind.
@@ -77,10 +76,13 @@ impl NotifySocket {
         let mut message = Message { pid: 0, text: Vec::new(), descriptors: Vec::new() };
         let mut slices = [IoSliceMut::new(&mut buffer)];
         let received = recvmsg::<()>(self.fd.as_raw_fd(), &mut slices, Some(&mut control), flags)?;
-        for part in received.cmsgs()? {
-            match part {
-                ControlMessageOwned::ScmCredentials(sender) => message.pid = u32::try_from(sender.pid()).unwrap_or(0),
-                ControlMessageOwned::ScmRights(fds) => message.descriptors.extend(fds.into_iter().map(raw::own_fd)),
+        let (length, whole) = (received.bytes, !received.flags.contains(MsgFlags::MSG_TRUNC));
+        for (level, kind, data) in parts(&control) {
+            match (level, kind) {
+                (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) => {
+                    message.pid = integers(data).next().and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0);
+                }
+                (libc::SOL_SOCKET, libc::SCM_RIGHTS) => message.descriptors.extend(integers(data).map(raw::own_fd)),
                 _ => {}
             }
         }
@@ -89,9 +91,7 @@ impl NotifySocket {
         for fd in &message.descriptors {
             let _mostly_no_socket = setsockopt(fd, sockopt::Linger, &off);
         }
-        let whole = !received.flags.contains(MsgFlags::MSG_TRUNC);
-        let length = if whole { received.bytes } else { 0 };
-        buffer.truncate(length);
+        buffer.truncate(if whole { length } else { 0 });
         message.text = buffer;
         Ok(message)
     }
@@ -101,4 +101,23 @@ impl AsFd for NotifySocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
+}
+
+/// The control messages in a buffer that was all zeros before (cmsg(3)): level, type and data of each. Not by nix, which tells
+/// of none if the kernel had no descriptor left for one that was sent, although it has opened some before.
+fn parts(mut buffer: &[u8]) -> impl Iterator<Item = (i32, i32, &[u8])> {
+    const LENGTH: usize = size_of::<usize>();
+    const HEADER: usize = size_of::<libc::cmsghdr>();
+    std::iter::from_fn(move || {
+        let length = usize::from_ne_bytes(*buffer.first_chunk::<LENGTH>()?);
+        let mut kind = integers(buffer.get(LENGTH..HEADER)?);
+        let (level, kind) = (kind.next()?, kind.next()?);
+        let data = buffer.get(HEADER..length)?;
+        buffer = buffer.get(length.next_multiple_of(LENGTH)..).unwrap_or_default();
+        Some((level, kind, data))
+    })
+}
+
+fn integers(data: &[u8]) -> impl Iterator<Item = i32> {
+    data.chunks_exact(size_of::<i32>()).filter_map(|bytes| bytes.try_into().ok()).map(i32::from_ne_bytes)
 }

@@ -90,6 +90,26 @@ fn descriptors_that_come_with_messages_are_neither_kept_nor_waited_for() {
     assert!(took < BEFORE_KILL, "{took:?}");
 }
 
+/// Not even those for which there is no room, and others can be started meanwhile.
+#[test]
+fn messages_with_more_descriptors_than_there_is_room_for_take_none() {
+    for room in ["64", "400"] {
+        let steps = "barrier; touch @DIR@/start; await @DIR@/counted; give-fds 100; say READY=1";
+        let horust = horust()
+            .wrapper(&["prlimit", &format!("--nofile={room}")])
+            .service("db", &speaks(steps, NOTIFY))
+            .bash("after", "echo after; exec sleep 1000", &format!("{}\n[log]\ncapture = true", after("db")))
+            .start();
+        horust.wait_until("it has begun", |h| h.dir().join("start").exists());
+        let before = files_of(&horust);
+        fs::write(horust.dir().join("counted"), "").unwrap();
+        horust.wait_for("after");
+        // What captures the output has three of its own.
+        horust.wait_until("all are closed", |h| files_of(h) <= before + 8);
+        horust.stop(Signal::SIGTERM).0.assert_code(0);
+    }
+}
+
 #[test]
 fn a_newline_on_its_descriptor_makes_it_ready_as_s6_has_it() {
     for number in [3, 4, 10, 255] {
