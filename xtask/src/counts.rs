@@ -1,9 +1,11 @@
 //! What Horust costs, in counts that don't depend on how busy a machine is: instructions, system calls, wake-ups, memory,
 //! size. `xtask/counts.txt` bounds each a little above what it was when the bound was set.
 
-use crate::parts::{Outcome, cargo};
-use crate::tools::{capture, need, run};
+use crate::parts::Outcome;
+use crate::process::{self, sleeps};
+use crate::tools::{built, need};
 use anyhow::{Context, Result, bail};
+use rustix::process::Signal;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -28,11 +30,7 @@ pub fn part() -> Result<Outcome> {
         Ok(strace) => strace,
         Err(why) => return Ok(Outcome::Skipped(format!("{why:#}"))),
     };
-
-    run(&mut cargo(&["build", "--release", "--locked", "--bin", "horust"]))?;
-    let target = capture(Command::new("rustc").args(["--print", "host-tuple"]))?;
-    let lives =
-        Lives { horust: Path::new("target").join(target.trim()).join("release/horust"), dir: "target/counts".into() };
+    let lives = Lives { horust: built()?, dir: "target/counts".into() };
     let instructions = |services: &Path| lives.instructions(&valgrind, services);
     let calls = |services: &Path| lives.calls(&strace, services);
     let (one, many, again) = (lives.ending(1)?, lives.ending(STARTS + 1)?, lives.restarting()?);
@@ -157,11 +155,13 @@ impl Lives {
         let services = self.services("idle", count, "command = \"/bin/sleep 1000\"\n")?;
         let mut horust = Command::new(&self.horust).args(self.arguments(&services)).spawn()?;
         let idle = settled(&mut horust, count).and_then(|()| {
-            let before = wake_ups(horust.id())?;
+            let before = sleeps(&[horust.id()])?;
             std::thread::sleep(IDLE);
-            Ok(Idle { wake_ups: wake_ups(horust.id())? - before, private: private(horust.id())? })
+            let private = process::number(format!("/proc/{}/smaps_rollup", horust.id()), "Anonymous")? * 1024;
+            Ok(Idle { wake_ups: sleeps(&[horust.id()])? - before, private })
         });
-        run(Command::new("kill").args(["-TERM", &horust.id().to_string()]))?;
+        // Who has ended by itself is told of above.
+        let _ = process::signal(horust.id(), Signal::TERM);
         horust.wait()?;
         idle
     }
@@ -175,9 +175,8 @@ fn settled(horust: &mut Child, count: u64) -> Result<()> {
         if let Some(status) = horust.try_wait()? {
             bail!("Horust ended with {status}");
         }
-        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", horust.id()))?;
-        let now = wake_ups(horust.id())?;
-        if now != last || (children.split_whitespace().count() as u64) < count {
+        let now = sleeps(&[horust.id()])?;
+        if now != last || (process::children(horust.id())?.len() as u64) < count {
             (last, since) = (now, Instant::now());
         }
         if since.elapsed() > Duration::from_secs(2) {
@@ -186,23 +185,4 @@ fn settled(horust: &mut Child, count: u64) -> Result<()> {
         std::thread::sleep(Duration::from_millis(50));
     }
     bail!("{count} idle services were not at rest within {PATIENCE:?}: something wakes Horust up")
-}
-
-/// How often its threads have slept and been woken.
-fn wake_ups(pid: u32) -> Result<u64> {
-    let mut sum = 0;
-    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
-        sum += number(&fs::read_to_string(task?.path().join("status"))?, "voluntary_ctxt_switches:")?;
-    }
-    Ok(sum)
-}
-
-fn private(pid: u32) -> Result<u64> {
-    Ok(number(&fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?, "Anonymous:")? * 1024)
-}
-
-fn number(text: &str, key: &str) -> Result<u64> {
-    let value = text.lines().find_map(|line| line.strip_prefix(key));
-    let word = value.and_then(|value| value.split_whitespace().next());
-    word.and_then(|word| word.parse().ok()).with_context(|| format!("there is no {key} of a process here"))
 }

@@ -35,7 +35,7 @@ pub fn measure(args: &[&str]) -> Result<()> {
             std::fs::remove_file(entry.path())?;
         }
     }
-    let files = files(&capture(&mut llvm_cov(&["report", "--lcov"]))?);
+    let files = files(&capture(&mut llvm_cov(&["report", "--lcov"]))?)?;
     for (name, lines) in &files {
         println!("{:>5} of {:>5} lines  {:>6.2} %  {name}", lines.run, lines.all, lines.percent());
     }
@@ -74,20 +74,20 @@ impl Lines {
 }
 
 /// The source files of lcov's format, from `src/` on, and how much of each was run.
-fn files(lcov: &str) -> Vec<(String, Lines)> {
+fn files(lcov: &str) -> Result<Vec<(String, Lines)>> {
     let mut files: Vec<(String, Lines)> = Vec::new();
     for line in lcov.lines() {
         let Some((key, value)) = line.split_once(':') else { continue };
-        let number = || value.parse().with_context(|| format!("{line} has no number")).unwrap_or_default();
+        let number = || value.parse().with_context(|| format!("{line} has no number"));
         match (key, files.last_mut()) {
             ("SF", _) => {
                 let name = value.rfind("/src/").map_or(value, |at| &value[at + 1..]);
                 files.push((name.to_owned(), Lines::default()));
             }
-            ("LF", Some((_, lines))) => lines.all = number(),
-            ("LH", Some((_, lines))) => lines.run = number(),
+            ("LF", Some((_, lines))) => lines.all = number()?,
+            ("LH", Some((_, lines))) => lines.run = number()?,
             _ => {}
         }
     }
-    files
+    Ok(files)
 }

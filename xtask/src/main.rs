@@ -15,6 +15,7 @@ mod layout;
 mod parts;
 #[path = "../../tests/e2e/poll.rs"]
 mod poll;
+mod process;
 mod real;
 mod sim;
 mod soak;

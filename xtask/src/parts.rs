@@ -66,7 +66,7 @@ fn clippy() -> Result<Outcome> {
 }
 
 fn deny() -> Result<Outcome> {
-    if let Err(e) = tools::cargo_deny() {
+    if let Err(e) = tools::cargo_tool("cargo-deny") {
         return Ok(Outcome::Skipped(format!("{e:#}")));
     }
     run(&mut cargo(&["deny", "--locked", "check", "bans", "licenses", "sources"]))?;
@@ -74,7 +74,7 @@ fn deny() -> Result<Outcome> {
 }
 
 fn advisories() -> Result<Outcome> {
-    if let Err(e) = tools::cargo_deny() {
+    if let Err(e) = tools::cargo_tool("cargo-deny") {
         return Ok(Outcome::Skipped(format!("{e:#}")));
     }
     let fetched = cargo(&["deny", "--locked", "fetch", "db"]).output().context("cannot run cargo deny")?;

@@ -2,8 +2,11 @@
 //! end Horust must have no more memory and files than at the beginning, no zombie, and leave no process behind.
 
 use crate::parts::ensure;
+use crate::process;
 use crate::tools::{built, capture, root};
 use anyhow::{Context, Result, bail};
+use rustix::process::Signal;
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -193,37 +196,28 @@ impl Soak {
     fn sample(&self) -> Result<Sample> {
         let pid = self.horust.id();
         let count = |what: &str| -> Result<f64> { Ok(fs::read_dir(format!("/proc/{pid}/{what}"))?.count() as f64) };
-        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-            line.trim_start_matches(':').trim().trim_end_matches(" kB").parse().ok()
-        };
-        let (rss, anonymous) = (field("VmRSS").context("no VmRSS")?, field("RssAnon").context("no RssAnon")?);
-        Ok(Sample { rss, anonymous, files: count("fd")?, threads: count("task")? })
+        let kib = |key| process::number(format!("/proc/{pid}/status"), key).map(|kib| kib as f64);
+        Ok(Sample { rss: kib("VmRSS")?, anonymous: kib("RssAnon")?, files: count("fd")?, threads: count("task")? })
     }
 
     /// Children of Horust that have ended, and that it has not waited for.
     fn zombies(&self) -> BTreeSet<u32> {
-        let zombie = |pid: u32| {
-            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-            let mut fields = stat.rsplit_once(") ")?.1.split(' ');
-            (fields.next() == Some("Z") && fields.next()? == self.horust.id().to_string()).then_some(pid)
-        };
-        processes().filter_map(zombie).collect()
+        let parent = self.horust.id().to_string();
+        let is_zombie = |pid: &u32| process::stat(*pid).is_ok_and(|fields| fields[0] == "Z" && fields[1] == parent);
+        process::all().filter(is_zombie).collect()
     }
 
     /// How often services have been started, by what Horust says.
     fn starts(&self) -> Result<u64> {
         let mut status = Command::new(&self.binary);
         let json = capture(status.args(["status", "--format", "json", "--uds-folder-path"]).arg(&self.dir))?;
-        let numbers = json.split("\"starts\":").skip(1);
-        let digits = numbers.map(|rest| rest.trim_start().chars().take_while(char::is_ascii_digit).collect::<String>());
-        Ok(digits.filter_map(|digits| digits.parse::<u64>().ok()).sum())
+        let status: Value = serde_json::from_str(&json)?;
+        Ok(status["services"].as_array().into_iter().flatten().filter_map(|one| one["starts"].as_u64()).sum())
     }
 
     fn end(&mut self) -> Result<()> {
         let asked = Instant::now();
-        capture(Command::new("sh").args(["-c", "kill -TERM \"$1\"", "sh", &self.horust.id().to_string()]))?;
+        process::signal(self.horust.id(), Signal::TERM)?;
         let status = self.horust.wait()?;
         println!("stopped within {:.1} s: {status}", asked.elapsed().as_secs_f64());
         ensure(status.success(), || format!("Horust ended with {status}: {}", self.log()))?;
@@ -232,7 +226,7 @@ impl Soak {
             let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
             environ.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes())
         };
-        let left: Vec<u32> = processes().filter(marked).collect();
+        let left: Vec<u32> = process::all().filter(marked).collect();
         ensure(left.is_empty(), || format!("still there: {left:?}"))
     }
 
@@ -263,11 +257,6 @@ fn write(dir: &Path, nth: u64, keys: &str) -> Result<()> {
         text.replace("@DIR@", &dir.display().to_string()).replace("@NAME@", &name(nth)).replace("@BEFORE@", &before);
     fs::write(dir.join(format!("services/{}.toml", name(nth))), format!("{keys}{text}\n"))
         .context("cannot write a service")
-}
-
-fn processes() -> impl Iterator<Item = u32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 fn report(samples: &[Sample]) -> Result<()> {

@@ -75,7 +75,7 @@ pub fn install_unless(there: impl Fn() -> bool, what: &str, package: &str) -> Re
 
 /// Builds Horust's release. Gives where it is.
 pub fn built() -> Result<PathBuf> {
-    let build = ["build", "--release", "--locked"];
+    let build = ["build", "--release", "--locked", "--bin", "horust"];
     run(Command::new("cargo").args(build))?;
     let lines = capture(Command::new("cargo").args(build).args(["--message-format", "json"]))?;
     let path = lines.lines().filter_map(|line| line.split("\"executable\":\"").nth(1)?.split('"').next()).next();
@@ -95,11 +95,6 @@ pub fn npm(package: &str, version: &str, program: &str) -> Result<PathBuf> {
     Ok(there)
 }
 
-/// Makes sure that cargo-deny is there.
-pub fn cargo_deny() -> Result<()> {
-    cargo_tool("cargo-deny")
-}
-
 /// Makes sure that cargo-llvm-cov is there, and the programs of LLVM that it runs.
 pub fn llvm_cov() -> Result<()> {
     // Without rustup they come with the compiler, or cargo-llvm-cov says what is missing.
@@ -109,7 +104,8 @@ pub fn llvm_cov() -> Result<()> {
     cargo_tool("cargo-llvm-cov")
 }
 
-fn cargo_tool(name: &str) -> Result<()> {
+/// Makes sure that a program that cargo can build is there.
+pub fn cargo_tool(name: &str) -> Result<()> {
     if find(name).is_some() {
         return Ok(());
     }

@@ -99,7 +99,7 @@ fn measure(options: &Options, mut old: Results) -> Result<Results> {
         println!("not root: in a user namespace, and without services of other users");
     }
     let kit = Kit::new(horust)?;
-    let before = results::load()?;
+    let before = results::load_average()?;
     println!("load average {before}; for numbers to keep, let the machine do nothing else");
     let mut results = Results::default();
     for group in GROUPS.iter().filter(|group| chosen(&options.only, group.name) && (users || group.name != "users")) {

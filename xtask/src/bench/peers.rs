@@ -2,8 +2,9 @@
 //! shell runs where none is needed, nobody has a control socket or a log that the others don't have.
 
 use super::trial::{Kit, Services};
+use crate::process::signal;
 use crate::tools::{self, capture};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rustix::process::Signal;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -41,9 +42,9 @@ impl Peer {
         }
     }
 
-    /// Makes sure that it is there.
-    pub fn need(self) -> Result<()> {
-        let wanted: &[(&str, &str)] = match self {
+    /// What is installed for it, the program that runs first: each with its Debian package.
+    fn programs(self) -> &'static [(&'static str, &'static str)] {
+        match self {
             Peer::Floor | Peer::Horust => &[],
             Peer::Supervisord => &[("supervisord", "supervisor")],
             Peer::S6 => &[("s6-svscan", "s6"), ("execlineb", "execline")],
@@ -51,21 +52,21 @@ impl Peer {
             Peer::Tini => &[("tini", "tini")],
             Peer::DumbInit => &[("dumb-init", "dumb-init")],
             Peer::Catatonit => &[("catatonit", "catatonit")],
-        };
-        wanted.iter().try_for_each(|(program, package)| tools::need(program, package).map(drop))
+        }
+    }
+
+    /// Makes sure that it is there.
+    pub fn need(self) -> Result<()> {
+        self.programs().iter().try_for_each(|(program, package)| tools::need(program, package).map(drop))
     }
 
     /// What the package manager calls its version.
     pub fn version(self, kit: &Kit) -> String {
-        let package = match self {
-            Peer::Floor => return String::new(),
-            Peer::Horust => {
-                let said = capture(Command::new(&kit.horust).arg("--version")).unwrap_or_default();
-                return said.trim().trim_start_matches("horust ").to_owned();
-            }
-            Peer::Supervisord => "supervisor",
-            other => other.name(),
-        };
+        if self == Peer::Horust {
+            let said = capture(Command::new(&kit.horust).arg("--version")).unwrap_or_default();
+            return said.trim().trim_start_matches("horust ").to_owned();
+        }
+        let Some((_, package)) = self.programs().first() else { return String::new() };
         capture(Command::new("dpkg-query").args(["-W", "-f", "${Version}", package])).unwrap_or_default()
     }
 
@@ -85,12 +86,10 @@ impl Peer {
     }
 
     fn program(self, kit: &Kit) -> Result<String> {
-        let path = match self {
-            Peer::Floor => kit.floor.clone(),
-            Peer::Horust => kit.horust.clone(),
-            Peer::S6 => tools::need("s6-svscan", "s6")?,
-            Peer::Runit => tools::need("runsvdir", "runit")?,
-            other => tools::find(other.name()).with_context(|| format!("there is no {} here", other.name()))?,
+        let path = match (self, self.programs()) {
+            (Peer::Horust, _) => kit.horust.clone(),
+            (_, [(program, package), ..]) => tools::need(program, package)?,
+            _ => kit.floor.clone(),
         };
         Ok(path.display().to_string())
     }
@@ -155,11 +154,6 @@ impl Peer {
         capture(Command::new("sv").args(["-w", "60", "force-stop"]).args(services))?;
         signal(pid, Signal::HUP)
     }
-}
-
-pub fn signal(pid: u32, signal: Signal) -> Result<()> {
-    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).context("this is no pid")?;
-    rustix::process::kill_process(pid, signal).with_context(|| format!("cannot signal process {}", pid.as_raw_pid()))
 }
 
 fn horust(kit: &Kit, dir: &Path, services: &Services) -> Result<()> {

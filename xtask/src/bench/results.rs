@@ -51,7 +51,7 @@ impl Results {
         self.versions = peers.iter().map(|peer| (peer.name().to_owned(), peer.version(kit))).collect();
         let date = capture(Command::new("date").args(["-u", "+%F"]))?;
         self.about =
-            format!("{}; {}; load average {load_before} before and {} after", date.trim(), machine()?, load()?);
+            format!("{}; {}; load average {load_before} before and {} after", date.trim(), machine()?, load_average()?);
         Ok(())
     }
 
@@ -198,8 +198,8 @@ fn grouped(digits: &str) -> String {
     text
 }
 
-/// The load averages of 1, 5 and 15 minutes.
-pub fn load() -> Result<String> {
+/// Of 1, 5 and 15 minutes.
+pub fn load_average() -> Result<String> {
     let text = fs::read_to_string("/proc/loadavg").context("cannot read the load average")?;
     Ok(text.split(' ').take(3).collect::<Vec<_>>().join(" "))
 }

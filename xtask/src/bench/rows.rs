@@ -1,9 +1,10 @@
 //! What is measured. A group is a kind of trial, which gives numbers for one or more rows of the table.
 
-use super::peers::{PEERS, Peer, signal};
+use super::peers::{PEERS, Peer};
 use super::results::Results;
-use super::trial::{Kind, Kit, Services, Trial, cpu, cpu_of_children, memory, now, switches};
+use super::trial::{Kind, Kit, Services, Trial, now};
 use crate::poll::polled;
+use crate::process::{cpu, cpu_of_children, memory, signal, switches};
 use crate::tools::capture;
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
@@ -94,96 +95,48 @@ pub struct Group {
     pub rounds: (usize, usize),
     /// A peer that has used so many seconds, and has done three rounds, is done.
     pub budget: u64,
-    pub trial: fn(&Kit, Peer, bool, &mut Samples) -> Result<()>,
+    pub trial: TrialOf,
+}
+
+type TrialOf = fn(&Kit, Peer, bool, &mut Samples) -> Result<()>;
+
+const fn group(name: &'static str, about: &'static str, peers: fn(Peer) -> bool, trial: TrialOf) -> Group {
+    Group { name, about, peers, rounds: (3, 1), budget: 15, trial }
 }
 
 pub const GROUPS: &[Group] = &[
     Group {
-        name: "one",
-        about: "start, memory and stop of one service",
-        peers: Peer::supervises,
         rounds: (15, 3),
-        budget: 15,
-        trial: |kit, peer, _, samples| life(kit, peer, 1, samples),
+        ..group("one", "start, memory and stop of one service", Peer::supervises, |kit, peer, _, samples| {
+            life(kit, peer, 1, samples)
+        })
     },
     Group {
-        name: "hundred",
-        about: "memory of 100 services",
-        peers: Peer::supervises,
-        rounds: (3, 1),
         budget: 10,
-        trial: |kit, peer, _, samples| life(kit, peer, 100, samples),
+        ..group("hundred", "memory of 100 services", Peer::supervises, |kit, peer, _, samples| {
+            life(kit, peer, 100, samples)
+        })
     },
     Group {
-        name: "thousand",
-        about: "start, memory and stop of 1,000 services",
-        peers: Peer::supervises,
         rounds: (5, 1),
-        budget: 15,
-        trial: |kit, peer, _, samples| {
-            if peer == Peer::Floor {
-                let services = Services { sessions: true, ..Services::waiting(1000) };
-                let start = Trial::services(kit, peer, &services)?.await_starts(1000)?;
-                samples.push(("sessions-1000".to_owned(), start));
-            }
-            life(kit, peer, 1000, samples)
-        },
+        ..group("thousand", "start, memory and stop of 1,000 services", Peer::supervises, thousand)
     },
     Group {
-        name: "command",
-        about: "start, signals and stop of one command",
-        peers: Peer::runs_commands,
         rounds: (21, 5),
         budget: 10,
-        trial: command,
+        ..group("command", "start, signals and stop of one command", Peer::runs_commands, command)
     },
     Group {
-        name: "users",
-        about: "1,000 services with user and limits; floor: without",
-        peers: Peer::limits,
         rounds: (5, 1),
-        budget: 15,
-        trial: users,
+        ..group("users", "1,000 services with user and limits; floor: without", Peer::limits, users)
     },
+    group("restart", "each of 100 services killed in turn", Peer::supervises, restart),
+    group("crash", "a service that ends at once", Peer::supervises, crash),
+    group("orphans", "10,000 orphans end at once", |_| true, orphans),
+    Group { budget: 20, ..group("log", "a service whose output is captured", Peer::supervises, log) },
     Group {
-        name: "restart",
-        about: "each of 100 services killed in turn",
-        peers: Peer::supervises,
-        rounds: (3, 1),
-        budget: 15,
-        trial: restart,
-    },
-    Group {
-        name: "crash",
-        about: "a service that ends at once",
-        peers: Peer::supervises,
-        rounds: (3, 1),
-        budget: 15,
-        trial: crash,
-    },
-    Group {
-        name: "orphans",
-        about: "10,000 orphans end at once",
-        peers: |_| true,
-        rounds: (3, 1),
-        budget: 15,
-        trial: orphans,
-    },
-    Group {
-        name: "log",
-        about: "a service whose output is captured",
-        peers: Peer::supervises,
-        rounds: (3, 1),
-        budget: 20,
-        trial: log,
-    },
-    Group {
-        name: "ten-thousand",
-        about: "from 1 to 10,000 services",
-        peers: |peer| matches!(peer, Peer::Floor | Peer::Horust),
-        rounds: (3, 1),
         budget: 60,
-        trial: growth,
+        ..group("ten-thousand", "from 1 to 10,000 services", |peer| matches!(peer, Peer::Floor | Peer::Horust), growth)
     },
 ];
 
@@ -232,9 +185,17 @@ fn life(kit: &Kit, peer: Peer, count: usize, samples: &mut Samples) -> Result<()
         samples.push((format!("start-{count}"), start));
         samples.push((format!("cpu-{count}"), cpu(&supervisors) + cpu(&services)));
     }
-    samples.push((format!("pss-{count}"), memory(&supervisors)?));
+    samples.push((format!("pss-{count}"), memory(&supervisors)? as f64));
     samples.push((format!("stop-{count}"), trial.stop(count)?));
     Ok(())
+}
+
+fn thousand(kit: &Kit, peer: Peer, _: bool, samples: &mut Samples) -> Result<()> {
+    if peer == Peer::Floor {
+        let services = Services { sessions: true, ..Services::waiting(1000) };
+        samples.push(("sessions-1000".to_owned(), Trial::services(kit, peer, &services)?.await_starts(1000)?));
+    }
+    life(kit, peer, 1000, samples)
 }
 
 fn command(kit: &Kit, peer: Peer, _: bool, samples: &mut Samples) -> Result<()> {
@@ -393,7 +354,7 @@ pub fn idle(kit: &Kit, peers: &[Peer], quick: bool, results: &mut Results) {
             let mut samples = vec![(format!("idle-cpu-{count}"), (after.1 - before.1) * per_ten)];
             match (before.0, after.0) {
                 (Ok(before), Ok(after)) => {
-                    samples.push((format!("idle-switches-{count}"), (after - before) * per_ten));
+                    samples.push((format!("idle-switches-{count}"), (after - before) as f64 * per_ten));
                 }
                 (Err(why), _) | (_, Err(why)) => results.fail(IDLE, trial.peer, format!("{why:#}")),
             }
@@ -414,7 +375,7 @@ fn growth(kit: &Kit, peer: Peer, quick: bool, samples: &mut Samples) -> Result<(
         let mut add = |row: &str, value| samples.push((format!("growth-{row}-{count}"), value));
         add("start", start);
         add("cpu", cpu(&supervisors) + cpu(&services));
-        add("pss", memory(&supervisors)?);
+        add("pss", memory(&supervisors)? as f64);
         if peer == Peer::Horust {
             let begun = now();
             capture(Command::new(&kit.horust).args(["status", "--uds-folder-path"]).arg(trial.dir.join("uds")))?;

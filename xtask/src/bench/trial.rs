@@ -2,12 +2,13 @@
 //! told by the processes themselves, in the journal of the trial: the launcher right before it executes the supervisor, and
 //! services at their first instruction. So it does not matter when this process looks.
 
-use super::peers::{Peer, signal};
+use super::peers::Peer;
 use crate::poll::polled;
+use crate::process;
 use crate::tools::{self, capture};
 use anyhow::{Context, Result, bail, ensure};
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use rustix::process::{PidfdFlags, Signal, pidfd_open};
 use rustix::time::{ClockId, Timespec, clock_gettime};
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -106,7 +107,7 @@ fn compile(program: &Path, text: &str, flags: &[&str]) -> Result<()> {
 }
 
 /// What a supervisor is to run.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Services {
     pub count: usize,
     /// What `probe.c` is told, with the count and the chunk that go with it.
@@ -125,16 +126,7 @@ pub struct Services {
 
 impl Services {
     pub fn waiting(count: usize) -> Services {
-        Services {
-            count,
-            act: "wait",
-            act_count: 0,
-            act_chunk: 0,
-            log: false,
-            captured: false,
-            limited: false,
-            sessions: false,
-        }
+        Services { count, act: "wait", ..Services::default() }
     }
 
     /// The one argument of the probe.
@@ -216,8 +208,7 @@ impl Trial {
 
     /// Stops it in order, and makes sure that each service was told. Gives the milliseconds until it was gone.
     pub fn stop(&mut self, services: usize) -> Result<f64> {
-        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw).context("this is no pid")?;
-        let handle = pidfd_open(pid, PidfdFlags::empty()).context("cannot watch the supervisor")?;
+        let handle = pidfd_open(process::pid(self.pid)?, PidfdFlags::empty()).context("cannot watch the supervisor")?;
         let asked = now();
         self.peer.stop(&self.dir, self.pid)?;
         let mut ended = [PollFd::new(&handle, PollFlags::IN)];
@@ -233,7 +224,7 @@ impl Trial {
     pub fn processes(&self, kit: &Kit) -> (Vec<u32>, Vec<u32>) {
         let namespace = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
         let ours = namespace(self.pid);
-        processes()
+        process::all()
             .filter(|pid| ours.is_some() && namespace(*pid) == ours)
             .partition(|pid| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe != kit.probe))
     }
@@ -255,7 +246,7 @@ impl Drop for Trial {
     fn drop(&mut self) {
         // With PID 1 all others of the namespace end.
         if self.unshare.try_wait().is_ok_and(|ended| ended.is_none()) {
-            if signal(self.pid, Signal::KILL).is_err() {
+            if process::signal(self.pid, Signal::KILL).is_err() {
                 let _ = self.unshare.kill();
             }
             let _ = self.unshare.wait();
@@ -291,10 +282,7 @@ fn launch(kit: &Kit, peer: Peer, dir: PathBuf, command: &[String]) -> Result<Tri
     let unshare = unshare.spawn().context("cannot run unshare")?;
     let mut trial = Trial { peer, dir, unshare, pid: 0 };
     trial.await_records(1, PATIENCE)?;
-    let parent = trial.unshare.id();
-    let children =
-        fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).context("whose child is it?")?;
-    let child = children.split_whitespace().next().and_then(|pid| pid.parse().ok());
+    let child = process::children(trial.unshare.id())?.first().copied();
     trial.pid = child.with_context(|| format!("{} has ended at once: {:?}", peer.name(), trial.said()))?;
     Ok(trial)
 }
@@ -303,55 +291,4 @@ fn launch(kit: &Kit, peer: Peer, dir: PathBuf, command: &[String]) -> Result<Tri
 pub fn now() -> u64 {
     let time = clock_gettime(ClockId::Monotonic);
     (time.tv_sec * 1_000_000_000 + time.tv_nsec).unsigned_abs()
-}
-
-pub fn processes() -> impl Iterator<Item = u32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-}
-
-/// Proportional set size of processes, in KiB.
-pub fn memory(pids: &[u32]) -> Result<f64> {
-    let of = |pid: &u32| {
-        let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-        number(&rollup, "Pss:")
-    };
-    pids.iter().map(of).sum()
-}
-
-/// Milliseconds for which threads of these processes have had a processor.
-pub fn cpu(pids: &[u32]) -> f64 {
-    let threads = pids.iter().flat_map(|pid| threads(*pid));
-    let of = |thread: PathBuf| {
-        let text = fs::read_to_string(thread.join("schedstat")).ok()?;
-        text.split(' ').next()?.parse::<f64>().ok()
-    };
-    threads.filter_map(of).sum::<f64>() / 1e6
-}
-
-/// Milliseconds of those children that it has waited for, in steps of a tick.
-pub fn cpu_of_children(pid: u32) -> Result<f64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let fields: Vec<&str> = stat.rsplit_once(") ").context("/proc has no stat")?.1.split(' ').collect();
-    let ticks = fields[13].parse::<f64>()? + fields[14].parse::<f64>()?;
-    Ok(ticks * 1000.0 / rustix::param::clock_ticks_per_second() as f64)
-}
-
-/// How often threads of these processes have been taken from a processor, by themselves or not.
-pub fn switches(pids: &[u32]) -> Result<f64> {
-    let mut sum = 0.0;
-    for thread in pids.iter().flat_map(|pid| threads(*pid)) {
-        let status = fs::read_to_string(thread.join("status"))?;
-        sum += number(&status, "\nvoluntary_ctxt_switches:")? + number(&status, "nonvoluntary_ctxt_switches:")?;
-    }
-    Ok(sum)
-}
-
-fn threads(pid: u32) -> impl Iterator<Item = PathBuf> {
-    fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten().map(|thread| thread.path())
-}
-
-fn number(text: &str, key: &str) -> Result<f64> {
-    let word = text.split_once(key).and_then(|(_, rest)| rest.split_whitespace().next());
-    word.and_then(|word| word.parse().ok()).with_context(|| format!("there is no {key} of a process here"))
 }
