@@ -219,9 +219,6 @@ impl Supervisor {
         if let Some(status) = notice.status {
             service.says = Some(status).filter(|text| !text.is_empty());
         }
-        if let Some(more) = notice.extend {
-            self.extend(id, now.after(more));
-        }
         if let State::Running(Up { watchdog: Some((at, every)), .. }) = &mut self.services[id].state {
             if let Some(new) = notice.watchdog_every {
                 *every = new;
@@ -239,6 +236,10 @@ impl Supervisor {
         }
         if notice.stopping && self.phase.is_up() {
             self.stops_itself(id, out);
+        }
+        // After that, for it may be the stop that takes longer.
+        if let Some(more) = notice.extend {
+            self.extend(id, now.after(more));
         }
     }
 

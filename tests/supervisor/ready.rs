@@ -187,6 +187,20 @@ fn what_stops_by_itself_gets_its_wait_and_is_judged_by_its_end() {
     assert_eq!(world.spawns(2), [0, 600], "it had to be killed, which is a failure");
 }
 
+/// In one message with it, or in one of the same moment.
+#[test]
+fn what_stops_by_itself_gets_the_time_that_it_asks_for_in_the_same_breath() {
+    let both = said(|notice| (notice.stopping, notice.extend) = (true, Some(ms(800))));
+    let svc = |ends| {
+        let script = Script::exits(ends, 0).says(100, both.clone());
+        Svc::new("a", script).with(|spec| spec.termination.wait = ms(500))
+    };
+    let mut world = World::up(vec![svc(899), svc(901)]);
+    world.end();
+    assert_eq!((world.signals(0), world.state(0)), (vec![], "Finished"));
+    assert_eq!(world.signals(1), [(900, Signal::KILL, Target::Tree)]);
+}
+
 #[test]
 fn what_is_left_behind_by_a_service_that_stops_itself_is_asked_to_stop() {
     let script = Script::exits(200, 0).helper(false, OnStop::Exits(30, 0)).helper(true, OnStop::Exits(30, 0));
