@@ -80,6 +80,17 @@ fn a_start_that_takes_too_long_is_a_failure_with_the_last_error() {
 }
 
 #[test]
+fn what_a_start_that_took_too_long_lacked_is_told() {
+    let signs = Signs { rounds: Some(rounds()), notify_fd: Some(3), log_line: Some("up".into()), ..notify() };
+    let script = Script::runs().answers(&[Answer::Fail(0)]).says(100, Said::Sign(Sign::NotifyFd));
+    let svc = Svc::new("a", script).signs(signs).with(|spec| spec.start_timeout = Some(ms(500)));
+    let mut world = World::up(vec![svc]);
+    world.end();
+    let why = "not ready within 500ms: it has not said READY=1; it has not printed its log-line; scripted";
+    world.assert_reported(500, &Report::TooLate(run(0, 1), why.into()));
+}
+
+#[test]
 fn an_exec_that_hangs_is_too_late_as_well_and_one_in_time_is_not() {
     let timed = |script| Svc::new("a", script).with(|spec| spec.start_timeout = Some(ms(100)));
     let mut world = World::up(vec![timed(Script::runs().spawn_takes(60_000)), timed(Script::runs().spawn_takes(99))]);
