@@ -49,6 +49,17 @@ pub fn lower(tables: Tables, cx: &mut Cx<'_>) -> Watching {
         signs(at.value, cx).map(|value| At { value, place })
     });
     let readiness = readiness(signs, tables.ready_when, tables.kind, health.as_deref(), cx);
+    let rounds = match &readiness {
+        Readiness::Signs(signs) => signs.rounds.as_ref(),
+        Readiness::Health => health.as_ref().map(|health| &health.rounds),
+        Readiness::Exec => None,
+    };
+    if let (Some(rounds), Some(limit)) = (rounds, &start_timeout)
+        && rounds.initial_delay >= limit.value
+    {
+        let error = limit.error("`start-timeout` passes before the first check: `initial-delay` is as long");
+        cx.push(error.help("give it more time, or make `initial-delay` shorter"));
+    }
     let watchdog = tables.watchdog.and_then(|at| watchdog(at.value, cx));
     Watching { readiness, start_timeout: start_timeout.map(|at| at.value), health, watchdog }
 }
@@ -109,11 +120,6 @@ fn signs(table: schema::Readiness, cx: &mut Cx<'_>) -> Option<Signs> {
             None
         }
     };
-    if let (Some(rounds), Some(limit)) = (&rounds, &table.start_timeout)
-        && rounds.initial_delay >= limit.value
-    {
-        cx.push(limit.error("`start-timeout` passes before the first check: `initial-delay` is as long"));
-    }
     let notify = table.notify.is_some_and(|at| at.value);
     let notify_fd = table.notify_fd.map(|at| at.value.0);
     let log_line = table.log_line.map(|at| at.value.0);

@@ -400,6 +400,9 @@ impl Core {
     fn pass_rest(&mut self, id: u64, now: &Now) {
         let Some(source) = self.sources.get_mut(&id) else { return };
         let rest = std::mem::take(&mut source.carry);
+        if let Some(run) = source.awaited_in(&rest) {
+            (self.on_line)(run);
+        }
         let done = self.pass(id, &rest, true, now);
         if done < rest.len() {
             return self.keep(id, rest.get(done..).unwrap_or_default());

@@ -71,7 +71,9 @@ impl Source {
         let (_, pattern) = self.awaited.as_ref()?;
         while !lines.is_empty() {
             let (line, rest) = lines.split_at_checked(frame::first(lines))?;
-            if pattern.is_match(&String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(line))) {
+            let text = line.strip_suffix(b"\n").unwrap_or(line);
+            let text = text.strip_suffix(b"\r").unwrap_or(text);
+            if pattern.is_match(&String::from_utf8_lossy(text)) {
                 return self.awaited.take().map(|(run, _)| run);
             }
             lines = rest;

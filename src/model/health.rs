@@ -114,6 +114,17 @@ pub enum Sign {
     LogLine,
 }
 
+impl Sign {
+    /// What is said of a service that has not given it.
+    pub fn missing(self) -> &'static str {
+        match self {
+            Sign::Notify => "it has not said READY=1",
+            Sign::NotifyFd => "it has written no newline to its notify-fd",
+            Sign::LogLine => "it has not printed its log-line",
+        }
+    }
+}
+
 impl Readiness {
     /// Its own signs, if it has any.
     pub fn signs(&self) -> Option<&Signs> {

@@ -1,7 +1,7 @@
 //! Why services are not what is wanted, in words: one sentence for each link of the chain. Wording only.
 
 use super::report;
-use crate::model::{Condition, Mono, Origin, Plan, ServiceId, Sign};
+use crate::model::{Condition, Mono, Origin, Plan, ServiceId};
 use crate::supervisor::{Link, Verdict, Why};
 use humantime::format_duration;
 use std::path::Path;
@@ -61,12 +61,7 @@ pub fn words(plan: &Plan, link: &Link, now: Mono) -> String {
 /// What a service lacks to be ready.
 pub fn lacks(why: &Why, now: Mono) -> String {
     let Why::NotReady { missing, asked, error, says, late } = why else { return String::new() };
-    let sign = |sign: &Sign| match sign {
-        Sign::Notify => "it has not said READY=1",
-        Sign::NotifyFd => "it has written no newline to its notify-fd",
-        Sign::LogLine => "it has not printed its log-line",
-    };
-    let mut parts: Vec<String> = missing.iter().map(|missing| sign(missing).to_owned()).collect();
+    let mut parts: Vec<String> = missing.iter().map(|sign| sign.missing().to_owned()).collect();
     if *asked {
         parts.push(match error {
             Some(error) => past(error, now),
@@ -134,7 +129,7 @@ pub fn time(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Need, ServiceSpec};
+    use crate::model::{Need, ServiceSpec, Sign};
     use crate::supervisor::{Reason, SpawnError};
     use std::sync::Arc;
 

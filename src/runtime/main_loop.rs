@@ -257,7 +257,7 @@ impl<'a> MainLoop<'a> {
                 let answer = match (unexecuted, exit) {
                     (Some(error), _) => Err(error.message),
                     (None, Exit::Code(0)) => Ok(()),
-                    (None, exit) => Err(format!("the health command {exit}")),
+                    (None, exit) => Err(format!("the command of the check {exit}")),
                 };
                 self.outbox.push(Event::Probed(id, answer));
             }

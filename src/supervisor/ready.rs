@@ -195,9 +195,13 @@ impl Supervisor {
         let service = &mut self.services[id];
         let timeout = humantime::format_duration(service.spec.start_timeout.unwrap_or_default());
         let what = if service.state.is_ready() { "finished" } else { "ready" };
+        let missing =
+            |sign: &Sign| matches!(&service.state, State::Started(starting) if !starting.given.contains(sign));
+        let mut lacks: Vec<&str> = service.spec.readiness.awaited().filter(missing).map(Sign::missing).collect();
+        lacks.extend(service.state.probe_error());
         let mut why = format!("not {what} within {timeout}");
-        if let Some((_, error)) = service.state.probing().and_then(|probing| probing.error()) {
-            why = format!("{why}: {error}");
+        if !lacks.is_empty() {
+            why = format!("{why}: {}", lacks.join("; "));
         }
         out.push(Action::Report(Report::TooLate(service.run(id), why.clone())));
         self.stop(id, StopCause::TooLate(why), out);
@@ -219,9 +223,6 @@ impl Supervisor {
         if let Some(status) = notice.status {
             service.says = Some(status).filter(|text| !text.is_empty());
         }
-        if let Some(more) = notice.extend {
-            self.extend(id, now.after(more));
-        }
         if let State::Running(Up { watchdog: Some((at, every)), .. }) = &mut self.services[id].state {
             if let Some(new) = notice.watchdog_every {
                 *every = new;
@@ -239,6 +240,10 @@ impl Supervisor {
         }
         if notice.stopping && self.phase.is_up() {
             self.stops_itself(id, out);
+        }
+        // After that, for it may be the stop that takes longer.
+        if let Some(more) = notice.extend {
+            self.extend(id, now.after(more));
         }
     }
 

@@ -77,7 +77,7 @@ fn single_failures_do_not_add_up() {
 fn a_hanging_health_command_does_not_hold_up_the_stop() {
     let rest = "[healthiness]\ncommand = \"bash -c 'trap \\\"\\\" TERM; touch @DIR@/asked; sleep 1000'\"\n";
     let horust = horust().bash("service", FOREVER, rest).start();
-    horust.wait_until("the health command runs", |h| h.dir().join("asked").exists());
+    horust.wait_until("the command of the check runs", |h| h.dir().join("asked").exists());
     let (done, took) = horust.stop(Signal::SIGTERM);
     done.assert_code(0);
     assert!(took < BEFORE_KILL, "{took:?}");

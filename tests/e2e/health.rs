@@ -1,6 +1,7 @@
 //! What watches a service that is ready: every kind of probe, and what follows when it fails, hangs and recovers.
 
 use crate::client::speaks;
+use crate::control::{assert_code, controlled, ok, verb, wait_for_state};
 use crate::support::*;
 use nix::sys::signal::Signal;
 use std::fs;
@@ -158,4 +159,33 @@ fn a_dead_file_system_holds_up_nobody_else() {
     done.assert_code(0);
     assert!(took < BEFORE_KILL, "{took:?}");
     assert_eq!(done.stdout, "asked\nwell\n", "{}", done.stderr);
+}
+
+/// Not well before somebody has said so: neither for people nor for programs, nor for who waits for it.
+#[test]
+fn what_has_not_been_answered_yet_is_unknown_wherever_it_is_told() {
+    let check = "until [ -e @DIR@/go ]; do sleep 0.01; done";
+    let health = format!(
+        "[readiness]\ncommand = \"true\"\n[healthiness]\ncommand = [\"bash\", \"-c\", '{check}']\ntimeout = \"10m\""
+    );
+    let horust = controlled()
+        .bash("db", "exec sleep 1000", &health)
+        .bash("web", "echo web; exec sleep 1000", "start-after = [{ name = \"db\", condition = \"healthy\" }]")
+        .start();
+    wait_for_state(&horust, "db", "Running");
+    let status = |horust: &Horust| -> serde_json::Value {
+        serde_json::from_str(&ok(&verb(horust, &["status", "db", "--format", "json"]))).unwrap()
+    };
+    assert_eq!(status(&horust)["services"][0]["health"], "unknown");
+    assert!(ok(&verb(&horust, &["status", "db"])).contains("health     unknown\n"));
+    assert_code(&verb(&horust, &["health"]), 1);
+    assert!(ok(&verb(&horust, &["metrics"])).contains("horust_service_healthy{service=\"db\"} 0\n"));
+    let why = String::from_utf8(verb(&horust, &["why", "web"]).stdout).unwrap();
+    assert!(why.contains("db is ready, and none of its health checks has passed yet"), "{why}");
+    assert_eq!(horust.stdout(), "");
+    fs::write(horust.dir().join("go"), "").unwrap();
+    horust.wait_for("web");
+    assert_eq!(status(&horust)["services"][0]["health"], "healthy");
+    assert!(ok(&verb(&horust, &["metrics"])).contains("horust_service_healthy{service=\"db\"} 1\n"));
+    horust.stop(Signal::SIGTERM).0.assert_code(0);
 }

@@ -410,7 +410,7 @@ fn the_card_says_what_a_service_lacks() {
     written(&horust, "slow", "one\n");
     horust.wait_until("a check has failed", |h| {
         String::from_utf8_lossy(&verb(h, &["status", "slow"]).stdout)
-            .contains("not ready: the health command exited with code 1")
+            .contains("not ready: the command of the check exited with code 1")
     });
     let card = ok(&verb(&horust, &["status", "slow"]));
     assert!(card.ends_with("  latest output\n    a[31mred one\n"), "{card}");

@@ -80,6 +80,17 @@ fn a_start_that_takes_too_long_is_a_failure_with_the_last_error() {
 }
 
 #[test]
+fn what_a_start_that_took_too_long_lacked_is_told() {
+    let signs = Signs { rounds: Some(rounds()), notify_fd: Some(3), log_line: Some("up".into()), ..notify() };
+    let script = Script::runs().answers(&[Answer::Fail(0)]).says(100, Said::Sign(Sign::NotifyFd));
+    let svc = Svc::new("a", script).signs(signs).with(|spec| spec.start_timeout = Some(ms(500)));
+    let mut world = World::up(vec![svc]);
+    world.end();
+    let why = "not ready within 500ms: it has not said READY=1; it has not printed its log-line; scripted";
+    world.assert_reported(500, &Report::TooLate(run(0, 1), why.into()));
+}
+
+#[test]
 fn an_exec_that_hangs_is_too_late_as_well_and_one_in_time_is_not() {
     let timed = |script| Svc::new("a", script).with(|spec| spec.start_timeout = Some(ms(100)));
     let mut world = World::up(vec![timed(Script::runs().spawn_takes(60_000)), timed(Script::runs().spawn_takes(99))]);
@@ -185,6 +196,20 @@ fn what_stops_by_itself_gets_its_wait_and_is_judged_by_its_end() {
     assert_eq!((world.state(0), world.spawns(1), world.spawns(3)), ("Finished", vec![0, 400], vec![0, 400]));
     assert_eq!(world.signals(2), [(600, Signal::KILL, Target::Tree)]);
     assert_eq!(world.spawns(2), [0, 600], "it had to be killed, which is a failure");
+}
+
+/// In one message with it, or in one of the same moment.
+#[test]
+fn what_stops_by_itself_gets_the_time_that_it_asks_for_in_the_same_breath() {
+    let both = said(|notice| (notice.stopping, notice.extend) = (true, Some(ms(800))));
+    let svc = |ends| {
+        let script = Script::exits(ends, 0).says(100, both.clone());
+        Svc::new("a", script).with(|spec| spec.termination.wait = ms(500))
+    };
+    let mut world = World::up(vec![svc(899), svc(901)]);
+    world.end();
+    assert_eq!((world.signals(0), world.state(0)), (vec![], "Finished"));
+    assert_eq!(world.signals(1), [(900, Signal::KILL, Target::Tree)]);
 }
 
 #[test]
