@@ -46,7 +46,7 @@ fn main() -> std::process::ExitCode {
 
 fn supervise(options: cli::SuperviseOptions) -> ExitCode {
     sys::process::small_heap();
-    let watched = options.watched();
+    let watch = options.watch;
     let read = move |has_page| {
         let mut loaded = options.load(has_page);
         if let Some(folder) = &options.uds_folder {
@@ -61,6 +61,7 @@ fn supervise(options: cli::SuperviseOptions) -> ExitCode {
         true => ExitCode::Configuration,
         false => {
             let has_page = loaded.plan.settings.web.page.is_some();
+            let watched = if watch { loaded.paths } else { vec![] };
             ExitCode::Of(runtime::supervise(loaded.plan, Box::new(move || read(Some(has_page))), watched))
         }
     }

@@ -26,12 +26,7 @@ fn part(file: &str, heading: &str) -> String {
     let (_, rest) = text.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no {heading} in {file}"));
     let level = heading.split(' ').next().unwrap();
     let ends = |line: &str| line.starts_with('#') && line.split(' ').next().unwrap().len() <= level.len();
-    let mut code = false;
-    let lines = rest.lines().take_while(|line| {
-        code = line.starts_with("    ");
-        code || !ends(line)
-    });
-    lines.map(|line| format!("{line}\n")).collect()
+    rest.lines().take_while(|line| !ends(line)).map(|line| format!("{line}\n")).collect()
 }
 
 /// Text as roff takes it: no character of it is a request or an escape.

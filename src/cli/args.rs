@@ -179,26 +179,14 @@ pub struct CommandOptions {
 }
 
 impl SuperviseOptions {
-    /// Loads the configuration they name; again, if it is said whether the running Horust has the page.
+    /// Loads the configuration they name, as [`config::load_for`] does.
     pub fn load(&self, has_page: Option<bool>) -> Loaded {
         let env = |name: &str| std::env::var_os(name);
         let (services, config) = (self.services.as_slice(), self.config.as_deref());
         let options = config::Options { services, config, skip_invalid: self.skip_invalid, env: &env };
-        let mut loaded =
-            has_page.map_or_else(|| config::load(&options), |has_page| config::load_again(&options, has_page));
+        let mut loaded = config::load_for(&options, has_page);
         loaded.plan.settings.unsuccessful_exit_finished_failed |= self.unsuccessful_exit_finished_failed;
         loaded
-    }
-
-    /// The files and directories whose changes are to be watched for.
-    pub fn watched(&self) -> Vec<PathBuf> {
-        if !self.watch {
-            return vec![];
-        }
-        let config = self.config.clone().unwrap_or_else(|| config::DEFAULT_SETTINGS.into());
-        let services =
-            if self.services.is_empty() { vec![config::DEFAULT_SERVICES.into()] } else { self.services.clone() };
-        services.into_iter().chain([config]).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 //! and looks into no file.
 
 use super::diagnostic::Diagnostic;
-use super::{DEFAULT_SERVICES, errors, read};
+use super::{errors, read};
 use crate::limits;
 use crate::model::closest;
 use std::collections::{BTreeSet, HashSet};
@@ -23,8 +23,6 @@ pub struct ServiceFile {
 
 /// The files to load, each once.
 pub fn discover(paths: &[PathBuf], diagnostics: &mut Vec<Diagnostic>) -> Vec<ServiceFile> {
-    let default = [PathBuf::from(DEFAULT_SERVICES)];
-    let paths = if paths.is_empty() { &default } else { paths };
     let shown: Vec<_> = paths.iter().map(|path| format!("`{}`", path.display())).collect();
     let first = paths.first().map(|path| path.display().to_string()).unwrap_or_default();
     let help = format!("create one with `horust --sample-service > {}/my-service.toml`", first.trim_end_matches('/'));

@@ -40,7 +40,6 @@ pub use read::{reason, regular_file};
 pub use reference::reference;
 pub use render::{findings, from_findings, json, render};
 pub use sample::sample_service;
-pub use settings::DEFAULT_PATH as DEFAULT_SETTINGS;
 pub use template::Env;
 pub use values::parse_duration;
 
@@ -75,17 +74,19 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
     /// There are errors that forbid a start.
     pub refused: bool,
+    /// The directories and files that were looked at: those of services, and then the settings.
+    pub paths: Vec<PathBuf>,
 }
 
 /// Loads everything.
 pub fn load(options: &Options<'_>) -> Loaded {
-    load_and(options, None, None)
+    load_for(options, None)
 }
 
-/// Loads everything again, for a Horust that has the page or not, whatever the settings have come to say about that: what
-/// is captured for the page alone stays so until the next start.
-pub fn load_again(options: &Options<'_>, has_page: bool) -> Loaded {
-    load_and(options, None, Some(has_page))
+/// Loads everything; if it is said, for a Horust that has the page or not, whatever the settings have come to say about that:
+/// what is captured for the page alone stays so until the next start.
+pub fn load_for(options: &Options<'_>, has_page: Option<bool>) -> Loaded {
+    load_and(options, None, has_page)
 }
 
 /// Loads everything, and looks for what is likely to go wrong with it on this machine.
@@ -96,7 +97,12 @@ pub fn check(options: &Options<'_>, lint: &Lint<'_>) -> Loaded {
 fn load_and(options: &Options<'_>, lint: Option<&Lint<'_>>, has_page: Option<bool>) -> Loaded {
     let mut diagnostics = Vec::new();
     let settings = settings::load(options.config, options.env, &mut diagnostics);
-    let files = files::discover(options.services, &mut diagnostics);
+    let mut paths = match options.services {
+        [] => vec![PathBuf::from(DEFAULT_SERVICES)],
+        named => named.to_vec(),
+    };
+    let files = files::discover(&paths, &mut diagnostics);
+    paths.push(settings::path(options.config).to_owned());
     let mut refused = errors(&diagnostics) > 0;
     let wait = settings.timeout_before_sigkill.as_ref().map_or(Duration::from_secs(5), |at| at.value);
     let web_server = settings.web_server.as_ref().and_then(|at| at.value.0);
@@ -145,7 +151,7 @@ fn load_and(options: &Options<'_>, lint: Option<&Lint<'_>>, has_page: Option<boo
     }
     // `collect` has reused the list of drafts, whose entries are a hundred times as large.
     services.shrink_to_fit();
-    Loaded { plan: Plan { services, listed: None, settings: plan_settings }, diagnostics, refused }
+    Loaded { plan: Plan { services, listed: None, settings: plan_settings }, diagnostics, refused, paths }
 }
 
 fn errors(diagnostics: &[Diagnostic]) -> usize {

@@ -9,11 +9,16 @@ use std::path::Path;
 use toml::de::DeValue;
 
 /// Where it is when nothing else is said.
-pub const DEFAULT_PATH: &str = "/etc/horust/horust.toml";
+const DEFAULT_PATH: &str = "/etc/horust/horust.toml";
+
+/// Where it is.
+pub fn path(named: Option<&Path>) -> &Path {
+    named.unwrap_or(Path::new(DEFAULT_PATH))
+}
 
 /// Reads it.
 pub fn load(named: Option<&Path>, env: Env<'_>, diagnostics: &mut Vec<Diagnostic>) -> HorustToml {
-    let path = named.unwrap_or(Path::new(DEFAULT_PATH));
+    let path = path(named);
     if named.is_none() && !path.exists() {
         return HorustToml::default();
     }

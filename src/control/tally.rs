@@ -1,19 +1,19 @@
-//! What is counted while Horust runs, for `/metrics`. The runtime thread owns the tally and counts what passes through
-//! its hands anyway; here is only what is counted and how, and nothing of how it is shown.
+//! What is counted while Horust runs, for `/metrics`. The runtime has the tally and counts what passes through it
+//! anyway; here is only what is counted and how, and nothing of how it is shown.
 
 use crate::model::{Exit, Mono, Plan, ProbeId, ServiceId};
 use crate::supervisor::{Action, Event, Report};
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// Everything that the runtime thread counts.
+/// Everything that the runtime counts.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     /// By service, as far as something has happened to any.
     services: Vec<ServiceTally>,
     /// The probes that are under way.
     asked: HashMap<ProbeId, Mono>,
-    /// How long the runtime thread has taken each time that it had something to do.
+    /// How long the runtime has taken each time that it had something to do.
     pub steps: Histogram<5>,
 }
 

@@ -55,7 +55,7 @@ fn start(argv: &[OsString]) -> Result<(u32, Option<StatusPipe>), Failure> {
     let request =
         Request { program: &program, stdio: [Stdio::Inherit; 3], more: None, cwd: None, session: Session::OwnGroup };
     let spawner = Spawner::new(Image::open().path().to_owned());
-    // A group of its own gets Ctrl-C only if it is the terminal's foreground one; posix_spawn can't make it that.
+    // A group of its own gets Ctrl-C only if it is the terminal's foreground one, which the exec stage can make it.
     if std::io::stdin().is_terminal() {
         let setup = Setup { foreground_tty: true, ..Setup::default() };
         let (pid, stage) = spawner.spawn_staged(&request, &setup).map_err(|e| (126, e.to_string()))?;

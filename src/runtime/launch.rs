@@ -8,7 +8,7 @@ use crate::sys::limits::Limit;
 use crate::sys::oom::Score;
 use crate::sys::spawn::{Program, Request, Session, Setup, Spawner, StatusPipe, Stdio, explain, find_program};
 use crate::sys::users::UserRef;
-use crate::sys::{SysError, capabilities, spawn};
+use crate::sys::{capabilities, spawn};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::pipe2;
@@ -58,10 +58,10 @@ struct Job<'a> {
 
 impl Launcher {
     /// Reads Horust's environment and prepares what every start has in common.
-    pub fn new(image: CString, plan: &Arc<Plan>, lines: Lines, kept: Kept) -> Result<Launcher, SysError> {
+    pub fn new(image: CString, plan: &Arc<Plan>, lines: Lines, kept: Kept) -> Launcher {
         let outputs = Outputs::new(plan, lines, kept);
         let (spawner, base, score) = (Spawner::new(image), Base::read(), Score::read());
-        Ok(Launcher { spawner, base, outputs, score, notify: None })
+        Launcher { spawner, base, outputs, score, notify: None }
     }
 
     /// These are the services now.

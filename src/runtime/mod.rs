@@ -91,7 +91,7 @@ fn start(plan: Plan, again: Reader, watched: Vec<PathBuf>) -> Result<End, SysErr
     let (queue, lines) = unbounded();
     let queue = output::Lines { queue, wake: Arc::clone(&wake) };
     let (image, kept) = (Image::open(), output::Kept::default());
-    let mut launcher = launch::Launcher::new(image.path().to_owned(), &plan, queue, kept.clone())?;
+    let mut launcher = launch::Launcher::new(image.path().to_owned(), &plan, queue, kept.clone());
     let notices = match plan.services.iter().any(|spec| spec.notifies()) {
         true => Some(notify::Notices::new(Arc::clone(&wake))?),
         false => None,

@@ -35,7 +35,7 @@ impl Reloader {
     /// Reads the configuration, and tells what it changes. With `apply` that is done, and logged.
     pub fn reload(&self, apply: bool) -> Result<wire::Reload, NoAnswer> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let Loaded { plan, diagnostics, refused } = (self.read)();
+        let Loaded { plan, diagnostics, refused, .. } = (self.read)();
         let (errors, warnings): (Vec<_>, Vec<_>) = diagnostics.iter().partition(|d| d.severity == Severity::Error);
         let mut answer = wire::Reload { warnings: config::findings(warnings), ..wire::Reload::default() };
         if refused {

@@ -51,7 +51,8 @@ fn watch(inotify: &Inotify, paths: &[PathBuf], reloader: &Arc<Reloader>) -> Errn
             match inotify.add_watch(&directory, WHOLE | AddWatchFlags::IN_ONLYDIR) {
                 Ok(descriptor) => watched.push((descriptor, directory)),
                 Err(errno) if directory.is_dir() && std::mem::take(&mut untold) => {
-                    log::error!("--watch: cannot watch {}: {}", directory.display(), errno.desc());
+                    let (directory, why) = (directory.display(), errno.desc());
+                    log::error!("--watch: cannot watch {directory}: {why}; `horust reload` reads what changes there");
                 }
                 _ => {}
             }

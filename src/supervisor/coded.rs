@@ -44,6 +44,11 @@ impl Writer {
         }
         self.bytes.push((number & 0x7f) as u8);
     }
+
+    fn text(&mut self, text: &str) {
+        self.number(text.len() as u64);
+        self.bytes.extend_from_slice(text.as_bytes());
+    }
 }
 
 impl Reader<'_> {
@@ -326,8 +331,7 @@ impl Coded for Signal {
 
 impl Coded for &'static str {
     fn write(&self, to: &mut Writer) {
-        to.number(self.len() as u64);
-        to.bytes.extend_from_slice(self.as_bytes());
+        to.text(self);
     }
 
     fn read(from: &mut Reader) -> Option<&'static str> {
@@ -337,8 +341,7 @@ impl Coded for &'static str {
 
 impl Coded for String {
     fn write(&self, to: &mut Writer) {
-        to.number(self.len() as u64);
-        to.bytes.extend_from_slice(self.as_bytes());
+        to.text(self);
     }
 
     fn read(from: &mut Reader) -> Option<String> {

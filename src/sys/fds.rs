@@ -62,8 +62,8 @@ pub fn nofile() -> Result<(u64, u64), SysError> {
 /// Sets our soft RLIMIT_NOFILE, which may not exceed the hard one.
 ///
 /// The trade: children inherit it, and a program that closes every possible descriptor, or uses select(2), suffers
-/// from a high one. posix_spawn(3) can't set limits, so a child gets the original back only by way of the exec stage
-/// (`Setup::limits`), which costs it a second exec. Raise it only when our own descriptors would not fit.
+/// from a high one. A child gets the original back only by way of the exec stage (`Setup::limits`), which costs it a
+/// second exec. Raise it only when our own descriptors would not fit.
 pub fn set_nofile_soft(soft: u64) -> Result<(), SysError> {
     let (_, hard) = nofile()?;
     setrlimit(Resource::RLIMIT_NOFILE, soft, hard).map_err(SysError::on("set", "the limit of open files"))

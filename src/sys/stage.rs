@@ -2,7 +2,7 @@
 //! for and then executes the service's program in its place. It may allocate and fail in words, which a forked child of
 //! a threaded process may not. The order is what permissions dictate: cgroup → files → terminal → limits and priorities →
 //! bounding set → groups → gid → uid → capabilities → no_new_privs → working directory → program. (Session, signals and
-//! streams are posix_spawn's work, done before.)
+//! streams are `raw::vfork_exec`'s work, done before.)
 
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::AsFd;

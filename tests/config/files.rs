@@ -59,6 +59,8 @@ fn nothing_to_start_is_an_error_with_help() {
         missing.contains("cannot read `missing`: No such file or directory") && missing.contains(help),
         "{missing}"
     );
+    let looked_at = set.load_with(&[], None, true).paths;
+    assert_eq!(looked_at, ["/etc/horust/services", "/etc/horust/horust.toml"].map(std::path::PathBuf::from));
     // The default directory does not exist where the tests run.
     if !std::path::Path::new(horust::config::DEFAULT_SERVICES).exists() {
         let default = shown(&[]);

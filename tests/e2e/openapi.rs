@@ -343,8 +343,7 @@ fn the_examples_for_curl_work() {
     // The last one of those that use the socket ends Horust.
     let docs = read("web.md") + &read("control.md");
     let api = Asker::new(&path);
-    let examples: Vec<&str> = docs.lines().map(str::trim).filter(|line| line.starts_with("curl ")).collect();
-    for example in &examples {
+    for example in docs.lines().map(str::trim).filter(|line| line.starts_with("curl ")) {
         // The example before has changed something; one has stopped what this waits for, which ends the wait.
         for what in ["names=gate,app,web,db,slow", "names=db&for=healthy"] {
             api.send("GET", &format!("/v1/wait?{what}"));

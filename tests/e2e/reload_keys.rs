@@ -13,6 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 
 /// How a new value is seen. `@NAME@` is the service.
+#[derive(Clone, Copy)]
 enum See {
     /// In nothing that could be seen from outside; that it is read and held against the old one is seen all the same.
     Nothing,
@@ -39,7 +40,7 @@ enum See {
 use See::*;
 
 /// A key, what stands in the file before and after the change, and how that is seen.
-const ROWS: &[(&str, &str, &str, See)] = &[
+const KEYS: &[(&str, &str, &str, See)] = &[
     ("command", "", "", Fact("args changed")),
     ("kind", "kind = 'daemon'", "kind = 'oneshot'", Nothing),
     ("working-directory", "", "working-directory = '/usr'", Fact("cwd /usr")),
@@ -120,93 +121,10 @@ const ROWS: &[(&str, &str, &str, See)] = &[
         Becomes("Running"),
     ),
     (
-        "readiness.http-endpoint",
-        "readiness.http-endpoint = '@HTTP@/no'",
-        "readiness.http-endpoint = '@HTTP@/yes'",
-        READY,
-    ),
-    ("readiness.tcp", "readiness.tcp = '127.0.0.1:1'", "readiness.tcp = '@TCP@'", READY),
-    ("readiness.unix-socket", "readiness.unix-socket = '/no'", "readiness.unix-socket = '@DIR@/socket'", READY),
-    ("readiness.file-path", "readiness.file-path = '@DIR@/no'", "readiness.file-path = '@DIR@/later'", READY),
-    ("readiness.command", "readiness.command = 'false'", "readiness.command = 'true'", READY),
-    (
-        "readiness.interval",
-        "readiness = { command = 'test -e @DIR@/later', interval = '1h' }",
-        "readiness = { command = 'test -e @DIR@/later', interval = '20ms' }",
-        READY,
-    ),
-    ("readiness.timeout", "readiness.command = 'true'", "readiness = { command = 'true', timeout = '9s' }", Nothing),
-    (
-        "readiness.initial-delay",
-        "readiness = { command = 'true', initial-delay = '1h' }",
-        "readiness.command = 'true'",
-        READY,
-    ),
-    (
-        "readiness.success-threshold",
-        "readiness = { command = 'true', success-threshold = 9000 }",
-        "readiness.command = 'true'",
-        READY,
-    ),
-    (
         "readiness.start-timeout",
         "readiness = { command = 'false', start-timeout = '1h' }",
         "readiness = { command = 'false', start-timeout = '1ms' }",
         FAILED,
-    ),
-    (
-        "healthiness.http-endpoint",
-        "healthiness = { http-endpoint = '@HTTP@/no', failure-threshold = 9000 }",
-        "healthiness = { http-endpoint = '@HTTP@/yes', failure-threshold = 9000 }",
-        READY,
-    ),
-    (
-        "healthiness.tcp",
-        "healthiness = { tcp = '127.0.0.1:1', failure-threshold = 9000 }",
-        "healthiness = { tcp = '@TCP@', failure-threshold = 9000 }",
-        READY,
-    ),
-    (
-        "healthiness.unix-socket",
-        "healthiness = { unix-socket = '/no', failure-threshold = 9000 }",
-        "healthiness = { unix-socket = '@DIR@/socket', failure-threshold = 9000 }",
-        READY,
-    ),
-    (
-        "healthiness.file-path",
-        "healthiness = { file-path = '@DIR@/no', failure-threshold = 9000 }",
-        "healthiness = { file-path = '@DIR@/later', failure-threshold = 9000 }",
-        READY,
-    ),
-    (
-        "healthiness.command",
-        "healthiness = { command = 'false', failure-threshold = 9000 }",
-        "healthiness.command = 'true'",
-        READY,
-    ),
-    (
-        "healthiness.interval",
-        "healthiness = { command = 'test -e @DIR@/later', interval = '1h' }",
-        "healthiness = { command = 'test -e @DIR@/later', interval = '20ms' }",
-        READY,
-    ),
-    (
-        "healthiness.timeout",
-        "healthiness.command = 'true'",
-        "healthiness = { command = 'true', timeout = '9s' }",
-        Nothing,
-    ),
-    (
-        "healthiness.initial-delay",
-        "healthiness = { command = 'true', initial-delay = '1h' }",
-        "healthiness.command = 'true'",
-        READY,
-    ),
-    (
-        "healthiness.success-threshold",
-        "healthiness = { command = 'true', success-threshold = 9000 }",
-        "healthiness.command = 'true'",
-        READY,
     ),
     (
         "healthiness.failure-threshold",
@@ -252,6 +170,24 @@ const ROWS: &[(&str, &str, &str, See)] = &[
     ),
 ];
 
+/// The same of keys that `[readiness]` and `[healthiness]` both have.
+const PROBES: &[(&str, &str, &str, See)] = &[
+    ("http-endpoint", "http-endpoint = '@HTTP@/no'", "http-endpoint = '@HTTP@/yes'", READY),
+    ("tcp", "tcp = '127.0.0.1:1'", "tcp = '@TCP@'", READY),
+    ("unix-socket", "unix-socket = '/no'", "unix-socket = '@DIR@/socket'", READY),
+    ("file-path", "file-path = '@DIR@/no'", "file-path = '@DIR@/later'", READY),
+    ("command", "command = 'false'", "command = 'true'", READY),
+    (
+        "interval",
+        "command = 'test -e @DIR@/later', interval = '1h'",
+        "command = 'test -e @DIR@/later', interval = '20ms'",
+        READY,
+    ),
+    ("timeout", "command = 'true'", "command = 'true', timeout = '9s'", Nothing),
+    ("initial-delay", "command = 'true', initial-delay = '1h'", "command = 'true'", READY),
+    ("success-threshold", "command = 'true', success-threshold = 9000", "command = 'true'", READY),
+];
+
 const READY: See = Becomes("Running");
 const FAILED: See = Becomes("FinishedFailed");
 const PREFIX: &str = "log.format = 'prefix'";
@@ -273,6 +209,28 @@ trap 'exit 0' TERM QUIT; trap 'exit 7' USR2; trap 'touch @DIR@/seen/@NAME@; exit
 mv @DIR@/facts/@NAME@.new @DIR@/facts/@NAME@
 echo first of @NAME@; echo second of @NAME@; echo third of @NAME@ >&2; echo fourth of @NAME@ >&2
 while :; do sleep 1000 & wait $!; done";
+
+struct Row {
+    key: String,
+    old: String,
+    new: String,
+    see: See,
+}
+
+fn rows() -> Vec<Row> {
+    let keys = KEYS.iter().map(|&(key, old, new, see)| Row { key: key.into(), old: old.into(), new: new.into(), see });
+    // Who is sick at first is not to be given up before the change.
+    let tables = [("readiness", ""), ("healthiness", ", failure-threshold = 9000")];
+    let probes = tables.into_iter().flat_map(|(table, more)| {
+        PROBES.iter().map(move |&(key, old, new, see)| Row {
+            key: format!("{table}.{key}"),
+            old: format!("{table} = {{ {old}{more} }}"),
+            new: format!("{table} = {{ {new}{more} }}"),
+            see,
+        })
+    });
+    keys.chain(probes).collect()
+}
 
 fn name(key: &str) -> String {
     key.replace('.', "-")
@@ -310,6 +268,7 @@ fn each_key_gets_another_run_or_none_and_its_new_value_holds() {
     if needs_root() {
         return;
     }
+    let rows = rows();
     let (http, tcp) = (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
     let at = [
         ("@HTTP@", format!("http://{}", http.local_addr().unwrap())),
@@ -319,7 +278,8 @@ fn each_key_gets_another_run_or_none_and_its_new_value_holds() {
     let fill = |text: &str| at.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
     let set =
         crate::control::controlled().env("KEPT", "yes").file("variables", "LOADED=yes\n").file("secret", "hush\n");
-    let set = ROWS.iter().fold(set, |set, (key, old, _, _)| set.service(&name(key), &fill(&service(key, old, false))));
+    let set =
+        rows.iter().fold(set, |set, row| set.service(&name(&row.key), &fill(&service(&row.key, &row.old, false))));
     let dir = set.dir().to_owned();
     for below in ["facts", "seen", "log"] {
         std::fs::create_dir(dir.join(below)).unwrap();
@@ -328,12 +288,12 @@ fn each_key_gets_another_run_or_none_and_its_new_value_holds() {
     let _socket = UnixListener::bind(dir.join("socket")).unwrap();
     let horust = set.start();
     let fact = |key: &str| horust.read(&format!("facts/{}", name(key)));
-    for (key, _, _, _) in ROWS.iter().filter(|(_, _, _, see)| !matches!(see, Starts)) {
+    for Row { key, .. } in rows.iter().filter(|row| !matches!(row.see, Starts)) {
         horust.wait_until(key, |_| !fact(key).is_empty());
     }
     let before = status(&horust);
 
-    for (key, _, new, _) in ROWS {
+    for Row { key, new, .. } in &rows {
         let text = fill(&service(key, new, true)).replace("@DIR@", &dir.display().to_string());
         std::fs::write(dir.join(format!("services/{}.toml", name(key))), text).unwrap();
     }
@@ -347,21 +307,21 @@ fn each_key_gets_another_run_or_none_and_its_new_value_holds() {
         // Names of limits and variables are not listed one by one.
         effects.get(key).copied().unwrap_or(Effect::Restart) == Effect::Restart
     };
-    for (key, _, _, _) in ROWS {
+    for Row { key, .. } in &rows {
         let change = told.get(name(key).as_str()).unwrap_or_else(|| panic!("{key} has not changed"));
         assert!(change["keys"].as_array().unwrap().iter().any(|one| one == key), "{key}: {change}");
         assert_eq!(change["restart"], another(key), "{key}: {change}");
     }
-    let missing: Vec<_> = effects.keys().filter(|key| !ROWS.iter().any(|(other, _, _, _)| *key == other)).collect();
+    let missing: Vec<_> = effects.keys().filter(|key| !rows.iter().any(|row| row.key == **key)).collect();
     assert!(missing.is_empty(), "there is no row for {missing:?}");
 
     let starts = |all: &BTreeMap<String, Value>, key: &str| all[&name(key)]["starts"].as_u64().unwrap();
     let more = |key: &str, see: &See| u64::from(another(key) || matches!(see, Starts));
     horust.wait_until("those that have to run again do", |h| {
         let now = status(h);
-        ROWS.iter().all(|(key, _, _, see)| starts(&now, key) >= starts(&before, key) + more(key, see))
+        rows.iter().all(|Row { key, see, .. }| starts(&now, key) >= starts(&before, key) + more(key, see))
     });
-    for (key, _, _, see) in ROWS {
+    for Row { key, see, .. } in &rows {
         see_it(&horust, key, see);
         let now = status(&horust);
         let (old, new) = (&before[&name(key)], &now[&name(key)]);

@@ -89,6 +89,28 @@ fn assert_timeline(horust: &Horust) {
     assert!(svg.contains("<title>db: gets ready from ") && svg.contains("font-weight=\"bold\">prepare<"), "{svg}");
 }
 
+/// What verbs have said, one after the other.
+#[derive(Default)]
+struct Told {
+    page: String,
+    last: Option<Output>,
+}
+
+impl Told {
+    fn note(&mut self, line: &str, output: Output) {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        self.page += &format!("$ horust {line}\n{}{}", text(&output.stdout), text(&output.stderr));
+        self.page += &format!("--- exit code {}\n\n", output.status.code().unwrap());
+        self.last = Some(output);
+    }
+
+    #[track_caller]
+    fn assert_snapshot(self, horust: &Horust, name: &str) {
+        let all = Output { stdout: self.page.into_bytes(), stderr: vec![], ..self.last.unwrap() };
+        assert_snapshot(horust, name, &all);
+    }
+}
+
 /// Every way in which a verb can fail at a Horust that answers, and where none does.
 #[test]
 fn each_failure_of_a_verb() {
@@ -96,8 +118,7 @@ fn each_failure_of_a_verb() {
     let horust = set.start();
     settled(&horust);
     let nowhere = horust.dir().join("nowhere").display().to_string();
-    let mut page = String::new();
-    let mut last = None;
+    let mut told = Told::default();
     for line in [
         "status wbe",
         "start wbe",
@@ -119,15 +140,9 @@ fn each_failure_of_a_verb() {
         "wait prepare --for failed",
         "logs web",
     ] {
-        let words: Vec<&str> = line.split(' ').collect();
-        let output = verb(&horust, &words);
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        page += &format!("$ horust {line}\n{}{}", text(&output.stdout), text(&output.stderr));
-        page += &format!("--- exit code {}\n\n", output.status.code().unwrap());
-        last = Some(output);
+        told.note(line, verb(&horust, &line.split(' ').collect::<Vec<_>>()));
     }
-    let of_all = Output { stdout: page.into_bytes(), stderr: vec![], ..last.unwrap() };
-    assert_snapshot(&horust, "failures.txt", &of_all);
+    told.assert_snapshot(&horust, "failures.txt");
     let mut command = Command::new(env!("CARGO_BIN_EXE_horust"));
     let gone = command.args(["status", "--uds-folder-path", &nowhere]).output().unwrap();
     assert_snapshot(&horust, "failure-no-horust.txt", &gone);
@@ -139,17 +154,14 @@ fn each_failure_as_json() {
     let Some(set) = as_pid1(all_kinds().copied()) else { return };
     let horust = set.start();
     settled(&horust);
-    let (mut page, mut last) = (String::new(), None);
+    let mut told = Told::default();
     let mut note = |line: &str, output: Output| {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        page += &format!("$ horust {line}\n{}{}", text(&output.stdout), text(&output.stderr));
-        page += &format!("--- exit code {}\n\n", output.status.code().unwrap());
         if line.contains("json") {
             assert!(output.stdout.is_empty(), "{line}");
-            let told: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
-            assert_eq!(told["exit_code"], output.status.code().unwrap(), "{line}");
+            let problem: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+            assert_eq!(problem["exit_code"], output.status.code().unwrap(), "{line}");
         }
-        last = Some(output);
+        told.note(line, output);
     };
     for line in [
         "status wbe --format json",
@@ -183,8 +195,7 @@ fn each_failure_as_json() {
         command.args(line.split(' ')).args(["--uds-folder-path", &nowhere]);
         note(&format!("{line} (where none is)"), command.output().unwrap());
     }
-    let of_all = Output { stdout: page.into_bytes(), stderr: vec![], ..last.unwrap() };
-    assert_snapshot(&horust, "failures-json.txt", &of_all);
+    told.assert_snapshot(&horust, "failures-json.txt");
 }
 
 /// Who looks at a terminal is shown who is waited for, in a line that is gone in the end.

@@ -1,5 +1,6 @@
 //! Horust over TCP: who may look, who may steer, what a browser is told, and what monitors get.
 
+use crate::control::{ok, verb};
 use crate::support::*;
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -340,9 +341,19 @@ fn about(series: &str) -> String {
     format!("{name} {}", kind.unwrap_or_default())
 }
 
-/// Each metric that there is moves when what it counts happens, and Prometheus' own parser can read all of it.
-#[test]
-fn metrics_move() {
+/// What the samples are about.
+fn sampled(text: &str) -> BTreeSet<String> {
+    let samples = text.lines().filter(|line| !line.starts_with('#'));
+    samples.map(|line| about(line.rsplit_once(' ').unwrap().0)).collect()
+}
+
+/// The metrics that are declared.
+fn declared(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+}
+
+/// Services to which all happens that is counted.
+fn eventful() -> Builder {
     let worker = "trap 'exit 0' TERM; if [ -e stray ]; then (setsid sleep 0.01 &) ; fi; \
                   for i in $(seq 30); do echo line $i; done; while :; do sleep 0.05 & wait; done";
     // Reads what Horust says until it is told not to.
@@ -363,12 +374,18 @@ fn metrics_move() {
         &crate::cgroup::with_memory(40, "read -r _ < <(sleep 1000)"),
         "autostart = false\n[resource-limit]\nmemory = \"16MiB\"",
     );
-    let set = set.bash(
+    set.bash(
         "full",
         "for i in 1 2 3; do echo x; done; sleep 1000",
         "stdout = \"/dev/full\"\nautostart = false\n[log]\ncapture = true",
-    );
-    let horust = set.file("stray", "").start();
+    )
+    .file("stray", "")
+}
+
+/// Each metric that there is moves when what it counts happens, and Prometheus' own parser can read all of it.
+#[test]
+fn metrics_move() {
+    let horust = eventful().start();
     let at = address(&horust, "the page");
     let bearer = format!("authorization: Bearer {}", token(&horust));
     let act = |what: &str| assert_status(&ask(at, &request("POST", what, &["host: localhost", &bearer])), 200);
@@ -421,24 +438,13 @@ fn metrics_move() {
     act("/v1/start?names=talked-of-*");
     wait("horust_messages_dropped_total", 1.0);
     // None is declared that was not looked at above, or that has no sample ever.
-    let series = |text: &str| {
-        let samples = text.lines().filter(|line| !line.starts_with('#'));
-        samples.map(|line| about(line.rsplit_once(' ').unwrap().0)).collect::<BTreeSet<String>>()
-    };
-    let families = |text: &str| {
-        let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
-        families.map(str::to_owned).collect::<Vec<String>>()
-    };
     let mut text = String::new();
     horust.wait_until("all have samples, which some have only while a service is ready", |h| {
-        let mut verb = Command::new(env!("CARGO_BIN_EXE_horust"));
-        let output = verb.arg("metrics").arg("--uds-folder-path").arg(h.dir().join("run")).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        text = String::from_utf8(output.stdout).unwrap();
-        let sampled = series(&text);
-        families(&text).iter().all(|family| sampled.iter().any(|one| one.starts_with(family)))
+        text = ok(&verb(h, &["metrics"]));
+        let sampled = sampled(&text);
+        declared(&text).all(|metric| sampled.iter().any(|one| one.starts_with(metric)))
     });
-    assert_eq!(series(&text).difference(&seen.borrow()).collect::<Vec<_>>(), Vec::<&String>::new());
+    assert_eq!(sampled(&text).difference(&seen.borrow()).collect::<Vec<_>>(), Vec::<&String>::new());
     assert_eq!(figure(&text, "horust_services"), 46.0);
     parsed(&text);
 }

@@ -284,15 +284,8 @@ impl World {
     fn check_journal(&mut self) {
         let story = Story::read(&self.supervisor.journal()).unwrap();
         let tail = self.told.len() - story.steps.len();
-        assert!(
-            self.told[tail..].iter().eq(story
-                .steps
-                .iter()
-                .map(|step| (step.now, step.event.clone()))
-                .collect::<Vec<_>>()
-                .iter()),
-            "these are other events"
-        );
+        let lived: Vec<_> = story.steps.iter().map(|step| (step.now, step.event.clone())).collect();
+        assert_eq!(self.told[tail..], lived, "these are other events");
         live_again(&story).unwrap_or_else(|differs| panic!("the journal does not lead here: {differs}"));
     }
 

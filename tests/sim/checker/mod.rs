@@ -547,9 +547,7 @@ impl Checker {
             None => {}
         }
     }
-}
 
-impl Checker {
     /// Neither lost nor taken twice.
     fn signal_is_answered_once(&self) {
         let Answers { loads, ignored, shutdowns } = self.answers;
