@@ -17,6 +17,9 @@ use super::{Errno, SysError};
 /// by then, and another can't be caught up with.
 const KILL_ROUNDS: usize = 16;
 
+/// With more groups than this /proc is faster.
+const MANY: usize = 64;
+
 /// A cgroup, by its directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
@@ -71,14 +74,24 @@ impl Own {
     }
 }
 
-/// All processes that we can see, zombies left out, if the hierarchy has one group only, as it has in most containers: a list which the
-/// kernel makes several times faster than that of /proc.
+/// All processes that we can see, zombies left out, if the hierarchy has few groups, as in containers. The kernel makes these lists
+/// faster than that of /proc, and keeps nothing of them: what /proc has shown of a process makes its end dearer.
 pub fn everybody() -> Option<Vec<u32>> {
     let (own, mut pids) = Own::find_with_members().ok()?;
-    // Nobody can leave the topmost group but for one below it.
-    let alone = own.group == own.top && own.top.children().is_empty();
+    let mut groups = vec![own.top];
+    let mut walked = 0_usize;
+    while let Some(group) = groups.get(walked) {
+        if *group != own.group {
+            pids.extend(group.processes().ok()?);
+        }
+        groups.extend(group.children());
+        if groups.len() > MANY {
+            return None;
+        }
+        walked = walked.saturating_add(1);
+    }
     pids.retain(|pid| *pid != 0);
-    alone.then_some(pids)
+    Some(pids)
 }
 
 /// The path of the v2 hierarchy's line (cgroups(7)).

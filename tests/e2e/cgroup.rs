@@ -13,7 +13,7 @@ pub fn with_memory(megabytes: u32, then: &str) -> String {
 }
 
 /// Horust without any cgroup v2. `{}` in a namespace of its own, so that nobody else misses it.
-fn without_cgroups() -> Builder {
+pub fn without_cgroups() -> Builder {
     let hide = "umount --recursive --lazy /sys/fs/cgroup; exec \"$@\"";
     horust().wrapper(&["unshare", "--mount", "bash", "-c", hide, "bash"])
 }
