@@ -49,7 +49,7 @@ fn horust(page: &mut Page, desk: &Desk, answer: &Answer, tally: &Tally) {
     }
     page.family("horust_messages_dropped", "counter", "", "Messages of Horust that a slow stderr did not take.");
     page.sample("horust_messages_dropped_total", &[], lost.messages);
-    let help = "How long the thread that decides was busy each time that something happened.";
+    let help = "How long Horust took to decide, each time that something happened.";
     page.family("horust_step_duration_seconds", "histogram", "seconds", help);
     page.histogram("horust_step_duration_seconds", &[], &tally.steps);
 }

@@ -71,20 +71,21 @@ pub struct Checker {
     stopping: bool,
     killing: bool,
     over: bool,
-    /// What somebody has asked for in this step, to be answered in it.
+    step: Step,
+}
+
+/// What is only of interest while one event is dealt with.
+#[derive(Clone, Debug, Default)]
+struct Step {
+    /// What somebody has asked for, to be answered at once.
     asked: Option<Command>,
     /// ... and whether its program ran then.
     ran: bool,
     signalled: Vec<RunId>,
-    /// The signal that Horust has received in this step, and whether everything was being stopped by then.
+    /// The signal that Horust has received, and whether everything was being stopped by then.
     received: Option<Signal>,
     was_stopping: bool,
-    answers: Answers,
-}
-
-/// How often, in this step, something was done that answers a request.
-#[derive(Clone, Copy, Debug, Default)]
-struct Answers {
+    /// How often something was done that answers a request.
     loads: usize,
     ignored: usize,
     shutdowns: usize,
@@ -99,26 +100,18 @@ impl Checker {
             stopping: false,
             killing: false,
             over: false,
-            asked: None,
-            ran: false,
-            signalled: Vec::new(),
-            received: None,
-            was_stopping: false,
-            answers: Answers::default(),
+            step: Step::default(),
         }
     }
 
     /// What the supervisor is about to be told.
     pub fn event(&mut self, now: Mono, event: &Event) {
         self.now = self.now.max(now);
-        self.asked = None;
-        self.signalled.clear();
-        self.answers = Answers::default();
-        self.was_stopping = self.stopping || self.over;
-        self.received = match event {
+        let received = match event {
             Event::Signalled(signal) => Some(*signal),
             _ => None,
         };
+        self.step = Step { received, was_stopping: self.stopping || self.over, ..Step::default() };
         match event {
             Event::Commanded(command) => self.command(*command),
             Event::Exited { run, exit, left } => {
@@ -175,7 +168,7 @@ impl Checker {
                 let seen = &self.seen[run.service.index()];
                 assert_eq!(run.generation, seen.generation, "{run}: signals go to the current run");
                 assert!(seen.program, "{run}: no signals to what is known to be gone");
-                self.signalled.extend((*to == Target::Leader).then_some(*run));
+                self.step.signalled.extend((*to == Target::Leader).then_some(*run));
             }
             Action::StartHook(hook, _) => self.hook_starts(*hook, alive),
             Action::CancelHook(id) => {
@@ -196,7 +189,7 @@ impl Checker {
                 seen.passes = 0;
             }
             Action::Adopt(plan) => self.adopt(plan),
-            Action::Load => self.answers.loads += 1,
+            Action::Load => self.step.loads += 1,
             Action::Exit(_) => {
                 let left = self.fixed.plan.ids().find(|id| {
                     let seen = &self.seen[id.index()];
@@ -276,7 +269,7 @@ impl Checker {
         if self.stopping || self.over || command.service().is_some_and(leaves) {
             return;
         }
-        self.asked = Some(command);
+        self.step.asked = Some(command);
         match command {
             Command::Stop(id) => {
                 if let Some(seen) = self.seen.get_mut(id.index()) {
@@ -284,7 +277,7 @@ impl Checker {
                 }
             }
             Command::Start(id) | Command::Restart(id) => self.started_by_hand(id),
-            Command::Signal(id, _) => self.ran = self.seen.get(id.index()).is_some_and(|seen| seen.program),
+            Command::Signal(id, _) => self.step.ran = self.seen.get(id.index()).is_some_and(|seen| seen.program),
             Command::Shutdown => {}
         }
     }
@@ -354,9 +347,9 @@ impl Checker {
             Report::Shutdown(_) => {
                 assert!(!self.stopping, "everything is stopped once");
                 self.stopping = true;
-                self.answers.shutdowns += 1;
+                self.step.shutdowns += 1;
             }
-            Report::IgnoredSignal(_) => self.answers.ignored += 1,
+            Report::IgnoredSignal(_) => self.step.ignored += 1,
             Report::KillAll(_) => self.killing = true,
             Report::Bug(what, run) => panic!("{run}: {what}"),
             Report::Stopped(..)
@@ -525,7 +518,7 @@ impl Checker {
     /// A wish has its effect in the step that takes it in.
     fn request_is_answered(&self, status: &[Option<Status>]) {
         let of = |id: ServiceId| status.get(id.index()).and_then(Option::as_ref);
-        match self.asked {
+        match self.step.asked {
             _ if self.stopping => {}
             Some(Command::Start(id) | Command::Restart(id)) => {
                 let wanted = of(id).is_none_or(|status| status.wanted);
@@ -537,11 +530,11 @@ impl Checker {
                 assert!(idle, "{id:?} was to stop and is {}", status.state);
             }
             Some(Command::Signal(id, _)) => {
-                let times = self.signalled.iter().filter(|run| run.service == id).count();
-                assert!(times >= usize::from(self.ran), "{id:?} was to get a signal");
+                let times = self.step.signalled.iter().filter(|run| run.service == id).count();
+                assert!(times >= usize::from(self.step.ran), "{id:?} was to get a signal");
                 // It may have to be stopped at the same moment.
                 let stops = self.seen.get(id.index()).is_some_and(|seen| seen.stopping.is_some());
-                assert!(times <= usize::from(self.ran) + usize::from(stops), "{id:?} was to get one signal");
+                assert!(times <= usize::from(self.step.ran) + usize::from(stops), "{id:?} was to get one signal");
             }
             Some(Command::Shutdown) => assert!(self.over, "everything was to stop"),
             None => {}
@@ -550,12 +543,12 @@ impl Checker {
 
     /// Neither lost nor taken twice.
     fn signal_is_answered_once(&self) {
-        let Answers { loads, ignored, shutdowns } = self.answers;
-        let asks_to_load = self.received == Some(Signal::HUP);
-        assert_eq!(loads, usize::from(asks_to_load && !self.was_stopping), "who asks for a reload gets one");
-        assert_eq!(ignored, usize::from(asks_to_load && self.was_stopping), "who is not listened to is told so, once");
-        let stops = matches!(self.received, Some(Signal::TERM | Signal::INT)) || self.asked == Some(Command::Shutdown);
-        assert!(self.was_stopping || !stops || shutdowns == 1, "who asks for the end gets it, once");
+        let Step { asked, loads, ignored, shutdowns, received, was_stopping, .. } = self.step;
+        let asks_to_load = received == Some(Signal::HUP);
+        assert_eq!(loads, usize::from(asks_to_load && !was_stopping), "who asks for a reload gets one");
+        assert_eq!(ignored, usize::from(asks_to_load && was_stopping), "who is not listened to is told so, once");
+        let stops = matches!(received, Some(Signal::TERM | Signal::INT)) || asked == Some(Command::Shutdown);
+        assert!(was_stopping || !stops || shutdowns == 1, "who asks for the end gets it, once");
     }
 }
 
