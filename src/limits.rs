@@ -82,8 +82,12 @@ pub const LOG_FLUSH: Duration = Duration::from_millis(500);
 /// The exit code of `--unsuccessful-exit-finished-failed`, as Horust 0.1 has it.
 pub const EXIT_FINISHED_FAILED: u8 = 101;
 
-/// Exec stages under way at once: each holds a pipe open until its exec.
+/// Exec stages under way at once: each holds a pipe open until its exec ...
 pub const STAGES: usize = 32;
+/// ... but those that take longer than this, in a dead network mount say, don't count ...
+pub const STAGE_HELD_UP: Duration = Duration::from_secs(1);
+/// ... unless there are so many of them.
+pub const STAGES_MOST: usize = 512;
 
 /// Actions that main carries out before signals and exits get their turn again.
 pub const ACTIONS_PER_TURN: usize = 32;

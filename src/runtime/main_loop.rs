@@ -169,9 +169,10 @@ impl<'a> MainLoop<'a> {
         fds.extend(self.table.stages().map(AsFd::as_fd));
         fds.extend(self.table.newlines().map(AsFd::as_fd));
         fds.extend(self.notices.as_ref().and_then(Notices::to_wait_for));
-        let busy = self.more_dead || (!self.pending.is_empty() && !self.is_held_up());
+        let held_up = self.held_up();
+        let busy = self.more_dead || (!self.pending.is_empty() && held_up.is_none());
         let emptying: Vec<BorrowedFd<'_>> = self.table.emptying().chain(self.cgroups.retired()).collect();
-        let left = self.due.map(|due| due.since(Mono(process::mono_now())));
+        let left = self.due.map(|due| due.since(Mono(process::mono_now()))).into_iter().chain(held_up).min();
         let woken = match (busy, self.outbox.is_empty()) {
             (true, _) => return,
             (false, false) => poll::wait_changes(&fds, &emptying, Some(RETRY)),
@@ -367,7 +368,7 @@ impl<'a> MainLoop<'a> {
     }
 
     fn read_stages(&mut self) {
-        for id in self.table.staged().to_vec() {
+        for (id, _) in self.table.staged().to_vec() {
             let status = self.table.run(id).and_then(|run| Some(run.stage.as_mut()?.read()));
             let event = match status {
                 None | Some(StageStatus::Pending) => continue,
@@ -428,15 +429,22 @@ impl<'a> MainLoop<'a> {
         }
     }
 
-    /// Whether the next action is a spawn that has to wait for an exec stage to make room.
-    fn is_held_up(&self) -> bool {
-        matches!(self.pending.front(), Some(Action::Spawn(_))) && self.table.staged().len() >= limits::STAGES
+    /// How long the next action, a spawn, has to wait for an exec stage to make room, or for one to be known to hang.
+    fn held_up(&self) -> Option<Duration> {
+        let Some(Action::Spawn(_)) = self.pending.front() else { return None };
+        let staged = self.table.staged();
+        let (_, since) = staged.iter().rev().nth(limits::STAGES.saturating_sub(1))?;
+        if staged.len() >= limits::STAGES_MOST {
+            return Some(limits::STAGE_HELD_UP);
+        }
+        let left = since.after(limits::STAGE_HELD_UP).since(Mono(process::mono_now()));
+        Some(left).filter(|left| !left.is_zero())
     }
 
     /// Carries out actions in their order, a bounded number a turn.
     fn act(&mut self) {
         for _ in 0..limits::ACTIONS_PER_TURN {
-            if self.is_held_up() {
+            if self.held_up().is_some() {
                 return;
             }
             match self.pending.pop_front() {

@@ -5,7 +5,7 @@
 use super::cgroups::Leaf;
 use super::launch::{Started, stage_failed};
 use crate::limits;
-use crate::model::{Exit, HookId, Oom, ProbeId, RunId, Signal};
+use crate::model::{Exit, HookId, Mono, Oom, ProbeId, RunId, Signal};
 use crate::supervisor::{SpawnError, Target};
 use crate::sys::process;
 use crate::sys::spawn::{StageStatus, StatusPipe};
@@ -62,8 +62,8 @@ pub struct Table {
     hooks: HashMap<HookId, u32>,
     /// Of probes and hooks, which end soon: what tells at their end whether it was their exec that failed.
     stages: HashMap<u32, StatusPipe>,
-    /// Runs whose exec is still open. Few, and looked at in every turn.
-    staged: Vec<RunId>,
+    /// Runs whose exec is still open, and since when. Few, and looked at in every turn.
+    staged: Vec<(RunId, Mono)>,
     /// Runs whose main process has ended.
     bereft: Vec<RunId>,
     /// Runs whose newline is awaited.
@@ -76,7 +76,7 @@ impl Table {
         let Started { pid, stage, newline } = started;
         self.children.insert(pid, Child::Leader(id));
         if stage.is_some() {
-            self.staged.push(id);
+            self.staged.push((id, Mono(process::mono_now())));
         }
         if newline.is_some() {
             self.silent.push(id);
@@ -167,7 +167,7 @@ impl Table {
 
     /// Its exec has taken place.
     pub fn unstage(&mut self, id: RunId) {
-        self.staged.retain(|other| *other != id);
+        self.staged.retain(|(other, _)| *other != id);
         if let Some(run) = self.run(id) {
             run.stage = None;
         }
@@ -253,14 +253,14 @@ impl Table {
         self.hooks.get(&id).copied()
     }
 
-    /// Runs whose exec is still open.
-    pub fn staged(&self) -> &[RunId] {
+    /// Runs whose exec is still open, and since when, the oldest first.
+    pub fn staged(&self) -> &[(RunId, Mono)] {
         &self.staged
     }
 
     /// What tells whether their execs have taken place.
     pub fn stages(&self) -> impl Iterator<Item = &StatusPipe> {
-        self.staged.iter().filter_map(|id| self.runs.get(id.service.index())?.as_ref()?.stage.as_ref())
+        self.staged.iter().filter_map(|(id, _)| self.runs.get(id.service.index())?.as_ref()?.stage.as_ref())
     }
 
     /// What tells that nobody is left of such a run.

@@ -124,22 +124,57 @@ fn a_hung_command_is_killed_with_all_that_it_has_started() {
     assert!(took < Duration::from_secs(4), "{took:?}");
 }
 
+/// Horust with a file system at `dead` whose server does not answer, unless that can't be had.
+fn beside_a_dead_file_system() -> Option<Builder> {
+    if needs_root() {
+        return None;
+    }
+    if !std::path::Path::new("/dev/fuse").exists() {
+        skip("needs /dev/fuse");
+        return None;
+    }
+    let mount = "mkdir \"$0/dead\" && exec 3<>/dev/fuse && \
+        mount -i -t fuse dead \"$0/dead\" -o fd=3,rootmode=40000,user_id=0,group_id=0 && exec \"$@\"";
+    Some(horust().wrapper(&["unshare", "--mount", "bash", "-c", mount, "@DIR@"]))
+}
+
+/// More starts that hang than are made at a time: others are started, asked and stopped meanwhile.
+#[test]
+fn starts_that_hang_hold_up_nobody_else_however_many_they_are() {
+    let Some(mut set) = beside_a_dead_file_system() else { return };
+    for n in 0..40 {
+        let rest = format!("[healthiness]\nfile-path = \"@DIR@/dead/{n}/up\"\n[termination]\nwait = \"100ms\"");
+        set = set.bash(&format!("stuck{n}"), "echo must not run", &rest);
+    }
+    let check = "[healthiness]\ncommand = [\"bash\", \"-c\", \"! test -e @DIR@/sick\"]\ninterval = \"20ms\"\nfailure-threshold = 0";
+    let again = "rm -f @DIR@/sick; touch @DIR@/up; echo began; exec sleep 1000";
+    let horust = set
+        .bash("well", again, &format!("start-delay = \"500ms\"\n[restart]\nstrategy = \"on-failure\"\n{check}"))
+        .bash(
+            "late",
+            "touch @DIR@/up; exec sleep 1000",
+            "start-after = [\"well\"]\n[readiness]\nfile-path = \"@DIR@/up\"",
+        )
+        .bash("after", "echo after; exec sleep 1000", "start-after = [\"late\"]")
+        .start();
+    horust.wait_for("began");
+    horust.wait_for("after");
+    fs::write(horust.dir().join("sick"), "").unwrap();
+    horust.wait_for_count("began", 2);
+    let (done, took) = horust.stop(Signal::SIGTERM);
+    done.assert_code(0);
+    assert!(took < BEFORE_KILL, "{took:?}");
+    assert!(!done.stdout.contains("must not run"), "{}", done.stdout);
+}
+
 /// A file system whose server does not answer, as that of a network mount that is gone: here one in user space, with nobody
 /// there. Not the start of a service, nor a probe, nor any other service is held up by it, and everything can be stopped.
 #[test]
 fn a_dead_file_system_holds_up_nobody_else() {
-    if needs_root() {
-        return;
-    }
-    if !std::path::Path::new("/dev/fuse").exists() {
-        return skip("needs /dev/fuse");
-    }
-    let mount = "mkdir \"$0/dead\" && exec 3<>/dev/fuse && \
-        mount -i -t fuse dead \"$0/dead\" -o fd=3,rootmode=40000,user_id=0,group_id=0 && exec \"$@\"";
+    let Some(set) = beside_a_dead_file_system() else { return };
     // (In one directory the probe, whose thread has its lock, would keep the start from being killed.)
     let often = "interval = \"10ms\"\ntimeout = \"10ms\"\n[termination]\nwait = \"100ms\"";
-    let horust = horust()
-        .wrapper(&["unshare", "--mount", "bash", "-c", mount, "@DIR@"])
+    let horust = set
         .bash("file", "echo must not run", &format!("[healthiness]\nfile-path = \"@DIR@/dead/one/up\"\n{often}"))
         .bash(
             "asked",
