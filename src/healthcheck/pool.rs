@@ -38,7 +38,8 @@ struct Shared {
     outstanding: AtomicUsize,
     /// Those of them that have a probe, and since when.
     busy: Mutex<Vec<(ThreadId, Instant)>>,
-    /// When each probe of the file system that has not been reported should have been: a dead network mount keeps it for ever.
+    /// When each probe of the file system or with a name, that has not been reported, should have been: a dead network mount
+    /// keeps it for ever, a dead name server for half a minute.
     looks: Mutex<HashMap<Question, Instant>>,
     #[cfg(test)]
     broken: std::sync::atomic::AtomicBool,
@@ -72,8 +73,8 @@ impl Pool {
     }
 
     /// Starts one probe and returns at once. Its verdict is reported once, at the latest when `timeout` has passed; only a
-    /// look at a file on a dead network mount can take longer, and until it is back that file is not looked at again. The
-    /// text of a failed one is meant for a person.
+    /// look at a file on a dead network mount, or for a name while the name server is dead, can take longer, and until it is
+    /// back there is no other. The text of a failed one is meant for a person.
     ///
     /// The error says why the probe was not taken: it has failed then, and nothing more is reported. It is returned because
     /// a report from this thread could wait for this thread. A command is never taken: it is a child process, and only the
@@ -228,11 +229,12 @@ fn question(id: ProbeId) -> Question {
     (id.run.service, id.ready, id.probe)
 }
 
-/// What a probe asks the file system for, which knows no deadline.
+/// What a probe asks the file system or the resolver for, neither of which knows a deadline.
 fn place(probe: &Probe) -> Option<&Path> {
     match probe {
         Probe::File(path) | Probe::Unix(path) | Probe::HttpUnix { socket: path, .. } => Some(path),
-        Probe::Http(_) | Probe::Tcp(_) | Probe::Command(_) => None,
+        Probe::Tcp(address) => Some(Path::new(address)),
+        Probe::Http(_) | Probe::Command(_) => None,
     }
 }
 
