@@ -71,9 +71,9 @@ fn every_condition_against_everything_a_dependency_does() {
         write!(table, "| {what} |").unwrap();
         let mut optional: Vec<String> = Vec::new();
         for condition in Condition::ALL {
-            let does = what_web_does(&db, by_hand.clone(), condition, true);
+            let does = what_web_does(&db, by_hand, condition, true);
             write!(table, " {does} |").unwrap();
-            let without = what_web_does(&db, by_hand.clone(), condition, false);
+            let without = what_web_does(&db, by_hand, condition, false);
             // Order only: it starts where it would have, and where it would have failed or not been needed.
             let decided = ["fails", "is not needed"].contains(&does);
             assert!(without == does || (without == "starts" && (decided || does == "waits")), "{what}: {condition}");
