@@ -26,11 +26,11 @@ pub const PROBE_WORKERS: usize = 32;
 
 /// A probe that takes this long holds its worker up, which does not count any more: however many services hang, those that
 /// answer are asked in time ...
-pub const PROBE_HELD_UP: Duration = Duration::from_millis(250);
+pub const PROBE_HELD_UP: Duration = Duration::from_millis(500);
 /// ... up to so many threads. With the default timeout and interval half of the services that hang are asked at a time.
 pub const PROBE_WORKERS_MOST: usize = 512;
-/// Threads beyond `PROBE_WORKERS` that nobody needed for so long end.
-pub const PROBE_IDLE: Duration = Duration::from_secs(60);
+/// Threads beyond `PROBE_WORKERS` end when nobody has been held up for so long.
+pub const PROBE_IDLE: Duration = Duration::from_secs(30);
 
 /// Probes that wait for one of those threads. Enough for as many services as are measured with to be asked at once; with
 /// more waiting than this most would only time out.

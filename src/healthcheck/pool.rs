@@ -1,5 +1,5 @@
-//! The pool: threads that are started when there is work for them and then kept, asleep in `recv`. Those that others are
-//! held up for end when they were idle for a while. It must not decide what a verdict means.
+//! The pool: threads that are started when there is work for them and then kept, asleep in `recv`. Those in the place
+//! of others that are held up end when nobody has been for a while. It must not decide what a verdict means.
 
 use super::http::Http;
 use super::socket;
@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-/// How long a worker that does not stay waits for work.
+/// How long a worker that does not stay waits for work, or for somebody to be held up.
 const IDLE: Duration = if cfg!(test) { Duration::from_secs(1) } else { limits::PROBE_IDLE };
 
 type Report = dyn Fn(ProbeId, Result<(), String>) + Send + Sync;
@@ -36,12 +36,21 @@ struct Shared {
     workers: AtomicUsize,
     /// Probes submitted and not yet reported.
     outstanding: AtomicUsize,
-    /// Those of them that have a probe, and since when.
-    busy: Mutex<Vec<(ThreadId, Instant)>>,
-    /// When each probe of the file system that has not been reported should have been: a dead network mount keeps it for ever.
+    busy: Mutex<Busy>,
+    /// When each probe of the file system or with a name, that has not been reported, should have been: a dead network mount
+    /// keeps it for ever, a dead name server for half a minute.
     looks: Mutex<HashMap<Question, Instant>>,
     #[cfg(test)]
     broken: std::sync::atomic::AtomicBool,
+}
+
+/// Those of the threads that have a probe.
+#[derive(Default)]
+struct Busy {
+    /// Since when each of them has had it.
+    since: Vec<(ThreadId, Instant)>,
+    /// When one of them was last seen to be held up.
+    held_up: Option<Instant>,
 }
 
 /// A probe, whatever the run and the round.
@@ -72,8 +81,8 @@ impl Pool {
     }
 
     /// Starts one probe and returns at once. Its verdict is reported once, at the latest when `timeout` has passed; only a
-    /// look at a file on a dead network mount can take longer, and until it is back that file is not looked at again. The
-    /// text of a failed one is meant for a person.
+    /// look at a file on a dead network mount, or for a name while the name server is dead, can take longer, and until it is
+    /// back there is no other. The text of a failed one is meant for a person.
     ///
     /// The error says why the probe was not taken: it has failed then, and nothing more is reported. It is returned because
     /// a report from this thread could wait for this thread. A command is never taken: it is a child process, and only the
@@ -124,7 +133,8 @@ impl Shared {
     /// the system has no thread left, but none won't.
     fn ensure_worker(self: &Arc<Self>, jobs: &Receiver<Job>, outstanding: usize) -> io::Result<()> {
         let workers = self.workers.load(Ordering::SeqCst);
-        if outstanding <= workers || workers >= limits::PROBE_WORKERS.saturating_add(self.held_up(workers)) {
+        let stays = workers < limits::PROBE_WORKERS;
+        if outstanding <= workers || (!stays && workers >= limits::PROBE_WORKERS.saturating_add(self.held_up())) {
             return Ok(());
         }
         // If another one has been quicker, that one will do.
@@ -133,7 +143,6 @@ impl Shared {
             return Ok(());
         }
         let (jobs, shared) = (jobs.clone(), Arc::clone(self));
-        let stays = workers < limits::PROBE_WORKERS;
         let started = thread::Builder::new().name(format!("probe-{workers}")).spawn(move || shared.serve(&jobs, stays));
         match started {
             Ok(_detached) => Ok(()),
@@ -144,20 +153,19 @@ impl Shared {
         }
     }
 
-    /// How many of so many workers don't count, because nobody answers them, or because they don't come back from the file
-    /// system.
-    fn held_up(&self, workers: usize) -> usize {
-        if workers < limits::PROBE_WORKERS {
-            return 0;
-        }
-        let now = Instant::now();
+    /// How many workers don't count, because nobody answers them, or because they don't come back from the file system.
+    fn held_up(&self) -> usize {
+        let (now, mut busy) = (Instant::now(), self.busy());
         let held_up =
             |(_, since): &&(ThreadId, Instant)| now.saturating_duration_since(*since) >= limits::PROBE_HELD_UP;
-        let count = self.busy().iter().filter(held_up).count();
+        let count = busy.since.iter().filter(held_up).count();
+        if count > 0 {
+            busy.held_up = Some(now);
+        }
         count.min(limits::PROBE_WORKERS_MOST.saturating_sub(limits::PROBE_WORKERS))
     }
 
-    /// What a worker does; one that does not stay, until nothing has come for a while.
+    /// What a worker does; one that does not stay, as long as others are held up and a while longer.
     fn serve(self: &Arc<Self>, jobs: &Receiver<Job>, stays: bool) {
         loop {
             let job = match stays {
@@ -168,19 +176,22 @@ impl Shared {
             // It may be held up itself, and others wait. If no more can be started, fewer will do.
             let _ = self.ensure_worker(jobs, self.outstanding.load(Ordering::SeqCst));
             self.work(job);
+            if !stays && self.held_up() == 0 && self.busy().held_up.is_none_or(|last| last.elapsed() >= IDLE) {
+                break;
+            }
         }
         self.workers.fetch_sub(1, Ordering::SeqCst);
     }
 
     fn work(&self, job: Job) {
         let me = thread::current().id();
-        self.busy().push((me, Instant::now()));
+        self.busy().since.push((me, Instant::now()));
         let verdict = panic::catch_unwind(AssertUnwindSafe(|| self.probe(&job))).unwrap_or_else(|_| {
             // The HTTP client keeps a thread of its own; if that is what broke, a new client mends it.
             self.http.forget();
             Err("the probe broke; this is a bug in Horust".to_owned())
         });
-        self.busy().retain(|(other, _)| *other != me);
+        self.busy().since.retain(|(other, _)| *other != me);
         // A report that panics costs its verdict, never the worker.
         let _ = panic::catch_unwind(AssertUnwindSafe(|| self.finish(job.id, verdict)));
     }
@@ -213,7 +224,7 @@ impl Shared {
         self.looks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn busy(&self) -> MutexGuard<'_, Vec<(ThreadId, Instant)>> {
+    fn busy(&self) -> MutexGuard<'_, Busy> {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -228,11 +239,12 @@ fn question(id: ProbeId) -> Question {
     (id.run.service, id.ready, id.probe)
 }
 
-/// What a probe asks the file system for, which knows no deadline.
+/// What a probe asks the file system or the resolver for, neither of which knows a deadline.
 fn place(probe: &Probe) -> Option<&Path> {
     match probe {
         Probe::File(path) | Probe::Unix(path) | Probe::HttpUnix { socket: path, .. } => Some(path),
-        Probe::Http(_) | Probe::Tcp(_) | Probe::Command(_) => None,
+        Probe::Tcp(address) => Some(Path::new(address)),
+        Probe::Http(_) | Probe::Command(_) => None,
     }
 }
 

@@ -1,18 +1,19 @@
 //! Every condition against everything that a dependency can do. What is seen here is the table of docs/dependencies.md.
 
 use crate::docs;
-use crate::script::{Answer, Script, Svc, ms};
+use crate::script::{Answer, OnStop, Script, Svc, ms};
 use crate::world::World;
-use horust::model::{Condition, Need, Readiness, RestartStrategy, ServiceId};
+use horust::model::{Condition, Health, Need, OnUnhealthy, Readiness, RestartStrategy, ServiceId};
 use horust::supervisor::{Command, Reason, Report};
 use std::fmt::Write;
 
 const DB: ServiceId = ServiceId(0);
 
-/// What `db` does, in words; a service that has come so far after a second; and whether it is stopped by hand then.
-fn situations() -> Vec<(&'static str, Svc, bool)> {
+/// What `db` does, in words; a service that has come so far after a second; and what is done by hand after half of it.
+fn situations() -> Vec<(&'static str, Svc, Option<Command>)> {
     let db = |script| Svc::new("db", script);
     let slow = Script::runs().answers(&[Answer::Never]);
+    let reported = |health: &mut Health| (health.max_failed, health.on_unhealthy) = (0, OnUnhealthy::Report);
     let restarts = |svc: Svc| {
         svc.with(|spec| {
             spec.restart.strategy = RestartStrategy::OnFailure;
@@ -20,16 +21,19 @@ fn situations() -> Vec<(&'static str, Svc, bool)> {
         })
     };
     vec![
-        ("is being started", db(Script::runs().spawn_takes(60_000)), false),
-        ("runs, and is not ready yet", db(slow.clone()).watched(|_| {}), false),
-        ("is ready, and no health check has answered yet", db(slow).watched(|_| {}).with(exec), false),
-        ("is ready and healthy", db(Script::runs()).watched(|_| {}), false),
-        ("has finished", db(Script::exits(500, 0).spawn_takes(200)), false),
-        ("has failed and will be run again", restarts(db(Script::exits(0, 1))), false),
-        ("could not be run and will be tried again", restarts(db(Script::unspawnable(127))), false),
-        ("has failed for good", db(Script::exits(500, 1).spawn_takes(200)), false),
-        ("was stopped by hand", db(Script::runs().spawn_takes(60_000)), true),
-        ("is not started with Horust", db(Script::runs()).with(|spec| spec.autostart = false), false),
+        ("is being started", db(Script::runs().spawn_takes(60_000)), None),
+        ("runs, and is not ready yet", db(slow.clone()).watched(|_| {}), None),
+        ("is ready, and no health check has answered yet", db(slow).watched(|_| {}).with(exec), None),
+        ("is ready and healthy", db(Script::runs()).watched(|_| {}), None),
+        ("is ready and unhealthy", db(Script::runs().answers(&[Answer::Fail(0)])).watched(reported).with(exec), None),
+        ("has finished", db(Script::exits(500, 0).spawn_takes(200)), None),
+        ("has failed and will be run again", restarts(db(Script::exits(0, 1))), None),
+        ("could not be run and will be tried again", restarts(db(Script::unspawnable(127))), None),
+        ("has failed for good", db(Script::exits(500, 1).spawn_takes(200)), None),
+        ("was stopped by hand", db(Script::runs().spawn_takes(60_000)), Some(Command::Stop(DB))),
+        ("is being restarted by hand", db(Script::runs().on_stop(OnStop::Exits(4000, 0))), Some(Command::Restart(DB))),
+        ("was restarted by hand, and is well again", db(Script::runs()).watched(|_| {}), Some(Command::Restart(DB))),
+        ("is not started with Horust", db(Script::runs()).with(|spec| spec.autostart = false), None),
     ]
 }
 
@@ -38,13 +42,13 @@ fn exec(spec: &mut horust::model::ServiceSpec) {
 }
 
 /// What `web` has done about it. It comes to look at `db` only now, as a service that was started by hand does.
-fn what_web_does(db: &Svc, stop: bool, condition: Condition, required: bool) -> &'static str {
+fn what_web_does(db: &Svc, by_hand: Option<Command>, condition: Condition, required: bool) -> &'static str {
     let web = Svc::new("web", Script::runs()).needs(Need { service: DB, condition, required });
     // Held back by a third service until `db` has come as far as it should.
     let hold = Svc::new("hold", Script::exits(1000, 0));
     let mut world = World::up(vec![db.clone(), web.once(2, Condition::Completed), hold]);
-    if stop {
-        world.until(500).command(Command::Stop(DB));
+    if let Some(command) = by_hand {
+        world.until(500).command(command);
     }
     let decided_early = world.until(999).state(1);
     let state = world.until(1001).state(1);
@@ -63,13 +67,13 @@ fn every_condition_against_everything_a_dependency_does() {
     let mut table = "| `db` |".to_owned();
     Condition::ALL.iter().for_each(|condition| write!(table, " `{condition}` |").unwrap());
     table += " any, `required = false` |\n|---|---|---|---|---|---|---|---|\n";
-    for (what, db, stop) in situations() {
+    for (what, db, by_hand) in situations() {
         write!(table, "| {what} |").unwrap();
         let mut optional: Vec<String> = Vec::new();
         for condition in Condition::ALL {
-            let does = what_web_does(&db, stop, condition, true);
+            let does = what_web_does(&db, by_hand, condition, true);
             write!(table, " {does} |").unwrap();
-            let without = what_web_does(&db, stop, condition, false);
+            let without = what_web_does(&db, by_hand, condition, false);
             // Order only: it starts where it would have, and where it would have failed or not been needed.
             let decided = ["fails", "is not needed"].contains(&does);
             assert!(without == does || (without == "starts" && (decided || does == "waits")), "{what}: {condition}");
