@@ -574,7 +574,7 @@ impl<'a> MainLoop<'a> {
         let below = match self.processes.is_some() || self.pending.len() >= limits::ACTIONS_PER_TURN {
             false => tree::descendants(pid, limits::TREE),
             true => {
-                let read = || tree::Table::read(|pid| table.knows(pid)).unwrap_or_default();
+                let read = || tree::Table::read_listed(|pid| table.knows(pid)).unwrap_or_default();
                 self.processes.get_or_insert_with(read).descendants(pid, limits::TREE)
             }
         };

@@ -205,12 +205,14 @@ fn a_stray_is_stopped_with_its_service_while_others_go_on() {
     horust.stop(Signal::SIGTERM).0.assert_code(0);
 }
 
+/// Says whether the stray is there still when it is stopped itself.
+const BASE: &str = "trap '[ -e /proc/$(cat @DIR@/stray) ] && echo too early; echo base stops; exit 0' TERM; echo up; while true; do sleep 1000 & wait; done";
+
 /// A service has stopped when its tree is empty: only then may the one before it be stopped.
 #[test]
 fn a_stray_is_gone_before_the_next_service_is_stopped() {
-    let base = "trap '[ -e /proc/$(cat @DIR@/stray) ] && echo too early; echo base stops; exit 0' TERM; echo up; while true; do sleep 1000 & wait; done";
     let horust = horust()
-        .bash("base", base, "")
+        .bash("base", BASE, "")
         .bash("tree", &format!("{STRAY}echo up; wait"), "start-after = [\"base\"]\n[termination]\nwait = \"300ms\"")
         .start();
     horust.wait_for_count("up", 2);
@@ -225,7 +227,6 @@ fn a_stray_is_found_among_many() {
     if needs_root() {
         return;
     }
-    let base = "trap '[ -e /proc/$(cat @DIR@/stray) ] && echo too early; echo base stops; exit 0' TERM; echo up; while true; do sleep 1000 & wait; done";
     let many = |mut builder: Builder, first: &str| {
         for n in 0..40 {
             let other = "command = \"sleep 1000\"\nstart-after = [\"base\"]\n";
@@ -233,7 +234,7 @@ fn a_stray_is_found_among_many() {
         }
         let rest = "start-after = [\"base\"]\n[termination]\nwait = \"300ms\"";
         let script = format!("{first}{STRAY}echo up; wait");
-        let horust = builder.bash("base", base, "").bash("tree", &script, rest).start();
+        let horust = builder.bash("base", BASE, "").bash("tree", &script, rest).start();
         horust.wait_for_count("up", 2);
         horust.wait_until("all run", |h| processes().iter().filter(|p| p.parent == h.pid().as_raw()).count() == 42);
         let (done, _) = horust.stop(Signal::SIGTERM);
