@@ -252,3 +252,29 @@ fn pieces_of_any_size_become_lines_and_files_again() {
         assert!(largest <= allowed, "seed {seed}: {largest} bytes in a file, {allowed} allowed");
     }
 }
+
+/// Who writes line after line is looked at now and then instead of being waited for: what is written after that is read, too.
+#[test]
+fn who_falls_silent_after_many_lines_is_heard_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.log");
+    let logger = Logger::start(Box::new(|_| {}), Box::new(|| {})).unwrap();
+    let (mut out, err) = attach(&logger, &service("s", Some(&path), Log::default()));
+    let mut wanted: Vec<u8> = Vec::new();
+    for burst in 0..10 {
+        for n in 0..50_000 {
+            let line = format!("{burst} {n} and what makes it about as long as a line is\n");
+            wanted.extend(line.as_bytes());
+            out.write_all(line.as_bytes()).unwrap();
+        }
+        eventually("all of it is there", || fs::metadata(&path).is_ok_and(|file| file.len() == wanted.len() as u64));
+        // Not to wait for something: this pause is what is tested, and is longer than what the logger lets output gather for.
+        std::thread::sleep(Duration::from_millis(10));
+        wanted.extend(b"the first after a pause\n");
+        out.write_all(b"the first after a pause\n").unwrap();
+        eventually("this, too", || fs::metadata(&path).is_ok_and(|file| file.len() == wanted.len() as u64));
+    }
+    drop((out, err));
+    eventually("its end is seen", || !is_open(&path));
+    assert!(fs::read(&path).unwrap() == wanted);
+}

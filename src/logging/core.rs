@@ -6,6 +6,7 @@ use super::file::Now;
 use super::frame::{self, Around};
 use super::places::Sinks;
 use super::rate::Limiter;
+use super::relay::Relay;
 use super::services::{Service, Services};
 use super::sink::Sink;
 use super::source::{Read, Source};
@@ -19,6 +20,7 @@ use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::EventFd;
 use regex_lite::Regex;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,12 +28,16 @@ use std::time::{Duration, Instant};
 /// What an epoll event is about: the wake-up call, a source by its id, or (with this bit) a sink by its index.
 const WAKE: u64 = 0;
 const SINK: u64 = 1 << 63;
+/// What epoll tells of a source.
+const WATCHED: EpollFlags = EpollFlags::EPOLLIN.union(EpollFlags::EPOLLET);
 /// Events taken at once.
 const EVENTS: usize = 256;
 /// Reads from one source before the others get their turn.
 const READS_PER_TURN: usize = 8;
 /// Turns in a row, each soon after the other, after which small output is left to gather.
 const BUSY_TURNS: u32 = 4;
+/// Who gives so much in a turn is looked at after the pause without being watched meanwhile.
+const GATHERED: usize = 4096;
 
 /// The thread's state. It outlives a panic.
 pub struct Core {
@@ -45,6 +51,11 @@ pub struct Core {
     last_id: u64,
     /// Sources that may have something to read, and whose sink has room.
     ready: BTreeSet<u64>,
+    /// Sources that write so much that each is looked at after every pause: epoll does not watch them, as it would be told of
+    /// each write, by who writes.
+    gathering: BTreeSet<u64>,
+    /// By way of which these are read, where that may be.
+    relay: OnceCell<Option<Relay>>,
     big_pipes: usize,
     tidy: Tidy,
     buffer: Vec<u8>,
@@ -62,11 +73,13 @@ pub struct Core {
     on_output: OnOutput,
 }
 
-/// What one turn of a source came to.
+/// What one turn came to.
 #[derive(Default)]
 struct Turn {
     bytes: usize,
     hot: bool,
+    /// Who gave so much that more may have gathered after a pause.
+    busy: Vec<u64>,
 }
 
 impl Core {
@@ -88,6 +101,8 @@ impl Core {
             sources: BTreeMap::new(),
             last_id: 0,
             ready: BTreeSet::new(),
+            gathering: BTreeSet::new(),
+            relay: OnceCell::new(),
             big_pipes: 0,
             tidy: Tidy::default(),
             buffer: vec![0; limits::LINE.saturating_add(limits::OUTPUT_READ)],
@@ -121,13 +136,37 @@ impl Core {
             let soon = now.mono.duration_since(last) < limits::OUTPUT_GATHER.saturating_mul(2);
             busy = if soon && moved.bytes > 0 { busy.saturating_add(1) } else { 0 };
             if busy >= BUSY_TURNS && !moved.hot && self.ready.is_empty() && self.finish.is_none() {
+                self.gather(&moved.busy);
                 std::thread::sleep(limits::OUTPUT_GATHER);
             }
             last = Instant::now();
         }
     }
 
+    /// What these write is looked at after the pause, whether or not epoll would tell of it.
+    fn gather(&mut self, busy: &[u64]) {
+        for id in busy {
+            if let Some(source) = self.sources.get(id)
+                && self.gathering.insert(*id)
+            {
+                let _ = self.epoll.delete(source.fd());
+            }
+        }
+    }
+
+    /// A source had nothing: epoll tells when it has.
+    fn watch_again(&mut self, id: u64) {
+        if self.gathering.remove(&id)
+            && let Some(source) = self.sources.get(&id)
+            && let Err(errno) = self.epoll.add(source.fd(), EpollEvent::new(WATCHED, id))
+        {
+            log::error!("cannot wait for output: {}", errno.desc());
+            self.gathering.insert(id);
+        }
+    }
+
     fn wait(&mut self) {
+        self.ready.extend(&self.gathering);
         let mut events = [EpollEvent::empty(); EVENTS];
         let timeout = match (self.ready.is_empty(), self.due()) {
             (false, _) => EpollTimeout::ZERO,
@@ -164,9 +203,14 @@ impl Core {
         self.take_requests(now);
         let mut all = Turn::default();
         for id in self.ready.iter().copied().collect::<Vec<_>>() {
-            let turn = self.serve(id, now);
-            all.bytes = all.bytes.saturating_add(turn.bytes);
-            all.hot |= turn.hot;
+            let (bytes, hot) = self.serve(id, now);
+            all.bytes = all.bytes.saturating_add(bytes);
+            all.hot |= hot;
+            match bytes {
+                0 => self.watch_again(id),
+                GATHERED.. => all.busy.push(id),
+                _ => {}
+            }
         }
         self.tell(now);
         all
@@ -243,8 +287,7 @@ impl Core {
             let id = self.last_id;
             let mut source = Source::new(pipe, stream, service, sink);
             source.awaited.clone_from(&awaited);
-            let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
-            if let Err(errno) = self.epoll.add(source.fd(), EpollEvent::new(flags, id)) {
+            if let Err(errno) = self.epoll.add(source.fd(), EpollEvent::new(WATCHED, id)) {
                 log::error!("{}: cannot read its output: {}", spec.name, errno.desc());
                 continue;
             }
@@ -272,16 +315,16 @@ impl Core {
         });
     }
 
-    /// Reads from one source, and passes on what it can.
-    fn serve(&mut self, id: u64, now: &Now) -> Turn {
-        let mut turn = Turn::default();
+    /// Reads from one source, and passes on what it can: how much that was, and whether its pipe fills quickly.
+    fn serve(&mut self, id: u64, now: &Now) -> (usize, bool) {
+        let (mut bytes, mut hot) = (0_usize, false);
         self.ready.remove(&id);
         for _ in 0..READS_PER_TURN {
-            let Some(source) = self.sources.get_mut(&id) else { return turn };
-            let Some(sink) = self.sinks.get_mut(source.sink) else { return turn };
+            let Some(source) = self.sources.get_mut(&id) else { return (bytes, hot) };
+            let Some(sink) = self.sinks.get_mut(source.sink) else { return (bytes, hot) };
             if sink.is_full() {
                 sink.waiting.insert(id);
-                return turn;
+                return (bytes, hot);
             }
             if source.ended {
                 self.pass_rest(id, now);
@@ -301,12 +344,14 @@ impl Core {
             if let Some(start) = buffer.get_mut(..held) {
                 start.copy_from_slice(&carry);
             }
-            let read = source.read(&mut buffer, held);
+            let gathering = self.gathering.contains(&id);
+            let relay = if gathering { self.relay.get_or_init(Relay::new).as_ref() } else { None };
+            let read = source.read(&mut buffer, held, relay);
             let mut more = true;
             match read {
                 Read::Some(count) => {
-                    turn.bytes = turn.bytes.saturating_add(count);
-                    turn.hot |= source.is_hot(count);
+                    bytes = bytes.saturating_add(count);
+                    hot |= source.is_hot(count);
                     source.last_bytes = source.last_bytes.saturating_add(count);
                     if self.big_pipes < limits::BIG_PIPES && source.grow(count) {
                         self.big_pipes = self.big_pipes.saturating_add(1);
@@ -332,11 +377,11 @@ impl Core {
             }
             self.buffer = buffer;
             if !more && !self.has_lines(id) {
-                return turn;
+                return (bytes, hot);
             }
         }
         self.ready.insert(id);
-        turn
+        (bytes, hot)
     }
 
     fn keep(&mut self, id: u64, rest: &[u8]) {
@@ -416,6 +461,7 @@ impl Core {
 
     fn forget(&mut self, id: u64) {
         let Some(source) = self.sources.remove(&id) else { return };
+        self.gathering.remove(&id);
         self.big_pipes = self.big_pipes.saturating_sub(usize::from(source.big));
         if let Some(sink) = self.sinks.get_mut(source.sink) {
             sink.users = sink.users.saturating_sub(1);
@@ -504,6 +550,7 @@ impl Core {
         }
         self.sources.clear();
         self.ready.clear();
+        self.gathering.clear();
         self.sinks.all_mut().for_each(Sink::give_up);
         self.tidy.finish(by.saturating_duration_since(Instant::now()));
         (self.finish, self.finished, self.alarm) = (None, true, None);
@@ -520,7 +567,7 @@ impl Core {
         }
         let mut left = std::mem::take(&mut source.carry);
         let most = limits::BIG_PIPE.saturating_mul(2);
-        while let Read::Some(count) = source.read(&mut self.buffer, 0) {
+        while let Read::Some(count) = source.read(&mut self.buffer, 0, None) {
             left.extend(self.buffer.get(..count).unwrap_or_default());
             if left.len() > most {
                 break;

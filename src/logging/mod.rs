@@ -10,6 +10,7 @@ pub mod fuzzing;
 mod json;
 mod places;
 mod rate;
+mod relay;
 mod ring;
 mod series;
 mod services;

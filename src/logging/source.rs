@@ -2,6 +2,7 @@
 //! place takes it waits in the pipe, so that the service itself waits, as it would with a plain pipe.
 
 use super::frame;
+use super::relay::Relay;
 use crate::limits;
 use crate::model::{RunId, Stream};
 use nix::errno::Errno;
@@ -86,11 +87,15 @@ impl Source {
         self.pipe.as_fd()
     }
 
-    /// Reads into `buffer`, behind its first `from` bytes.
-    pub fn read(&mut self, buffer: &mut [u8], from: usize) -> Read {
+    /// Reads into `buffer`, behind its first `from` bytes, and by way of `relay` if there is one.
+    pub fn read(&mut self, buffer: &mut [u8], from: usize, relay: Option<&Relay>) -> Read {
         let Some(space) = buffer.get_mut(from..) else { return Read::Nothing };
         loop {
-            return match nix::unistd::read(&self.pipe, space) {
+            let read = match relay {
+                Some(relay) => relay.read(&self.pipe, space),
+                None => nix::unistd::read(&self.pipe, space),
+            };
+            return match read {
                 Ok(0) => Read::End,
                 Ok(count) => Read::Some(count),
                 Err(Errno::EINTR) => continue,

@@ -41,10 +41,12 @@ fn one_thread_reads_all_captured_services() {
     horust.stop(Signal::SIGTERM).0.assert_code(0);
 }
 
-/// Captured services that write nothing cost nothing.
+/// Captured services that write nothing cost nothing, even if they have just written so much that it was left to gather.
 #[test]
 fn a_captured_service_that_is_silent_wakes_nobody() {
-    let horust = horust().bash("one", "echo up; exec sleep 1000", "log.format = 'prefix'").start();
+    let script =
+        "for n in {1..30000}; do echo a line of text that is neither long nor short; done; echo up; exec sleep 1000";
+    let horust = horust().bash("one", script, "log.format = 'prefix'").start();
     horust.wait_for("one | up\n");
     let switches = || sum_of_threads(horust.pid(), "voluntary_ctxt_switches");
     // The end of `reset-after` (10 s) is a wake-up.
