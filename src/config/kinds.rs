@@ -43,7 +43,10 @@ pub fn split_command(text: &str) -> Result<Vec<String>, &'static str> {
     match shlex::split(text) {
         None => Err("a quote is never closed, or it ends in a backslash"),
         Some(words) if words.first().is_none_or(String::is_empty) => Err(BLANK),
-        Some(words) => Ok(words),
+        Some(mut words) => {
+            words.shrink_to_fit();
+            Ok(words)
+        }
     }
 }
 

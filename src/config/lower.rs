@@ -49,7 +49,7 @@ pub fn stem(source: &Source) -> String {
 pub fn lower(mut main: Main, Lowering { wait, captured, .. }: Lowering, cx: &mut Cx<'_>) -> Draft {
     let process = process::lower(&mut main, cx);
     let At { value: name, place: name_place } = name(main.name, cx);
-    let environment = main.environment.map(|at| environment(at, cx)).unwrap_or_default();
+    let environment = main.environment.map_or_else(Environment::of_most, |at| Arc::new(environment(at, cx)));
     let (restart, ready_when) = restart(main.restart.map(|at| at.value).unwrap_or_default());
     let tables = health::Tables {
         healthiness: main.healthiness,

@@ -6,7 +6,7 @@ use super::{
 // `core` has the address and none of the sockets.
 use core::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 /// All services of one configuration, and Horust's own settings.
@@ -152,7 +152,7 @@ pub struct ServiceSpec {
     /// What counts as failure, and what it does to the others.
     pub failure: FailurePolicy,
     /// Its environment.
-    pub environment: Environment,
+    pub environment: Arc<Environment>,
     /// How it is stopped.
     pub termination: Termination,
     /// What runs beside it.
@@ -301,6 +301,14 @@ pub struct Environment {
     pub additional: Vec<(String, String)>,
 }
 
+impl Environment {
+    /// That of a service that asks for nothing: one for all of them.
+    pub fn of_most() -> Arc<Environment> {
+        static OF_MOST: LazyLock<Arc<Environment>> = LazyLock::new(Arc::default);
+        Arc::clone(&OF_MOST)
+    }
+}
+
 /// How a service is stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Termination {
@@ -415,7 +423,7 @@ impl ServiceSpec {
                 strategy: FailureStrategy::Ignore,
                 every_failure: false,
             },
-            environment: Environment::default(),
+            environment: Environment::of_most(),
             termination: Termination {
                 command: None,
                 signal: Signal::TERM,

@@ -75,7 +75,7 @@ fn wait(signals: &SignalFd, command: u32) -> Exit {
                     let ended = reap::reap(pid);
                     if pid == command {
                         return match ended {
-                            Ok((ended, _)) => exit_of(ended),
+                            Ok(ended) => exit_of(ended),
                             Err(_) => Exit::Code(INTERNAL),
                         };
                     }

@@ -236,13 +236,12 @@ impl<'a> MainLoop<'a> {
         self.read_stages();
         self.listen();
         let exit = match reap::reap(pid) {
-            Ok((ended, _)) => super::exit_of(ended),
+            Ok(ended) => super::exit_of(ended),
             Err(error) => {
                 log::error!("{error}");
                 Exit::Code(255)
             }
         };
-        let unexecuted = self.table.exec_failure(pid);
         match self.table.forget(pid) {
             Some(Child::Leader(run)) => {
                 if self.table.hand_over(run) {
@@ -255,7 +254,7 @@ impl<'a> MainLoop<'a> {
             }
             Some(Child::Probe(id)) => {
                 let _ = process::kill_group(pid, libc::SIGKILL);
-                let answer = match (unexecuted, exit) {
+                let answer = match (self.table.exec_failure(pid), exit) {
                     (Some(error), _) => Err(error.message),
                     (None, Exit::Code(0)) => Ok(()),
                     (None, exit) => Err(format!("the command of the check {exit}")),
@@ -264,7 +263,7 @@ impl<'a> MainLoop<'a> {
             }
             Some(Child::Hook(id)) => {
                 let _ = process::kill_group(pid, libc::SIGKILL);
-                let answer = match (unexecuted, exit) {
+                let answer = match (self.table.exec_failure(pid), exit) {
                     (Some(error), _) => Err(error.message),
                     (None, Exit::Code(0)) => Ok(()),
                     (None, exit) => Err(exit.to_string()),
@@ -451,6 +450,8 @@ impl<'a> MainLoop<'a> {
                 None => {
                     self.processes = None;
                     self.adopted = None;
+                    // The starts of thousands take room that is not needed again.
+                    self.pending.shrink_to(limits::ACTIONS_PER_TURN);
                     return;
                 }
                 Some(Action::Spawn(run)) => self.spawn(run),

@@ -39,7 +39,8 @@ impl Default for Machine {
 impl config::Machine for Machine {
     fn program(&self, spec: &ServiceSpec, command: &Command) -> Option<(String, String)> {
         // What can't be read is told apart; the PATH is hardly in there.
-        let without_files = || Environment { load: Vec::new(), secrets: Vec::new(), ..spec.environment.clone() };
+        let without_files =
+            || Environment { load: Vec::new(), secrets: Vec::new(), ..Environment::clone(&spec.environment) };
         let build = |environment: &Environment| self.base.build(environment, spec.user());
         let env = build(&spec.environment).or_else(|_| build(&without_files())).ok()?;
         let cwd = spec.working_directory.as_deref();

@@ -11,6 +11,7 @@ use crate::sys::process;
 use crate::sys::spawn::{StageStatus, StatusPipe};
 use crate::sys::tree::{self, ProcId, Stat};
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// What a child of ours is.
@@ -52,10 +53,29 @@ pub struct Run {
     pub oversized: bool,
 }
 
+/// Fast, and good enough: it is the kernel that deals out pids, mostly in a row.
+#[derive(Default)]
+struct PidHasher(u64);
+
+impl Hasher for PidHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u32(u32::from(*byte)));
+    }
+
+    fn write_u32(&mut self, pid: u32) {
+        // The golden ratio, as Knuth has it: every bit of the pid moves the highest ones.
+        self.0 = (self.0 ^ u64::from(pid)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// All of them.
 #[derive(Default)]
 pub struct Table {
-    children: HashMap<u32, Child>,
+    children: HashMap<u32, Child, BuildHasherDefault<PidHasher>>,
     /// By service.
     runs: Vec<Option<Box<Run>>>,
     probes: HashMap<ProbeId, u32>,

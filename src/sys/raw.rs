@@ -29,17 +29,12 @@ pub fn peek_dead() -> Result<Option<u32>, Errno> {
     Ok(u32::try_from(pid).ok().filter(|&pid| pid != 0))
 }
 
-/// wait4(2) with WNOHANG for one child: its wait status and what it used. None: it lives.
-pub fn wait4(pid: i32) -> Result<Option<(i32, libc::rusage)>, Errno> {
+/// waitpid(2) with WNOHANG for one child: its wait status. None: it lives.
+pub fn waitpid(pid: i32) -> Result<Option<i32>, Errno> {
     let mut status = 0;
-    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: both pointers are to writable memory of the right size that outlives the call.
-    let result = unsafe { libc::wait4(pid, &raw mut status, libc::WNOHANG | libc::__WALL, usage.as_mut_ptr()) };
-    if Errno::result(result)? == 0 {
-        return Ok(None);
-    }
-    // SAFETY: zeroed above, and every field of rusage is a plain integer, so it is initialised whatever was written.
-    Ok(Some((status, unsafe { usage.assume_init() })))
+    // SAFETY: the pointer is to a writable integer that outlives the call.
+    let reaped = Errno::result(unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG | libc::__WALL) })?;
+    Ok(Some(status).filter(|_| reaped != 0))
 }
 
 /// pidfd_open(2), Linux 5.3. The descriptor is close-on-exec by the kernel's own rule.

@@ -1,8 +1,6 @@
 //! Children that have ended: first looked at, then reaped, so that a caller knows whose status it takes before it is
 //! gone. Nobody else in the program waits.
 
-use std::time::Duration;
-
 use nix::errno::Errno;
 
 use super::{SysError, raw};
@@ -27,17 +25,6 @@ pub enum Ended {
     Signal(u8),
 }
 
-/// What a process, and those it has waited for, used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Usage {
-    /// Processor time in user mode.
-    pub user: Duration,
-    /// Processor time in the kernel.
-    pub system: Duration,
-    /// The most memory that was resident at once.
-    pub max_rss_kib: u64,
-}
-
 /// A child that has ended, if there is one; it stays a zombie, and the next look shows it again.
 pub fn peek() -> Result<Peek, SysError> {
     match raw::peek_dead() {
@@ -49,12 +36,12 @@ pub fn peek() -> Result<Peek, SysError> {
 }
 
 /// Reaps one child that has ended. EAGAIN: it lives. ECHILD: it is no child of ours, or was reaped before.
-pub fn reap(pid: u32) -> Result<(Ended, Usage), SysError> {
+pub fn reap(pid: u32) -> Result<Ended, SysError> {
     let failed = SysError::on("reap process", &pid);
     // 0 and below would mean any child.
     let Some(number) = i32::try_from(pid).ok().filter(|&pid| pid > 0) else { return Err(failed(Errno::ECHILD)) };
-    match raw::wait4(number) {
-        Ok(Some((status, usage))) => Ok((ended(status), used(&usage))),
+    match raw::waitpid(number) {
+        Ok(Some(status)) => Ok(ended(status)),
         Ok(None) => Err(failed(Errno::EAGAIN)),
         Err(errno) => Err(failed(errno)),
     }
@@ -66,17 +53,5 @@ fn ended(status: i32) -> Ended {
         Ended::Signal(u8::try_from(libc::WTERMSIG(status)).unwrap_or(u8::MAX))
     } else {
         Ended::Code(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX))
-    }
-}
-
-fn used(usage: &libc::rusage) -> Usage {
-    let time = |time: libc::timeval| {
-        let micros = u64::try_from(time.tv_usec).unwrap_or(0);
-        Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0)).saturating_add(Duration::from_micros(micros))
-    };
-    Usage {
-        user: time(usage.ru_utime),
-        system: time(usage.ru_stime),
-        max_rss_kib: u64::try_from(usage.ru_maxrss).unwrap_or(0),
     }
 }

@@ -9,6 +9,7 @@ use horust::model::{
 };
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -49,7 +50,7 @@ fn defaults() -> ServiceSpec {
             strategy: FailureStrategy::Ignore,
             every_failure: false,
         },
-        environment: Environment::default(),
+        environment: Arc::default(),
         termination: termination(Signal::TERM, 5 * SECOND),
         hooks: None,
     }
@@ -190,7 +191,7 @@ strict = true
             strategy: FailureStrategy::KillDependents,
             every_failure: false,
         },
-        environment: Environment {
+        environment: Arc::new(Environment {
             keep: true,
             re_export: vec!["TZ".into()],
             load: vec![("/etc/env".into(), false), ("/etc/maybe".into(), true)],
@@ -198,7 +199,7 @@ strict = true
             additional: [("A", "1"), ("DATABASE_NAME", "db"), ("http_proxy", "x")]
                 .map(|(k, v)| (k.into(), v.into()))
                 .into(),
-        },
+        }),
         termination: termination(Signal::INT, Duration::ZERO),
         hooks: None,
         ..defaults()
@@ -272,11 +273,11 @@ DATABASE_NAME = "My_DB"
             Probe::Http("http://localhost:2020/healthcheck".into()),
             Probe::File("/var/cool/up".into()),
         ]),
-        environment: Environment {
+        environment: Arc::new(Environment {
             load: vec![("/etc/my_db/env".into(), false)],
             additional: vec![("DATABASE_NAME".into(), "My_DB".into())],
             ..Environment::default()
-        },
+        }),
         ..defaults()
     };
     assert_same((*loaded.plan.services[0]).clone(), wanted);

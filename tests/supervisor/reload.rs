@@ -449,7 +449,8 @@ fn the_difference_names_services_and_keys() {
         runs("d"),
         runs("b").once(0, Condition::Started).with(|spec| {
             spec.stdout = Output::Null;
-            spec.environment = Environment { additional: vec![("X".into(), "1".into())], ..Environment::default() };
+            spec.environment =
+                Arc::new(Environment { additional: vec![("X".into(), "1".into())], ..Environment::default() });
         }),
         runs("c").watched(|health| health.on_unhealthy = OnUnhealthy::Report).with(|spec| {
             spec.readiness = Readiness::Exec;

@@ -83,7 +83,7 @@ impl Drop for Guard {
 /// Waits for this child and no other, so that tests may run side by side.
 pub fn wait(pid: u32) -> Ended {
     until(&format!("end of {pid}"), || match reap(pid) {
-        Ok((ended, _)) => Some(ended),
+        Ok(ended) => Some(ended),
         Err(SysError { errno: Errno::EAGAIN, .. }) => None,
         Err(error) => panic!("{error}"),
     })

@@ -16,15 +16,20 @@ use std::time::{Duration, Instant};
 const FILE: &str = ".cargo/layout.ld";
 const HEAD: &str = "\
 /* Written by `cargo xtask layout`: the code that runs in a supervisor's ordinary life, and the constants that it reads, in the
-   order of their first use. A name that no longer exists does no harm. (First what valgrind can't show: the vDSO of a real
-   kernel is looked at.) */
+   order of their first use: first what every supervisor needs. A name that no longer exists does no harm. (First what valgrind can't show: the vDSO of a real
+   kernel is looked at, and the lists of thousands of services grow.) */
 ";
 const CODE: &str = "\
 SECTIONS { .text.life : {
   *libc.a:dl-object.o(.text)
   *libc.a:dl-setup_hash.o(.text)
   *libc.a:strstr-*.o(.text .text.*)
+  *libc.a:mremap.o(.text)
 ";
+/// The logs, first of all, of supervisors that were looked at only until they were idle.
+const IDLE: &str = "0-idle-";
+/// What the kernel maps around a page that is touched.
+const WINDOW: u64 = 64 << 10;
 /// How many services the supervisor has that is looked at: code that only many need belongs to its life.
 const SERVICES: usize = 24;
 
@@ -59,6 +64,7 @@ pub fn write() -> Result<()> {
     let sections = sections(&fs::read_to_string(&map)?)?;
     let mut touched = Vec::new();
     let mut seen = HashSet::new();
+    let mut idle = 0;
     for log in lives(&valgrind, &horust, &dir)? {
         for line in BufReader::new(File::open(&log)?).lines() {
             let Some(address) = access(&line?) else { continue };
@@ -68,11 +74,22 @@ pub fn write() -> Result<()> {
                 touched.push(section);
             }
         }
+        if log.file_name().is_some_and(|name| name.to_string_lossy().starts_with(IDLE)) {
+            // Of a function as large as this only some pages are used: the others may be mapped with what comes after.
+            touched.sort_by_key(|section| section.size > WINDOW);
+            idle = touched.len();
+        }
     }
+    // What only the kernel reads valgrind does not show: that is the empty path of a file that is open already (statx(2)).
+    let tiny = |section: &&Section| section.kind == Kind::Constant && section.size == 1;
+    touched.extend(sections.iter().filter(tiny).filter(|section| seen.insert(section.pattern.as_str())));
+    // Among the small ones are those of which the linker finds the like in the first part, and keeps these instead.
+    touched[idle..].sort_by_key(|section| section.size);
     let mut script = HEAD.to_owned();
     for (kind, open, close) in [
-        (Kind::Code, CODE, "} } INSERT BEFORE .text;\n"),
+        (Kind::Code, CODE, "} } INSERT BEFORE .text;\nSECTIONS { .iplt : { *(.iplt) } } INSERT BEFORE .text.life;\n"),
         (Kind::Constant, "SECTIONS { .rodata.life : {\n", "} } INSERT BEFORE .gcc_except_table;\n"),
+        // What the linker has merged, which can't be moved one by one, is first among the other constants: beside those.
     ] {
         script.push_str(open);
         let (mut count, mut bytes) = (0, 0);
@@ -86,6 +103,7 @@ pub fn write() -> Result<()> {
             bail!("only {count} sections were seen to be used: has the form of the map or of lackey's log changed?");
         }
     }
+    script.push_str("SECTIONS { .rodata : { *(.rodata .rodata.*) } } INSERT AFTER .rodata.life;\n");
     fs::write(FILE, script)?;
     Ok(())
 }
@@ -102,8 +120,6 @@ fn lives(valgrind: &Path, horust: &Path, dir: &Path) -> Result<Vec<PathBuf>> {
     let _ = fs::remove_file(sign.with_extension("1"));
     let restart = "\n[restart]\nstrategy = \"always\"\nbackoff = \"100ms\"\n[environment]\nkeep-env = true\n";
     fs::write(services.join("a.toml"), format!("command = [\"sh\", \"-c\", {script:?}]{restart}"))?;
-    // The shortest file is read by other code, too.
-    fs::write(services.join("0.toml"), "command = \"sleep 60\"")?;
     for number in 1..SERVICES {
         let text = "command = \"sleep 60\"\nstart-after = [\"a\"]\nstdout = \"NULL\"\n";
         fs::write(services.join(format!("{number}.toml")), text)?;
@@ -116,10 +132,29 @@ fn lives(valgrind: &Path, horust: &Path, dir: &Path) -> Result<Vec<PathBuf>> {
         // A child has a log of its own. What it does until it executes it does in our memory.
         command.args(["-q", "--tool=lackey", "--trace-mem=yes"]);
         command.arg(format!("--log-file={}", logs.join(format!("{name}.%p")).display())).arg(horust);
-        // An environment as large as those of containers: a small one is sorted by other code.
-        command.envs((0..40).map(|n| (format!("LAYOUT_{}", n * 7 % 40), "x")));
         command
     };
+    // First what every supervisor has run once it is idle, so that the rest need not be in memory as well.
+    let (plain, begun) = (dir.join("plain"), fs::canonicalize(dir)?.join("plain-run"));
+    fs::create_dir_all(&plain)?;
+    fs::write(plain.join("1.toml"), format!("command = \"sh -c 'touch {}; exec sleep 9'\"\n", begun.display()))?;
+    // Small and large environments and lists of services are sorted by other code, and the shortest file is read by other code.
+    for (variables, services) in [(2, 1), (20, 2), (40, 100)] {
+        for number in 0..services {
+            fs::write(plain.join(format!("0{number}.toml")), "command = \"/bin/sleep 9\"")?;
+        }
+        let mut supervisor = watched(&format!("{IDLE}{variables}"));
+        supervisor.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/root").env("HOSTNAME", "layout");
+        supervisor.envs((0..variables).map(|n| (format!("LAYOUT_{}", n * 7 % 40), "x")));
+        supervisor.arg("--services-path").arg(&plain).arg("--uds-folder-path").arg(dir.join("uds"));
+        let _ = fs::remove_file(&begun);
+        let mut supervisor = supervisor.spawn()?;
+        wait(&mut supervisor, &begun)?;
+        // Nothing tells that it is idle.
+        std::thread::sleep(Duration::from_secs(2));
+        supervisor.kill()?;
+        supervisor.wait()?;
+    }
     let mut supervisor = watched("services");
     supervisor.arg("--services-path").arg(&services).arg("--uds-folder-path").arg(dir.join("uds"));
     supervise(supervisor.spawn()?, &sign)?;
@@ -141,16 +176,24 @@ fn lives(valgrind: &Path, horust: &Path, dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Waits for the second run of the service, then ends the supervisor in order.
+/// Waits for the sign of a service, then ends the supervisor in order.
 fn supervise(mut supervisor: Child, sign: &Path) -> Result<()> {
+    wait(&mut supervisor, sign)?;
+    run(Command::new("kill").args(["-TERM", &supervisor.id().to_string()]))?;
+    let ended = supervisor.wait()?;
+    if !ended.success() {
+        bail!("the supervisor under valgrind ended with {ended}");
+    }
+    Ok(())
+}
+
+fn wait(supervisor: &mut Child, sign: &Path) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(120);
     while !sign.exists() && supervisor.try_wait()?.is_none() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(50));
     }
-    run(Command::new("kill").args(["-TERM", &supervisor.id().to_string()]))?;
-    let ended = supervisor.wait()?;
-    if !sign.exists() || !ended.success() {
-        bail!("the supervisor under valgrind ended with {ended}");
+    if !sign.exists() {
+        bail!("the supervisor under valgrind has not started what it should");
     }
     Ok(())
 }
