@@ -17,7 +17,7 @@ const FILE: &str = ".cargo/layout.ld";
 const HEAD: &str = "\
 /* Written by `cargo xtask layout`: the code that runs in a supervisor's ordinary life, and the constants that it reads, in the
    order of their first use: first what every supervisor needs. A name that no longer exists does no harm. (First what valgrind can't show: the vDSO of a real
-   kernel is looked at, and the lists of thousands of services grow.) */
+   kernel is looked at, the lists of thousands of services grow, and PID 1 has Ctrl-Alt-Delete told to it.) */
 ";
 const CODE: &str = "\
 SECTIONS { .text.life : {
@@ -25,6 +25,7 @@ SECTIONS { .text.life : {
   *libc.a:dl-setup_hash.o(.text)
   *libc.a:strstr-*.o(.text .text.*)
   *libc.a:mremap.o(.text)
+  *libc.a:reboot.o(.text)
 ";
 /// The logs, first of all, of supervisors that were looked at only until they were idle.
 const IDLE: &str = "0-idle-";
@@ -137,7 +138,13 @@ fn lives(valgrind: &Path, horust: &Path, dir: &Path) -> Result<Vec<PathBuf>> {
     // First what every supervisor has run once it is idle, so that the rest need not be in memory as well.
     let (plain, begun) = (dir.join("plain"), fs::canonicalize(dir)?.join("plain-run"));
     fs::create_dir_all(&plain)?;
-    fs::write(plain.join("1.toml"), format!("command = \"sh -c 'touch {}; exec sleep 9'\"\n", begun.display()))?;
+    let script = format!("touch {}; exec sleep 9", begun.display());
+    let ordinary = "start-after = [\"00\"]\n[restart]\nstrategy = \"always\"\nbackoff = \"0s\"\nattempts = 3\n";
+    fs::write(plain.join("1.toml"), format!("name = \"one\"\ncommand = [\"sh\", \"-c\", \"{script}\"]\n{ordinary}"))?;
+    fs::write(
+        plain.join("2.toml"),
+        "command = \"/bin/sleep 9\"\n[restart]\nstrategy = \"on-failure\"\nthrottle = false\n",
+    )?;
     // Small and large environments and lists of services are sorted by other code, and the shortest file is read by other code.
     for (variables, services) in [(2, 1), (20, 2), (40, 100)] {
         for number in 0..services {
