@@ -15,9 +15,10 @@ use std::time::{Duration, Instant};
 
 const FILE: &str = ".cargo/layout.ld";
 const HEAD: &str = "\
-/* Written by `cargo xtask layout`: the code that runs in a supervisor's ordinary life, and the constants that it reads, in the
-   order of their first use: first what every supervisor needs. A name that no longer exists does no harm. (First what valgrind can't show: the vDSO of a real
-   kernel is looked at, the lists of thousands of services grow, and PID 1 has Ctrl-Alt-Delete told to it.) */
+/* Written by `cargo xtask layout`: the code that runs in a supervisor's ordinary life, and the constants that it reads: what all
+   have run when they are idle, in the order of its first use, then the rest by size. A name that no longer exists does no harm.
+   (First what valgrind can't show: the vDSO of a real kernel is looked at, lists of thousands of services grow, and PID 1 sees
+   to Ctrl-Alt-Delete.) */
 ";
 const CODE: &str = "\
 SECTIONS { .text.life : {
