@@ -23,9 +23,12 @@ impl Relay {
         Some(Relay { out, into })
     }
 
-    /// As read(2) of `pipe`, which does not block.
+    /// As read(2) of `pipe`, which does not block; and no more than that where splice(2) is refused.
     pub fn read(&self, pipe: &OwnedFd, space: &mut [u8]) -> Result<usize, Errno> {
-        let moved = splice(pipe, None, &self.into, None, space.len(), SpliceFFlags::SPLICE_F_NONBLOCK)?;
+        let moved = match splice(pipe, None, &self.into, None, space.len(), SpliceFFlags::SPLICE_F_NONBLOCK) {
+            Err(errno) if ![Errno::EAGAIN, Errno::EINTR].contains(&errno) => return read(pipe, space),
+            moved => moved?,
+        };
         let mut done: usize = 0;
         while done < moved {
             let Some(rest) = space.get_mut(done..moved) else { break };

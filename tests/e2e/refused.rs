@@ -155,3 +155,18 @@ fn a_horust_that_gets_no_threads_says_so_and_ends() {
     let said = done.stderr.contains("cannot") && !done.stderr.contains("panicked");
     assert!(said, "{}: {:?}", done.status, done.stderr);
 }
+
+/// What a service writes line after line is read by way of splice(2), where that is allowed.
+#[test]
+fn output_is_read_without_splice_as_well() {
+    const LINES: usize = 50_000;
+    let script =
+        format!("for n in {{1..{LINES}}}; do echo $n is a line that is neither long nor short, but one of many; done");
+    for error in [libc::ENOSYS, libc::EPERM, libc::EAGAIN] {
+        let horust = horust().bash("many", &script, "log.capture = true");
+        let done = refusing(horust, error, all(&[libc::SYS_splice])).end();
+        done.assert_code(0);
+        let numbers = done.stdout.lines().filter_map(|line| line.split_once(" is a line")?.0.parse::<usize>().ok());
+        assert!(numbers.eq(1..=LINES), "{error}: {} bytes", done.stdout.len());
+    }
+}
