@@ -235,10 +235,11 @@ impl Table {
 }
 
 /// Whether somebody of this session lives, all of /proc being read. Pids are read in ascending order, and so are they given
-/// out: even who hands on its own all the time is caught up with, but for a moment when they begin anew.
+/// out: even who hands on its own all the time is caught up with, but for a moment when they begin anew, which on a busy
+/// machine comes every few seconds, and may come twice.
 pub fn session_lives(session: u32) -> bool {
     let lives = |table: Table| table.iter().any(|(_, stat)| stat.session == session && !stat.is_dead());
-    (0..2).any(|_| Table::read(|_| false).is_some_and(lives))
+    (0..4).any(|_| Table::read(|_| false).is_some_and(lives))
 }
 
 /// The process as it is now; none if it is gone.

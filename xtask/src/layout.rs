@@ -91,7 +91,6 @@ pub fn write() -> Result<()> {
     for (kind, open, close) in [
         (Kind::Code, CODE, "} } INSERT BEFORE .text;\nSECTIONS { .iplt : { *(.iplt) } } INSERT BEFORE .text.life;\n"),
         (Kind::Constant, "SECTIONS { .rodata.life : {\n", "} } INSERT BEFORE .gcc_except_table;\n"),
-        // What the linker has merged, which can't be moved one by one, is first among the other constants: beside those.
     ] {
         script.push_str(open);
         let (mut count, mut bytes) = (0, 0);
@@ -105,6 +104,7 @@ pub fn write() -> Result<()> {
             bail!("only {count} sections were seen to be used: has the form of the map or of lackey's log changed?");
         }
     }
+    // What the linker has merged, which can't be moved one by one, is first among the other constants: beside those.
     script.push_str("SECTIONS { .rodata : { *(.rodata .rodata.*) } } INSERT AFTER .rodata.life;\n");
     fs::write(FILE, script)?;
     Ok(())
@@ -138,6 +138,7 @@ fn lives(valgrind: &Path, horust: &Path, dir: &Path) -> Result<Vec<PathBuf>> {
     };
     // First what every supervisor has run once it is idle, so that the rest need not be in memory as well.
     let (plain, begun) = (dir.join("plain"), fs::canonicalize(dir)?.join("plain-run"));
+    let _ = fs::remove_dir_all(&plain);
     fs::create_dir_all(&plain)?;
     let script = format!("touch {}; exec sleep 9", begun.display());
     let ordinary = "start-after = [\"00\"]\n[restart]\nstrategy = \"always\"\nbackoff = \"0s\"\nattempts = 3\n";
