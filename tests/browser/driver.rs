@@ -66,11 +66,17 @@ impl Browser {
 
     #[track_caller]
     fn ask(&self, method: Method, path: &str, body: &Value) -> Value {
+        self.try_to(method, path, body).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    fn try_to(&self, method: Method, path: &str, body: &Value) -> Result<Value, String> {
         let request = self.client.request(method, format!("{}{path}", self.session)).body(body.to_string());
         let answer = request.header("content-type", "application/json").send().unwrap();
         let (status, text) = (answer.status(), answer.text().unwrap());
-        assert!(status.is_success(), "{path}: {text}");
-        serde_json::from_str::<Value>(&text).unwrap()["value"].take()
+        if !status.is_success() {
+            return Err(text);
+        }
+        Ok(serde_json::from_str::<Value>(&text).unwrap()["value"].take())
     }
 
     pub fn open(&self, url: &str) {
@@ -110,10 +116,17 @@ impl Browser {
     /// Clicks, as a mouse does it, on what fits once it can be seen.
     #[track_caller]
     pub fn click(&self, selector: &str) {
-        self.wait(&format!("document.querySelector({selector:?})?.checkVisibility()"));
-        let found = self.ask(Method::POST, "/element", &json!({"using": "css selector", "value": selector}));
-        let id = found.as_object().unwrap().values().next().unwrap().as_str().unwrap().to_owned();
-        self.ask(Method::POST, &format!("/element/{id}/click"), &json!({}));
+        let begun = std::time::Instant::now();
+        loop {
+            self.wait(&format!("document.querySelector({selector:?})?.checkVisibility()"));
+            let found = self.ask(Method::POST, "/element", &json!({"using": "css selector", "value": selector}));
+            let id = found.as_object().unwrap().values().next().unwrap().as_str().unwrap().to_owned();
+            match self.try_to(Method::POST, &format!("/element/{id}/click"), &json!({})) {
+                // The page has drawn it anew since.
+                Err(error) if error.contains("stale element reference") && begun.elapsed() < LONG => {}
+                clicked => return drop(clicked.unwrap()),
+            }
+        }
     }
 
     /// Presses these keys, wherever the focus is.
