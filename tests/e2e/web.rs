@@ -275,9 +275,10 @@ fn what_cannot_be_had_is_told_and_everything_runs() {
     let settings = format!("web-server = \"127.0.0.1:{port}\"\n[control]\ntoken-file = \"@DIR@/short\"");
     let horust = web(&settings).file("short", "short").bash("a", "echo up; exec sleep 1000", "").start();
     horust.wait_for("up");
-    for why in
-        [format!("no page at 127.0.0.1:{port}: Address already in use"), "short: it has fewer than 16".to_owned()]
-    {
+    for why in [
+        format!("no page at 127.0.0.1:{port}: Address already in use"),
+        "short: it has fewer than 16 characters".to_owned(),
+    ] {
         horust.wait_until(&why, |horust| horust.stderr().contains(&why));
     }
     drop(horust);
