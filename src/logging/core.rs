@@ -73,13 +73,11 @@ pub struct Core {
     on_output: OnOutput,
 }
 
-/// What one turn came to.
+/// What one turn of a source came to.
 #[derive(Default)]
 struct Turn {
     bytes: usize,
     hot: bool,
-    /// Who gave so much that more may have gathered after a pause.
-    busy: Vec<u64>,
 }
 
 impl Core {
@@ -125,7 +123,7 @@ impl Core {
             self.wait();
             chaos::point("output");
             let now = Now::read();
-            let moved = self.turn(&now);
+            let (moved, writers) = self.turn(&now);
             self.finish_if_due(&now);
             if std::mem::take(&mut self.news) {
                 (self.on_output)();
@@ -136,7 +134,7 @@ impl Core {
             let soon = now.mono.duration_since(last) < limits::OUTPUT_GATHER.saturating_mul(2);
             busy = if soon && moved.bytes > 0 { busy.saturating_add(1) } else { 0 };
             if busy >= BUSY_TURNS && !moved.hot && self.ready.is_empty() && self.finish.is_none() {
-                self.gather(&moved.busy);
+                self.gather(&writers);
                 std::thread::sleep(limits::OUTPUT_GATHER);
             }
             last = Instant::now();
@@ -144,8 +142,8 @@ impl Core {
     }
 
     /// What these write is looked at after the pause, whether or not epoll would tell of it.
-    fn gather(&mut self, busy: &[u64]) {
-        for id in busy {
+    fn gather(&mut self, writers: &[u64]) {
+        for id in writers {
             if let Some(source) = self.sources.get(id)
                 && self.gathering.insert(*id)
             {
@@ -160,7 +158,7 @@ impl Core {
             && let Some(source) = self.sources.get(&id)
             && let Err(errno) = self.epoll.add(source.fd(), EpollEvent::new(WATCHED, id))
         {
-            log::error!("cannot wait for output: {}", errno.desc());
+            cannot_wait(errno);
             self.gathering.insert(id);
         }
     }
@@ -180,8 +178,7 @@ impl Core {
             Ok(count) => count,
             Err(Errno::EINTR) => 0,
             Err(errno) => {
-                log::error!("cannot wait for output: {}", errno.desc());
-                std::thread::sleep(Duration::from_millis(100));
+                cannot_wait(errno);
                 0
             }
         };
@@ -199,21 +196,22 @@ impl Core {
         }
     }
 
-    fn turn(&mut self, now: &Now) -> Turn {
+    /// Gives what it came to, and who gave so much that more may have gathered after a pause.
+    fn turn(&mut self, now: &Now) -> (Turn, Vec<u64>) {
         self.take_requests(now);
-        let mut all = Turn::default();
+        let (mut all, mut writers) = (Turn::default(), Vec::new());
         for id in self.ready.iter().copied().collect::<Vec<_>>() {
-            let (bytes, hot) = self.serve(id, now);
-            all.bytes = all.bytes.saturating_add(bytes);
-            all.hot |= hot;
-            match bytes {
+            let turn = self.serve(id, now);
+            all.bytes = all.bytes.saturating_add(turn.bytes);
+            all.hot |= turn.hot;
+            match turn.bytes {
                 0 => self.watch_again(id),
-                GATHERED.. => all.busy.push(id),
+                GATHERED.. => writers.push(id),
                 _ => {}
             }
         }
         self.tell(now);
-        all
+        (all, writers)
     }
 
     /// The next time at which there is something to do even if nothing happens.
@@ -315,16 +313,16 @@ impl Core {
         });
     }
 
-    /// Reads from one source, and passes on what it can: how much that was, and whether its pipe fills quickly.
-    fn serve(&mut self, id: u64, now: &Now) -> (usize, bool) {
-        let (mut bytes, mut hot) = (0_usize, false);
+    /// Reads from one source, and passes on what it can.
+    fn serve(&mut self, id: u64, now: &Now) -> Turn {
+        let mut turn = Turn::default();
         self.ready.remove(&id);
         for _ in 0..READS_PER_TURN {
-            let Some(source) = self.sources.get_mut(&id) else { return (bytes, hot) };
-            let Some(sink) = self.sinks.get_mut(source.sink) else { return (bytes, hot) };
+            let Some(source) = self.sources.get_mut(&id) else { return turn };
+            let Some(sink) = self.sinks.get_mut(source.sink) else { return turn };
             if sink.is_full() {
                 sink.waiting.insert(id);
-                return (bytes, hot);
+                return turn;
             }
             if source.ended {
                 self.pass_rest(id, now);
@@ -350,8 +348,8 @@ impl Core {
             let mut more = true;
             match read {
                 Read::Some(count) => {
-                    bytes = bytes.saturating_add(count);
-                    hot |= source.is_hot(count);
+                    turn.bytes = turn.bytes.saturating_add(count);
+                    turn.hot |= source.is_hot(count);
                     source.last_bytes = source.last_bytes.saturating_add(count);
                     if self.big_pipes < limits::BIG_PIPES && source.grow(count) {
                         self.big_pipes = self.big_pipes.saturating_add(1);
@@ -377,11 +375,11 @@ impl Core {
             }
             self.buffer = buffer;
             if !more && !self.has_lines(id) {
-                return (bytes, hot);
+                return turn;
             }
         }
         self.ready.insert(id);
-        (bytes, hot)
+        turn
     }
 
     fn keep(&mut self, id: u64, rest: &[u8]) {
@@ -575,6 +573,12 @@ impl Core {
         }
         sink.count_lost(&left);
     }
+}
+
+/// Nobody tells when there is output: it is looked at now and then.
+fn cannot_wait(errno: Errno) {
+    log::error!("cannot wait for output: {}", errno.desc());
+    std::thread::sleep(Duration::from_millis(100));
 }
 
 /// What a run's last line lacks. In memory it is a line of its own: the next run's first is another.

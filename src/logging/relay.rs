@@ -2,9 +2,9 @@
 //! without being copied (splice(2)), and copied from there: a pipe can't be written to while it is read from, and so the
 //! service does not have to wait for the copy.
 
-use crate::limits;
+use super::source::enlarge;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, SpliceFFlags, fcntl, splice};
+use nix::fcntl::{OFlag, SpliceFFlags, splice};
 use nix::unistd::{pipe2, read};
 use std::os::fd::OwnedFd;
 
@@ -18,9 +18,7 @@ impl Relay {
     /// None if it may not be as large as a service's pipe: then it would be slower than without.
     pub fn new() -> Option<Relay> {
         let (out, into) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).ok()?;
-        let wanted = i32::try_from(limits::BIG_PIPE).ok()?;
-        fcntl(&into, FcntlArg::F_SETPIPE_SZ(wanted)).ok()?;
-        Some(Relay { out, into })
+        enlarge(&into).then_some(Relay { out, into })
     }
 
     /// As read(2) of `pipe`, which does not block; and no more than that where splice(2) is refused.

@@ -118,11 +118,16 @@ impl Source {
             return false;
         }
         self.asked = true;
-        let wanted = i32::try_from(limits::BIG_PIPE).unwrap_or(i32::MAX);
-        self.big = fcntl(&self.pipe, FcntlArg::F_SETPIPE_SZ(wanted)).is_ok();
+        self.big = enlarge(&self.pipe);
         self.size = size(self.pipe.as_fd());
         self.big
     }
+}
+
+/// Makes a pipe as large as is allowed for any. False if it is refused.
+pub fn enlarge(pipe: &OwnedFd) -> bool {
+    let wanted = i32::try_from(limits::BIG_PIPE).unwrap_or(i32::MAX);
+    fcntl(pipe, FcntlArg::F_SETPIPE_SZ(wanted)).is_ok()
 }
 
 fn size(pipe: BorrowedFd<'_>) -> usize {
