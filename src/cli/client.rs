@@ -2,14 +2,14 @@
 
 use super::ExitCode;
 use super::control::At;
+use super::http::{self, Answer};
 use crate::control::wire::Problem;
 use crate::limits;
-use reqwest::blocking::{Client as Http, Response};
-use reqwest::{Method, Url};
+use hyper::Method;
+use reqwest::Url;
 use serde::de::DeserializeOwned;
-use std::error::Error;
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -34,8 +34,8 @@ impl Failure {
 
 /// A way to one Horust.
 pub struct Client {
-    http: Http,
     path: PathBuf,
+    patience: Option<Duration>,
 }
 
 impl Client {
@@ -44,12 +44,9 @@ impl Client {
         Client::find_within(at, None)
     }
 
-    /// The same for who does not wait longer than this for an answer.
+    /// The same for who does not wait longer than this for each piece of an answer.
     pub fn find_within(at: &At, patience: Option<Duration>) -> Result<Client, Failure> {
-        let path = find(at)?;
-        let http = Http::builder().unix_socket(path.as_path()).no_proxy().http1_only().timeout(patience).build();
-        let http = http.map_err(|error| Failure::new(ExitCode::Internal, error.to_string()))?;
-        Ok(Client { http, path })
+        Ok(Client { path: find(at)?, patience })
     }
 
     /// Asks for something.
@@ -80,19 +77,24 @@ impl Client {
         status: u16,
     ) -> Result<T, Failure> {
         let answer = self.request(method, path, query)?;
-        let fine = answer.status().is_success() || answer.status().as_u16() == status;
+        let fine = answer.status.is_success() || answer.status.as_u16() == status;
         self.understand(if fine { answer } else { self.without_problem(answer)? })
     }
 
     /// Gets a text from outside of the versioned paths.
     pub fn text(&self, path: &str) -> Result<String, Failure> {
-        let answer = self.send(Method::GET, path, &[])?;
-        let body = answer.bytes().map_err(|error| self.lost(&error))?;
+        let body = self.body(self.send(Method::GET, path, &[])?)?;
         Ok(String::from_utf8_lossy(&body).into_owned())
     }
 
-    fn understand<T: DeserializeOwned>(&self, answer: Response) -> Result<T, Failure> {
-        let body = answer.bytes().map_err(|error| self.lost(&error))?;
+    fn body(&self, mut answer: Answer) -> Result<Vec<u8>, Failure> {
+        let mut body = Vec::new();
+        answer.read_to_end(&mut body).map_err(|error| self.lost(&error))?;
+        Ok(body)
+    }
+
+    fn understand<T: DeserializeOwned>(&self, answer: Answer) -> Result<T, Failure> {
+        let body = self.body(answer)?;
         serde_json::from_slice(&body).map_err(|error| {
             let path = self.path.display();
             Failure::new(ExitCode::Failed, format!("cannot understand the answer from {path}: {error}"))
@@ -100,29 +102,30 @@ impl Client {
     }
 
     /// Sends a request. An answer that tells of a problem is a failure.
-    pub fn send(&self, method: Method, path: &str, query: &[(&str, &str)]) -> Result<Response, Failure> {
+    pub fn send(&self, method: Method, path: &str, query: &[(&str, &str)]) -> Result<Answer, Failure> {
         self.without_problem(self.request(method, path, query)?)
     }
 
-    fn without_problem(&self, answer: Response) -> Result<Response, Failure> {
-        let status = answer.status();
+    fn without_problem(&self, answer: Answer) -> Result<Answer, Failure> {
+        let status = answer.status;
         if status.is_success() {
             return Ok(answer);
         }
-        let problem = answer.bytes().ok().and_then(|body| serde_json::from_slice::<Problem>(&body).ok());
+        let problem = self.body(answer).ok().and_then(|body| serde_json::from_slice::<Problem>(&body).ok());
         let text = problem.map_or_else(|| format!("answered {status}"), |problem| problem.detail);
         let code = if status.as_u16() == 404 { ExitCode::NoService } else { ExitCode::Failed };
         Err(Failure { status: status.as_u16(), ..Failure::new(code, text) })
     }
 
-    fn request(&self, method: Method, path: &str, query: &[(&str, &str)]) -> Result<Response, Failure> {
+    fn request(&self, method: Method, path: &str, query: &[(&str, &str)]) -> Result<Answer, Failure> {
         let versioned = if path.starts_with('/') { "" } else { "/v1/" };
         let url = Url::parse_with_params(&format!("http://horust{versioned}{path}"), query);
-        let mut url = url.map_err(|error| Failure::new(ExitCode::Internal, error.to_string()))?;
-        if query.is_empty() {
-            url.set_query(None);
-        }
-        self.http.request(method, url).send().map_err(|error| self.lost(&error))
+        let url = url.map_err(|error| Failure::new(ExitCode::Internal, error.to_string()))?;
+        let target = match url.query() {
+            Some(query) if !query.is_empty() => format!("{}?{query}", url.path()),
+            _ => url.path().to_owned(),
+        };
+        http::ask(&self.path, &method, &target, self.patience).map_err(|error| self.lost(&error))
     }
 
     /// The answer has broken off.
@@ -131,27 +134,14 @@ impl Client {
     }
 
     /// No answer came.
-    fn lost(&self, error: &reqwest::Error) -> Failure {
+    fn lost(&self, error: &io::Error) -> Failure {
         let path = self.path.display();
-        match io_error(error) {
-            Some(cause) if cause.kind() == ErrorKind::PermissionDenied => {
-                Failure::new(ExitCode::Failed, format!("no permission to use {path}"))
-            }
-            Some(cause) => Failure::new(ExitCode::NoHorust, format!("no Horust answers at {path}: {cause}")),
-            None => self.broken_off(),
+        match error.kind() {
+            ErrorKind::PermissionDenied => Failure::new(ExitCode::Failed, format!("no permission to use {path}")),
+            ErrorKind::UnexpectedEof => self.broken_off(),
+            _ => Failure::new(ExitCode::NoHorust, format!("no Horust answers at {path}: {error}")),
         }
     }
-}
-
-fn io_error(error: &reqwest::Error) -> Option<&io::Error> {
-    let mut source = error.source();
-    while let Some(cause) = source {
-        if let Some(cause) = cause.downcast_ref::<io::Error>() {
-            return Some(cause);
-        }
-        source = cause.source();
-    }
-    None
 }
 
 /// The socket that is named, else the only one there is, else PID 1's.

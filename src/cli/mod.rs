@@ -9,6 +9,7 @@ pub mod control;
 mod events;
 mod exit_code;
 mod graph;
+mod http;
 mod logs;
 pub mod output;
 mod reload;

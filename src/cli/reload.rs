@@ -7,7 +7,7 @@ use super::output::{answer, colour, complain};
 use super::show;
 use crate::config;
 use crate::control::wire::{Changed, Reload};
-use reqwest::Method;
+use hyper::Method;
 use std::fmt::Write as _;
 
 /// Has it done.

@@ -1,7 +1,7 @@
 //! Answers that go on and on: server-sent events, as they come. Nothing is kept of them.
 
 use super::client::{Client, Failure};
-use reqwest::Method;
+use hyper::Method;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, StdoutLock, Write};
 
 /// What people see of it. Once nobody reads it any more there is no reason to go on.

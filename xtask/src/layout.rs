@@ -10,13 +10,13 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const FILE: &str = ".cargo/layout.ld";
 const HEAD: &str = "\
 /* Written by `cargo xtask layout`: the code that runs in a supervisor's ordinary life, and the constants that it reads: what all
-   have run when they are idle, in the order of its first use, then the rest by size. A name that no longer exists does no harm.
+   have run when they are idle, in the order of its first use, then the rest by size, then what verbs run. A name that no longer exists does no harm.
    (First what valgrind can't show: the vDSO of a real kernel is looked at, lists of thousands of services grow, and PID 1 sees
    to Ctrl-Alt-Delete.) */
 ";
@@ -30,6 +30,8 @@ SECTIONS { .text.life : {
 ";
 /// The logs, first of all, of supervisors that were looked at only until they were idle.
 const IDLE: &str = "0-idle-";
+/// Those of verbs, last of all.
+const VERB: &str = "z-verb-";
 /// What the kernel maps around a page that is touched.
 const WINDOW: u64 = 64 << 10;
 /// How many services the supervisor has that is looked at: code that only many need belongs to its life.
@@ -66,8 +68,11 @@ pub fn write() -> Result<()> {
     let sections = sections(&fs::read_to_string(&map)?)?;
     let mut touched = Vec::new();
     let mut seen = HashSet::new();
-    let mut idle = 0;
+    let (mut idle, mut verbs) = (0, None);
     for log in lives(&valgrind, &horust, &dir)? {
+        if is_of(&log, VERB) {
+            verbs.get_or_insert(touched.len());
+        }
         for line in BufReader::new(File::open(&log)?).lines() {
             let Some(address) = access(&line?) else { continue };
             let found = sections.partition_point(|section| section.address <= address).checked_sub(1);
@@ -76,17 +81,17 @@ pub fn write() -> Result<()> {
                 touched.push(section);
             }
         }
-        if log.file_name().is_some_and(|name| name.to_string_lossy().starts_with(IDLE)) {
+        if is_of(&log, IDLE) {
             // Of a function as large as this only some pages are used: the others may be mapped with what comes after.
             touched.sort_by_key(|section| section.size > WINDOW);
             idle = touched.len();
         }
     }
+    // Among the small ones are those of which the linker finds the like in the first part, and keeps these instead.
+    touched[idle..verbs.unwrap_or(idle)].sort_by_key(|section| section.size);
     // What only the kernel reads valgrind does not show: that is the empty path of a file that is open already (statx(2)).
     let tiny = |section: &&Section| section.kind == Kind::Constant && section.size == 1;
     touched.extend(sections.iter().filter(tiny).filter(|section| seen.insert(section.pattern.as_str())));
-    // Among the small ones are those of which the linker finds the like in the first part, and keeps these instead.
-    touched[idle..].sort_by_key(|section| section.size);
     let mut script = HEAD.to_owned();
     for (kind, open, close) in [
         (Kind::Code, CODE, "} } INSERT BEFORE .text;\nSECTIONS { .iplt : { *(.iplt) } } INSERT BEFORE .text.life;\n"),
@@ -110,8 +115,12 @@ pub fn write() -> Result<()> {
     Ok(())
 }
 
-/// Runs what happens to a supervisor every day: a start, an exit and its restart, an end; a single command; an exec stage.
-/// Gives the logs.
+fn is_of(log: &Path, lives: &str) -> bool {
+    log.file_name().is_some_and(|name| name.to_string_lossy().starts_with(lives))
+}
+
+/// Runs what happens to a supervisor every day: a start, an exit and its restart, an end; a single command; an exec stage; and
+/// verbs. Gives the logs.
 fn lives(valgrind: &Path, horust: &Path, dir: &Path) -> Result<Vec<PathBuf>> {
     let services = dir.join("services");
     let _ = fs::remove_dir_all(&services);
@@ -180,9 +189,28 @@ fn lives(valgrind: &Path, horust: &Path, dir: &Path) -> Result<Vec<PathBuf>> {
     let mut stage = watched("stage");
     stage.args(["__exec-stage", "2", "user=65534", "set-user=", "set-home=", "cwd=/tmp", "--", "true", "true"]);
     run(&mut stage)?;
+    verbs(&watched, horust, &plain, dir)?;
     let mut found = fs::read_dir(&logs)?.map(|log| log.map(|log| log.path())).collect::<Result<Vec<_>, _>>()?;
     found.sort();
     Ok(found)
+}
+
+/// Verbs that scripts and a container's health check call, and a supervisor, which is not looked at, to answer.
+fn verbs(watched: &dyn Fn(&str) -> Command, horust: &Path, services: &Path, dir: &Path) -> Result<()> {
+    let folder = dir.join("uds-of-verbs");
+    let _ = fs::remove_dir_all(&folder);
+    let mut supervisor = Command::new(horust);
+    let mut supervisor =
+        supervisor.arg("--services-path").arg(services).arg("--uds-folder-path").arg(&folder).spawn()?;
+    wait(&mut supervisor, &folder.join(format!("horust-{}.sock", supervisor.id())))?;
+    for verb in [&["restart", "one"][..], &["health"], &["status"], &["shutdown"]] {
+        let mut client = watched(&format!("{VERB}{}", verb[0]));
+        client.args(verb).arg("--uds-folder-path").arg(&folder).stdout(Stdio::null());
+        // Whether all are well does not matter here.
+        client.status()?;
+    }
+    supervisor.wait()?;
+    Ok(())
 }
 
 /// Waits for the sign of a service, then ends the supervisor in order.
