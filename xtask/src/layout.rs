@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 const FILE: &str = ".cargo/layout.ld";
 const HEAD: &str = "\
 /* Written by `cargo xtask layout`: the code that runs in a supervisor's ordinary life, and the constants that it reads: what all
-   have run when they are idle, in the order of its first use, then the rest by size, then what verbs run. A name that no longer exists does no harm.
-   (First what valgrind can't show: the vDSO of a real kernel is looked at, lists of thousands of services grow, and PID 1 sees
+   have run when they are idle, in the order of its first use, then the rest by size, then what verbs run. A name that no longer
+   exists does no harm. (First what valgrind can't show: the vDSO of a real kernel is looked at, lists of thousands of services grow, and PID 1 sees
    to Ctrl-Alt-Delete.) */
 ";
 const CODE: &str = "\
@@ -32,6 +32,8 @@ SECTIONS { .text.life : {
 const IDLE: &str = "0-idle-";
 /// Those of verbs, last of all.
 const VERB: &str = "z-verb-";
+/// Code of which the linker may find the like elsewhere is seldom larger, in bytes.
+const SMALL: u64 = 256;
 /// What the kernel maps around a page that is touched.
 const WINDOW: u64 = 64 << 10;
 /// How many services the supervisor has that is looked at: code that only many need belongs to its life.
@@ -88,10 +90,15 @@ pub fn write() -> Result<()> {
         }
     }
     // Among the small ones are those of which the linker finds the like in the first part, and keeps these instead.
-    touched[idle..verbs.unwrap_or(idle)].sort_by_key(|section| section.size);
+    let verbs = touched.split_off(verbs.unwrap_or(touched.len()));
+    let (small, large): (Vec<_>, Vec<_>) = verbs.into_iter().partition(|section| section.size <= SMALL);
+    touched.extend(small);
+    touched[idle..].sort_by_key(|section| section.size);
+    touched.extend(large);
     // What only the kernel reads valgrind does not show: that is the empty path of a file that is open already (statx(2)).
     let tiny = |section: &&Section| section.kind == Kind::Constant && section.size == 1;
-    touched.extend(sections.iter().filter(tiny).filter(|section| seen.insert(section.pattern.as_str())));
+    let tiny = sections.iter().filter(tiny).filter(|section| seen.insert(section.pattern.as_str()));
+    touched.splice(idle..idle, tiny);
     let mut script = HEAD.to_owned();
     for (kind, open, close) in [
         (Kind::Code, CODE, "} } INSERT BEFORE .text;\nSECTIONS { .iplt : { *(.iplt) } } INSERT BEFORE .text.life;\n"),
@@ -202,7 +209,8 @@ fn verbs(watched: &dyn Fn(&str) -> Command, horust: &Path, services: &Path, dir:
     let mut supervisor = Command::new(horust);
     let mut supervisor =
         supervisor.arg("--services-path").arg(services).arg("--uds-folder-path").arg(&folder).spawn()?;
-    wait(&mut supervisor, &folder.join(format!("horust-{}.sock", supervisor.id())))?;
+    let socket = folder.join(format!("horust-{}.sock", supervisor.id()));
+    wait(&mut supervisor, &socket)?;
     for verb in [&["restart", "one"][..], &["health"], &["status"], &["shutdown"]] {
         let mut client = watched(&format!("{VERB}{}", verb[0]));
         client.args(verb).arg("--uds-folder-path").arg(&folder).stdout(Stdio::null());
