@@ -5,7 +5,7 @@ use super::environment::c_word;
 use super::{INTERNAL, exit_of, launch, logger, prepare, sweep};
 use crate::model::Exit;
 use crate::sys::exe::Image;
-use crate::sys::reap::{self, Peek};
+use crate::sys::reap::{self, Reaped};
 use crate::sys::signals::SignalFd;
 use crate::sys::spawn::{
     Program, Request, Session, Setup, Spawner, StageStatus, StatusPipe, Stdio, as_path, explain, find_program,
@@ -70,18 +70,11 @@ fn start(argv: &[OsString]) -> Result<(u32, Option<StatusPipe>), Failure> {
 fn wait(signals: &SignalFd, command: u32) -> Exit {
     loop {
         loop {
-            match reap::peek() {
-                Ok(Peek::Dead(pid)) => {
-                    let ended = reap::reap(pid);
-                    if pid == command {
-                        return match ended {
-                            Ok(ended) => exit_of(ended),
-                            Err(_) => Exit::Code(INTERNAL),
-                        };
-                    }
-                }
-                Ok(Peek::None) => break,
-                Ok(Peek::NoChildren) | Err(_) => return Exit::Code(INTERNAL),
+            match reap::next() {
+                Ok(Reaped::Dead(pid, ended)) if pid == command => return exit_of(ended),
+                Ok(Reaped::Dead(..)) => {}
+                Ok(Reaped::None) => break,
+                Ok(Reaped::NoChildren) | Err(_) => return Exit::Code(INTERNAL),
             }
         }
         let _ = poll::wait(&[signals.as_fd()]);

@@ -17,8 +17,9 @@ use crate::control::Pids;
 use crate::limits;
 use crate::model::{Exit, HookId, Mono, Plan, Probe, ProbeId, RunId, Sign, Signal};
 use crate::supervisor::{Action, Event, Reason, SpawnError, Target};
+use crate::sys::SysError;
 use crate::sys::exe::Image;
-use crate::sys::reap::{self, Peek};
+use crate::sys::reap::{self, Ended, Peek, Reaped};
 use crate::sys::signals::SignalFd;
 use crate::sys::spawn::StageStatus;
 use crate::sys::wake::EventFd;
@@ -213,11 +214,11 @@ impl<'a> MainLoop<'a> {
         let mut dead = Vec::new();
         let mut alone = false;
         for _ in 0..limits::REAPS_PER_TURN {
-            match reap::peek() {
-                Ok(Peek::Dead(pid)) => self.bury(pid, &mut dead),
-                Ok(nobody @ (Peek::None | Peek::NoChildren)) => {
+            match self.next_dead() {
+                Ok(Reaped::Dead(pid, ended)) => self.bury(pid, ended, &mut dead),
+                Ok(nobody @ (Reaped::None | Reaped::NoChildren)) => {
                     self.more_dead = false;
-                    alone = nobody == Peek::NoChildren;
+                    alone = nobody == Reaped::NoChildren;
                     break;
                 }
                 Err(error) => {
@@ -231,17 +232,27 @@ impl<'a> MainLoop<'a> {
         self.cgroups.tidy();
     }
 
-    fn bury(&mut self, pid: u32, dead: &mut Vec<RunId>) {
+    fn next_dead(&mut self) -> Result<Reaped, SysError> {
+        if self.notices.is_none() {
+            return reap::next();
+        }
+        // Messages come with a pid, and are believed as long as nobody else can have it.
+        Ok(match reap::peek()? {
+            Peek::Dead(pid) => {
+                self.listen();
+                Reaped::Dead(pid, reap::reap(pid)?)
+            }
+            Peek::None => Reaped::None,
+            Peek::NoChildren => Reaped::NoChildren,
+        })
+    }
+
+    fn bury(&mut self, pid: u32, ended: Ended, dead: &mut Vec<RunId>) {
         // Its last words come before its end.
         self.read_stages();
-        self.listen();
-        let exit = match reap::reap(pid) {
-            Ok(ended) => super::exit_of(ended),
-            Err(error) => {
-                log::error!("{error}");
-                Exit::Code(255)
-            }
-        };
+        let newlines = self.newlines();
+        self.outbox.extend(newlines);
+        let exit = super::exit_of(ended);
         match self.table.forget(pid) {
             Some(Child::Leader(run)) => {
                 if self.table.hand_over(run) {

@@ -9,7 +9,7 @@ use crate::model::{Mono, Plan, Scope, WhenInit};
 use crate::supervisor::stop_turns;
 use crate::sys::exe::Image;
 use crate::sys::machine::Machine;
-use crate::sys::reap::{self, Peek};
+use crate::sys::reap::{self, Reaped};
 use crate::sys::signals::SignalFd;
 use crate::sys::{SysError, poll, process};
 use std::ffi::{CString, OsString};
@@ -102,9 +102,7 @@ fn stop(signals: &SignalFd, charges: &[Charge], hurry: &mut bool) {
     charges.iter().for_each(Charge::tell);
     let last = left.iter().map(|(_, kill_at)| *kill_at).max().unwrap_or(start).after(limits::LEFTOVER_KILL);
     loop {
-        while let Ok(Peek::Dead(pid)) = reap::peek() {
-            let _ = reap::reap(pid);
-        }
+        while let Ok(Reaped::Dead(..)) = reap::next() {}
         left.retain(|(charge, _)| process::group_exists(charge.group));
         let now = Mono(process::mono_now());
         if left.is_empty() || now >= last {

@@ -3,7 +3,7 @@
 
 use crate::limits;
 use crate::model::Mono;
-use crate::sys::reap::{self, Peek};
+use crate::sys::reap::{self, Reaped};
 use crate::sys::signals::SignalFd;
 use crate::sys::{poll, process, tree};
 use std::os::fd::AsFd;
@@ -30,11 +30,10 @@ fn gone(signals: &SignalFd, patience: Duration, again: impl Fn()) -> bool {
     let end = Mono(process::mono_now()).after(patience);
     loop {
         loop {
-            match reap::peek() {
-                Ok(Peek::Dead(pid)) => drop(reap::reap(pid)),
-                Ok(Peek::NoChildren) => return true,
-                Ok(Peek::None) => break,
-                Err(_) => return true,
+            match reap::next() {
+                Ok(Reaped::Dead(..)) => {}
+                Ok(Reaped::NoChildren) | Err(_) => return true,
+                Ok(Reaped::None) => break,
             }
         }
         let left = end.since(Mono(process::mono_now()));

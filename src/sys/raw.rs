@@ -29,12 +29,12 @@ pub fn peek_dead() -> Result<Option<u32>, Errno> {
     Ok(u32::try_from(pid).ok().filter(|&pid| pid != 0))
 }
 
-/// waitpid(2) with WNOHANG for one child: its wait status. None: it lives.
-pub fn waitpid(pid: i32) -> Result<Option<i32>, Errno> {
+/// waitpid(2) with WNOHANG for one child, or with -1 for any: its pid and wait status. None: it lives, or all do.
+pub fn waitpid(pid: i32) -> Result<Option<(u32, i32)>, Errno> {
     let mut status = 0;
     // SAFETY: the pointer is to a writable integer that outlives the call.
     let reaped = Errno::result(unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG | libc::__WALL) })?;
-    Ok(Some(status).filter(|_| reaped != 0))
+    Ok(u32::try_from(reaped).ok().filter(|&pid| pid != 0).map(|pid| (pid, status)))
 }
 
 /// pidfd_open(2), Linux 5.3. The descriptor is close-on-exec by the kernel's own rule.

@@ -1,5 +1,5 @@
-//! Children that have ended: first looked at, then reaped, so that a caller knows whose status it takes before it is
-//! gone. Nobody else in the program waits.
+//! Children that have ended. They are reaped as they come, or first looked at, by who has something to do while the pid is
+//! still theirs. Nobody else in the program waits.
 
 use nix::errno::Errno;
 
@@ -35,13 +35,34 @@ pub fn peek() -> Result<Peek, SysError> {
     }
 }
 
+/// What reaping any child has brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reaped {
+    /// There are children and all live.
+    None,
+    /// There are no children.
+    NoChildren,
+    /// This one had ended, and its pid is free.
+    Dead(u32, Ended),
+}
+
+/// Reaps a child that has ended, if there is one: one system call where a look and `reap` are two.
+pub fn next() -> Result<Reaped, SysError> {
+    match raw::waitpid(-1) {
+        Ok(Some((pid, status))) => Ok(Reaped::Dead(pid, ended(status))),
+        Ok(None) => Ok(Reaped::None),
+        Err(Errno::ECHILD) => Ok(Reaped::NoChildren),
+        Err(errno) => Err(SysError::new("look for", "ended children", errno)),
+    }
+}
+
 /// Reaps one child that has ended. EAGAIN: it lives. ECHILD: it is no child of ours, or was reaped before.
 pub fn reap(pid: u32) -> Result<Ended, SysError> {
     let failed = SysError::on("reap process", &pid);
     // 0 and below would mean any child.
     let Some(number) = i32::try_from(pid).ok().filter(|&pid| pid > 0) else { return Err(failed(Errno::ECHILD)) };
     match raw::waitpid(number) {
-        Ok(Some(status)) => Ok(ended(status)),
+        Ok(Some((_, status))) => Ok(ended(status)),
         Ok(None) => Err(failed(Errno::EAGAIN)),
         Err(errno) => Err(failed(errno)),
     }
