@@ -7,8 +7,10 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-/// The head of an answer is no longer than this, in bytes, nor is the line that tells how long a chunk is.
-const HEAD: u64 = 16 << 10;
+/// Of an answer's head no line is longer than this, in bytes, ...
+const LINE: u64 = 16 << 10;
+/// ... and it has no more lines.
+const LINES: usize = 100;
 
 /// The answer. It is read as it comes; `UnexpectedEof` means that it has broken off.
 pub struct Answer<S = UnixStream> {
@@ -38,16 +40,21 @@ impl<S: Read> Answer<S> {
         let status = status.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)).and_then(|code| code.parse().ok());
         let status = status.ok_or_else(not_http)?;
         let (mut length, mut more_chunks) = (None, false);
-        let mut head = stream.by_ref().take(HEAD);
-        loop {
-            let header = line(&mut head)?.to_ascii_lowercase();
+        let mut whole = false;
+        for _ in 0..LINES {
+            let header = line(&mut stream)?.to_ascii_lowercase();
             match header.split_once(':').map(|(name, value)| (name, value.trim())) {
                 Some(("content-length", value)) => length = value.parse().ok(),
                 Some(("transfer-encoding", value)) => more_chunks = value == "chunked",
                 Some(_) => {}
-                None if header.is_empty() => break,
-                None => return Err(not_http()),
+                None => {
+                    whole = header.is_empty();
+                    break;
+                }
             }
+        }
+        if !whole {
+            return Err(not_http());
         }
         // One without either would go on to the end of the connection: what has broken off would look whole.
         let left = if more_chunks { 0 } else { length.ok_or_else(not_http)? };
@@ -82,12 +89,12 @@ impl<S: Read> Read for Answer<S> {
 }
 
 /// The next line, without its end.
-fn line(stream: &mut impl BufRead) -> io::Result<String> {
+fn line(stream: &mut BufReader<impl Read>) -> io::Result<String> {
     let mut line = String::new();
-    stream.take(HEAD).read_line(&mut line)?;
+    stream.take(LINE).read_line(&mut line)?;
     match line.strip_suffix('\n') {
         Some(text) => Ok(text.strip_suffix('\r').unwrap_or(text).to_owned()),
-        None if line.len() as u64 == HEAD => Err(not_http()),
+        None if line.len() as u64 == LINE => Err(not_http()),
         None => Err(ErrorKind::UnexpectedEof.into()),
     }
 }
@@ -133,7 +140,7 @@ mod tests {
     #[test]
     fn what_is_not_http_is_refused() {
         let long = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "x".repeat(20_000));
-        let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(4_000));
+        let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(200));
         let endless = "x".repeat(20_000);
         for text in [
             "220 mail.example.org ESMTP\r\n",
@@ -145,10 +152,9 @@ mod tests {
             "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello!\r\n",
             &long,
             &endless,
+            &many,
         ] {
             assert_eq!(read(text).unwrap_err().kind(), ErrorKind::InvalidData, "{text:.100}");
         }
-        // Its head is cut off where it is too long.
-        assert!(read(&many).is_err());
     }
 }

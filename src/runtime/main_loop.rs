@@ -469,15 +469,11 @@ impl<'a> MainLoop<'a> {
                 Some(Action::Signal { run, signal, to }) => self.signal(run, signal, to),
                 Some(Action::StartProbe(id)) => self.start_probe(id),
                 Some(Action::CancelProbe(id)) => {
-                    if let Some(pid) = self.table.probe(id) {
-                        let _ = process::kill_group(pid, libc::SIGKILL);
-                    }
+                    self.table.probe(id).into_iter().for_each(cancel);
                 }
                 Some(Action::StartHook(id, reason)) => self.start_hook(id, reason),
                 Some(Action::CancelHook(id)) => {
-                    if let Some(pid) = self.table.hook(id) {
-                        let _ = process::kill_group(pid, libc::SIGKILL);
-                    }
+                    self.table.hook(id).into_iter().for_each(cancel);
                 }
                 Some(Action::Adopt(plan)) => self.adopt(plan),
                 Some(Action::Exit(code)) => self.exit = Some(code),
@@ -562,8 +558,7 @@ impl<'a> MainLoop<'a> {
             let _ = process::kill_pid(run.leader, number);
         }
         if matches!(to, Target::Group | Target::Tree) {
-            // While a process is in the group its number is nobody else's; when none is, this says ESRCH.
-            let _ = process::kill_group(run.pid, number);
+            run.signal_group(number);
         }
         if let Some(orphans) = &orphans {
             orphans.signal_strays(run, number);
@@ -622,6 +617,13 @@ fn recall(pending: &mut VecDeque<Action>, orders: &[Action], outbox: &mut Vec<Ev
         }
         _ => true,
     });
+}
+
+/// Kills a probe or a hook that has not been reaped, and all in its group, once it has made one.
+fn cancel(pid: u32) {
+    if process::kill_group(pid, libc::SIGKILL).is_err() {
+        let _ = process::kill_pid(pid, libc::SIGKILL);
+    }
 }
 
 #[cfg(test)]

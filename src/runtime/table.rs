@@ -303,7 +303,7 @@ impl Run {
         }
         if matches!(to, Target::Group | Target::Tree) {
             // Also the exec stage that has not joined the cgroup yet.
-            let _ = process::kill_group(self.pid, signal);
+            self.signal_group(signal);
         }
         if to == Target::Tree && signal == libc::SIGKILL {
             self.killing = true;
@@ -313,6 +313,14 @@ impl Run {
             for id in leaf.outside(self.pid) {
                 let _ = tree::signal(id, signal);
             }
+        }
+    }
+
+    /// Signals its process group. Before a child that was forked has come to making one there is that child alone.
+    pub fn signal_group(&self, signal: i32) {
+        // While a process is in the group its number is nobody else's; when none is, this says ESRCH.
+        if process::kill_group(self.pid, signal).is_err() && self.exit.is_none() && self.leader == self.pid {
+            let _ = process::kill_pid(self.pid, signal);
         }
     }
 

@@ -3,11 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
 
 use nix::errno::Errno;
 use nix::unistd::{Gid, Uid, getgrouplist, getgroups, getresuid, setgroups, setresgid, setresuid};
 
 use super::order::Setup;
+use super::raw::Change;
 use super::status::Failure;
 use super::users::{self, GroupRef, UserInfo, UserRef};
 
@@ -40,6 +42,28 @@ impl Identity {
             _ => setup.only_groups.then(|| listed.clone()),
         };
         Ok(Self { user, gid, groups, listed, own_gid: group.is_some() })
+    }
+
+    /// Sets USER and HOME to the user's, as far as the setup wants that.
+    pub fn introduce(&self, setup: &Setup, env: &mut Vec<CString>) {
+        let Some(user) = &self.user else { return };
+        let (name, home) = (user.name.as_bytes(), user.home.as_os_str().as_bytes());
+        for (wanted, name, value) in [(setup.set_user, b"USER=", name), (setup.set_home, b"HOME=", home)] {
+            // No entry of the user database has a NUL.
+            if let Some(variable) = CString::new([name, value].concat()).ok().filter(|_| wanted) {
+                env.retain(|existing| !existing.to_bytes().starts_with(name));
+                env.push(variable);
+            }
+        }
+    }
+
+    /// What becoming it takes. None if that can't be done.
+    pub fn changes(&self) -> Option<Vec<Change>> {
+        let groups = self.groups.as_ref().map(|groups| groups.iter().map(|gid| gid.as_raw()).collect());
+        let (gid, uid) = (self.gid.map(Gid::as_raw), self.user.as_ref().map(|user| user.uid));
+        [gid, uid].into_iter().flatten().try_for_each(certain).ok()?;
+        let changes = [groups.map(Change::Groups), gid.map(Change::Gid), uid.map(Change::Uid)];
+        Some(changes.into_iter().flatten().collect())
     }
 
     /// Becomes it.

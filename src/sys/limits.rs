@@ -6,6 +6,7 @@ use std::str::FromStr;
 use nix::errno::Errno;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 
+use super::raw::Change;
 use super::status::Failure;
 
 /// A limit to set.
@@ -59,29 +60,39 @@ impl FromStr for Limit {
 }
 
 impl Limit {
+    /// What setting it takes. None if there is no such limit.
+    pub(super) fn change(&self) -> Option<Change> {
+        let (resource, soft, hard) = self.numbers()?;
+        Some(Change::Limit(resource as libc::c_int, soft, hard))
+    }
+
+    /// "No limit" of files is the most that the kernel allows, for it refuses more even to root.
+    fn numbers(&self) -> Option<(Resource, u64, u64)> {
+        let (name, resource) = RESOURCES.iter().find(|(name, _)| *name == self.name)?;
+        let most = if *name == "nofile" && self.hard == RLIM_INFINITY { nr_open() } else { None };
+        let clamp = |value| if value == RLIM_INFINITY { most.unwrap_or(value) } else { value };
+        Some((*resource, clamp(self.soft), clamp(self.hard)))
+    }
+
     /// Sets it on this process. Lowering is for everybody; raising the hard limit needs CAP_SYS_RESOURCE.
     pub(super) fn apply(&self) -> Result<(), Failure> {
         let failed = |errno, why: &str| {
             let what = format!("cannot set the limit {} to {}", self.name, shown(self.soft, self.hard));
             Failure { stage: "limits", errno, message: format!("{what}: {why}") }
         };
-        let Some((name, resource)) = RESOURCES.iter().find(|(name, _)| *name == self.name) else {
+        let Some((resource, soft, hard)) = self.numbers() else {
             return Err(failed(Errno::EINVAL, "there is no such limit"));
         };
-        // "No limit" of files is the most that the kernel allows, for it refuses more even to root.
-        let most = if *name == "nofile" { nr_open() } else { None };
-        let clamp = |value| if value == RLIM_INFINITY { most.unwrap_or(value) } else { value };
-        match setrlimit(*resource, clamp(self.soft), clamp(self.hard)) {
-            Ok(()) => Ok(()),
-            Err(Errno::EPERM) if most.is_some_and(|most| clamp(self.hard) > most) => {
-                let why = format!("no process may have more than {} files (fs.nr_open)", most.unwrap_or_default());
-                Err(failed(Errno::EPERM, &why))
+        let Err(errno) = setrlimit(resource, soft, hard) else { return Ok(()) };
+        match (errno, nr_open()) {
+            (Errno::EPERM, Some(most)) if self.name == "nofile" && hard > most => {
+                Err(failed(Errno::EPERM, &format!("no process may have more than {most} files (fs.nr_open)")))
             }
-            Err(Errno::EPERM) => {
-                let now = getrlimit(*resource).map_or_else(|_| "lower".into(), |(_, hard)| shown(hard, hard));
+            (Errno::EPERM, _) => {
+                let now = getrlimit(resource).map_or_else(|_| "lower".into(), |(_, hard)| shown(hard, hard));
                 Err(failed(Errno::EPERM, &format!("the hard limit is {now} (raising it needs CAP_SYS_RESOURCE)")))
             }
-            Err(errno) => Err(failed(errno, errno.desc())),
+            (errno, _) => Err(failed(errno, errno.desc())),
         }
     }
 }

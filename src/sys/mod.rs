@@ -3,6 +3,7 @@
 
 pub mod capabilities;
 pub mod cgroup;
+mod direct;
 pub mod exe;
 pub mod fds;
 mod identity;

@@ -55,8 +55,7 @@ pub fn find_program(name: &OsStr, path_var: &OsStr, cwd: Option<&Path>) -> Resul
     }
     let mut denied = None;
     for directory in path_var.as_bytes().split(|&byte| byte == b':') {
-        let directory = Path::new(OsStr::from_bytes(if directory.is_empty() { b"." } else { directory }));
-        let path = directory.join(name);
+        let path = in_directory(directory, Path::new(name));
         let seen_from_here = cwd.map_or_else(|| path.clone(), |cwd| cwd.join(&path));
         if access(&seen_from_here, AccessFlags::X_OK).is_ok() {
             if seen_from_here.is_file() {
@@ -67,6 +66,31 @@ pub fn find_program(name: &OsStr, path_var: &OsStr, cwd: Option<&Path>) -> Resul
         }
     }
     Err(not_found(denied))
+}
+
+/// Where programs are without a PATH (execvp(3)); never the current directory.
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+/// Where programs are in this environment.
+pub(super) fn path_of(env: &[CString]) -> &OsStr {
+    let path = env.iter().find_map(|variable| variable.to_bytes().strip_prefix(b"PATH="));
+    path.map_or(OsStr::new(DEFAULT_PATH), OsStr::from_bytes)
+}
+
+/// The paths that `find_program` looks at, in this environment.
+pub(super) fn candidates(name: &CStr, env: &[CString]) -> Vec<CString> {
+    if name.is_empty() || name.to_bytes().contains(&b'/') {
+        return vec![name.to_owned()];
+    }
+    let directories = path_of(env).as_bytes().split(|&byte| byte == b':');
+    directories
+        .filter_map(|directory| CString::new(in_directory(directory, as_path(name)).as_os_str().as_bytes()).ok())
+        .collect()
+}
+
+/// An empty directory of a PATH is the current one.
+fn in_directory(directory: &[u8], name: &Path) -> PathBuf {
+    Path::new(OsStr::from_bytes(if directory.is_empty() { b"." } else { directory })).join(name)
 }
 
 /// Why `program` could not be run in `cwd`, as far as that can be seen without running it.

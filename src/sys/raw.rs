@@ -290,9 +290,6 @@ type Stack = [u128; 1 << 10];
 /// looking at 64 dispositions, mapping a stack and asking for the limit of open files each time, which costs 30 µs. The pid is
 /// the child's, and its exec has taken place; on an error there is no child.
 pub fn vfork_exec(birth: &Birth<'_>) -> Result<u32, Errno> {
-    let pointers = |words: &[CString]| -> Vec<*const libc::c_char> {
-        words.iter().map(|word| word.as_ptr()).chain([ptr::null()]).collect()
-    };
     let (argv, env) = (pointers(birth.argv), pointers(birth.env));
     let shared = Shared { birth, argv: argv.as_ptr(), env: env.as_ptr(), failure: AtomicI32::new(0) };
     let mut stack = MaybeUninit::<Stack>::uninit();
@@ -364,6 +361,92 @@ fn until_exec(birth: &Birth<'_>) -> bool {
                 SIGSET,
             ) != -1
     }
+}
+
+/// What a child changes about itself.
+#[derive(Debug)]
+pub enum Change {
+    /// prlimit(2): which, the soft and the hard limit.
+    Limit(libc::c_int, u64, u64),
+    /// umask(2).
+    Umask(libc::mode_t),
+    /// setgroups(2).
+    Groups(Vec<libc::gid_t>),
+    /// setresgid(2): all three.
+    Gid(libc::gid_t),
+    /// setresuid(2): all three, so that there is no way back.
+    Uid(libc::uid_t),
+    /// PR_SET_NO_NEW_PRIVS(2const).
+    NoNewPrivs,
+}
+
+/// What a forked child tries: these changes, then the first of `paths` that it may execute. If anything fails it becomes `stage`,
+/// which does all of it again, and says why.
+pub struct Try<'a> {
+    /// The stage's status pipe among its streams: close-on-exec for the program.
+    pub status: RawFd,
+    pub changes: &'a [Change],
+    pub cwd: Option<&'a CStr>,
+    pub paths: &'a [CString],
+    pub argv: &'a [CString],
+    pub env: &'a [CString],
+    pub stage: &'a Birth<'a>,
+}
+
+/// fork(2), and all that `Try` says. The pid is the child's; what becomes of it its status pipe tells.
+pub fn fork_exec(wanted: &Try<'_>) -> Result<u32, Errno> {
+    let (argv, env) = (pointers(wanted.argv), pointers(wanted.env));
+    let (stage_argv, stage_env) = (pointers(wanted.stage.argv), pointers(wanted.stage.env));
+    // SAFETY: the system call itself, for the C library's fork would take locks and run handlers in the child. The child has a
+    // copy of our memory as it is now, in which a lock may be held for ever: it makes system calls only, allocates nothing, takes
+    // no lock and does not unwind. It never returns from this block. Strings and arrays end as execve wants them to.
+    let pid = unsafe {
+        let pid = libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0);
+        if pid == 0 {
+            if until_exec(wanted.stage) {
+                if wanted.changes.iter().all(change)
+                    && wanted.cwd.is_none_or(|cwd| libc::chdir(cwd.as_ptr()) != -1)
+                    && libc::fcntl(wanted.status, libc::F_SETFD, libc::FD_CLOEXEC) != -1
+                {
+                    let may = |path: &&CString| libc::faccessat(libc::AT_FDCWD, path.as_ptr(), libc::X_OK, 0) == 0;
+                    if let Some(path) = wanted.paths.iter().find(may) {
+                        libc::execve(path.as_ptr(), argv.as_ptr(), env.as_ptr());
+                    }
+                }
+                libc::fcntl(wanted.status, libc::F_SETFD, 0);
+                libc::execve(wanted.stage.path.as_ptr(), stage_argv.as_ptr(), stage_env.as_ptr());
+                let failure = Errno::last_raw();
+                libc::write(wanted.status, (&raw const failure).cast(), size_of_val(&failure));
+            }
+            libc::_exit(127);
+        }
+        pid
+    };
+    Errno::result(pid).and_then(|pid| u32::try_from(pid).map_err(|_| Errno::ESRCH))
+}
+
+/// By system calls of its own: the C library's functions would have all threads change that it believes there are. False if it has
+/// failed.
+fn change(change: &Change) -> bool {
+    // SAFETY: system calls with plain numbers, and with memory of the right size that outlives them.
+    let done = unsafe {
+        match change {
+            Change::Limit(resource, soft, hard) => {
+                let (limit, none) = ([*soft, *hard], ptr::null_mut::<[u64; 2]>());
+                libc::syscall(libc::SYS_prlimit64, 0, *resource, &raw const limit, none)
+            }
+            Change::Umask(mask) => libc::syscall(libc::SYS_umask, *mask),
+            Change::Groups(groups) => libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()),
+            Change::Gid(gid) => libc::syscall(libc::SYS_setresgid, *gid, *gid, *gid),
+            Change::Uid(uid) => libc::syscall(libc::SYS_setresuid, *uid, *uid, *uid),
+            Change::NoNewPrivs => libc::syscall(libc::SYS_prctl, libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
+        }
+    };
+    done != -1
+}
+
+fn pointers(words: &[CString]) -> Vec<*const libc::c_char> {
+    words.iter().map(|word| word.as_ptr()).chain([ptr::null()]).collect()
 }
 
 /// getauxval(3) AT_EXECFN: the name by which the kernel was asked to run us.

@@ -1,6 +1,6 @@
 //! Starting programs as vfork(2) does: the child shares our memory until its exec, so a start costs the same however large
 //! we are. Either the program itself, or our own image as its exec stage (see `stage`) where the child has to become
-//! something that takes more than a few system calls. No fork, and no waiting.
+//! something; or by a fork that does without the stage as far as it can (see `direct`). No waiting.
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -10,9 +10,10 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::stat::Mode;
 
+use super::direct::Direct;
 pub use super::order::Setup;
 pub use super::program::{NotFound, as_path, explain, find_program};
-use super::raw::{self, Birth};
+use super::raw::{self, Birth, Try};
 pub use super::status::{StageStatus, StatusPipe};
 use super::{SysError, order, program, status};
 
@@ -111,7 +112,7 @@ impl Spawner {
         }
     }
 
-    /// Starts our own image as the program's exec stage. There is a child when this returns; whether the program runs
+    /// Starts the program as somebody or something else, if need be by our own image as its exec stage. There is a child when this returns; whether the program runs
     /// is what the pipe tells.
     pub fn spawn_staged(&self, request: &Request<'_>, setup: &Setup) -> Result<(u32, StatusPipe), SysError> {
         let failed = |errno| SysError::new("start", "the exec stage", errno);
@@ -130,8 +131,15 @@ impl Spawner {
         }
         streams.push((writer.as_raw_fd(), status));
         let argv = order::encode(request, setup, status);
-        let pid = raw::vfork_exec(&self.birth(request, &self.image, &argv, &streams)).map_err(failed)?;
-        Ok((pid, reader))
+        let stage = self.birth(request, &self.image, &argv, &streams);
+        let pid = match Direct::of(request.program, setup) {
+            Some(Direct { changes, paths, env }) => {
+                let (cwd, argv) = (request.cwd, &request.program.argv);
+                raw::fork_exec(&Try { status, changes: &changes, cwd, paths: &paths, argv, env: &env, stage: &stage })
+            }
+            None => raw::vfork_exec(&stage),
+        };
+        Ok((pid.map_err(failed)?, reader))
     }
 
     /// A child in our directory.

@@ -2,9 +2,9 @@
 //! for and then executes the service's program in its place. It may allocate and fail in words, which a forked child of
 //! a threaded process may not. The order is what permissions dictate: cgroup → files → terminal → limits and priorities →
 //! bounding set → groups → gid → uid → capabilities → no_new_privs → working directory → program. (Session, signals and
-//! streams are `raw::vfork_exec`'s work, done before.)
+//! streams are `raw::vfork_exec`'s work, done before.) What takes no more than system calls goes without it: see `direct`.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CString, OsString};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -19,7 +19,7 @@ use nix::unistd::{chdir, execve, getpgrp, tcsetpgrp};
 use super::cgroup::Group;
 use super::identity::Identity;
 use super::order::{self, Order, Setup};
-use super::program::{as_path, explain, find_program};
+use super::program::{self, as_path, explain, find_program};
 use super::raw::{self, Disposition};
 use super::spawn::{SHELL, shell_argv};
 use super::status::{self, Failure};
@@ -31,9 +31,6 @@ pub const MODE: &str = "__exec-stage";
 /// Exit codes of a shell for a program that was not found, and for one that can't be run.
 const EXIT_NOT_FOUND: u8 = 127;
 const EXIT_CANNOT_RUN: u8 = 126;
-
-/// Where programs are without a PATH (execvp(3)); never the current directory.
-const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 /// Runs the stage. `args` are the words after `MODE`. Returns, with an exit code, only if the program does not run.
 pub fn run(mut args: impl Iterator<Item = OsString>) -> u8 {
@@ -61,7 +58,7 @@ fn become_program(order: &Order) -> Failure {
 }
 
 /// Everything but the exec; the environment it gets.
-fn set_up(order: &Order) -> Result<Vec<(OsString, OsString)>, Failure> {
+fn set_up(order: &Order) -> Result<Vec<CString>, Failure> {
     let setup = &order.setup;
     if let Some(cgroup) = &setup.cgroup {
         // 0 is the process that writes.
@@ -93,15 +90,9 @@ fn set_up(order: &Order) -> Result<Vec<(OsString, OsString)>, Failure> {
     if setup.no_new_privs {
         prctl::set_no_new_privs().map_err(failing("no-new-privileges", "cannot set no-new-privileges", ""))?;
     }
-    let mut env: Vec<(OsString, OsString)> = std::env::vars_os().collect();
-    if let Some(user) = &identity.user {
-        if setup.set_user {
-            set(&mut env, "USER", OsStr::new(&user.name));
-        }
-        if setup.set_home {
-            set(&mut env, "HOME", user.home.as_os_str());
-        }
-    }
+    let own = std::env::vars_os().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
+    let mut env: Vec<CString> = own.filter_map(|variable| CString::new(variable).ok()).collect();
+    identity.introduce(setup, &mut env);
     if let Some(cwd) = &order.cwd {
         // As the user: a directory that is open to root alone must not become the service's.
         chdir(cwd.as_c_str())
@@ -141,28 +132,18 @@ fn take_terminal() -> Result<(), Errno> {
     done
 }
 
-fn exec(order: &Order, env: &[(OsString, OsString)]) -> Failure {
-    let path_var = env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
-    let path = match find_program(&order.program, path_var.unwrap_or(OsStr::new(DEFAULT_PATH)), None) {
+fn exec(order: &Order, env: &[CString]) -> Failure {
+    let path = match find_program(&order.program, program::path_of(env), None) {
         Ok(path) => path,
         Err(error) => return failed("exec", Errno::ENOENT, error.to_string()),
     };
-    let env: Vec<CString> = env
-        .iter()
-        .filter_map(|(name, value)| CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok())
-        .collect();
-    let Err(mut errno) = execve(&path, &order.argv, &env);
+    let Err(mut errno) = execve(&path, &order.argv, env);
     if errno == Errno::ENOEXEC
         && let Some(argv) = shell_argv(as_path(&path), &path, &order.argv)
     {
-        Err(errno) = execve(SHELL, &argv, &env);
+        Err(errno) = execve(SHELL, &argv, env);
     }
     failed("exec", errno, explain(as_path(&path), None, errno))
-}
-
-fn set(env: &mut Vec<(OsString, OsString)>, name: &str, value: &OsStr) {
-    env.retain(|(existing, _)| existing != name);
-    env.push((name.into(), value.to_owned()));
 }
 
 fn failed(stage: &'static str, errno: Errno, message: String) -> Failure {

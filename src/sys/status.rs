@@ -100,6 +100,13 @@ fn decode(report: &[u8]) -> StageStatus {
     if report.is_empty() {
         return StageStatus::Executed;
     }
+    if let Ok(errno) = <[u8; 4]>::try_from(report) {
+        // A child that can't even execute the stage has no more to say.
+        let errno = Errno::from_raw(i32::from_ne_bytes(errno));
+        let what = if errno == Errno::EAGAIN { "the limit of processes is reached" } else { errno.desc() };
+        let message = format!("cannot start the exec stage: {what}");
+        return StageStatus::Failed { stage: "exec".to_owned(), message, errno: errno as i32 };
+    }
     let text = String::from_utf8_lossy(report);
     let mut parts = text.splitn(3, '\0');
     let mut next = || parts.next().unwrap_or_default().to_owned();
