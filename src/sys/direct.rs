@@ -27,9 +27,25 @@ impl Direct {
     /// None: it takes the exec stage.
     pub fn of(program: &Program, setup: &Setup) -> Option<Direct> {
         // All by name, so that no later setting is forgotten here.
-        let Setup { cgroup, remove, foreground_tty, nice, oom_score_adj, capabilities, .. } = setup;
-        let Setup { user: _, set_user: _, set_home: _, group: _, groups: _, only_groups: _, .. } = setup;
-        let Setup { limits, umask, no_new_privs, .. } = setup;
+        let Setup {
+            // What files are written or removed for, and what takes a look at what we are.
+            cgroup,
+            remove,
+            foreground_tty,
+            nice,
+            oom_score_adj,
+            capabilities,
+            // System calls, after a look at the user database.
+            user: _,
+            set_user: _,
+            set_home: _,
+            group: _,
+            groups: _,
+            only_groups: _,
+            limits,
+            umask,
+            no_new_privs,
+        } = setup;
         let files = cgroup.is_some() || !remove.is_empty() || *foreground_tty || oom_score_adj.is_some();
         // System calls of 32-bit machines have 16-bit users.
         if files || nice.is_some() || capabilities.is_some() || cfg!(not(target_pointer_width = "64")) {

@@ -287,15 +287,18 @@ fn a_set_user_id_program_gives_nothing_with_no_new_privileges() {
 
 /// The stage costs a second exec, so what needs none must not get it. Here it can't be had at all.
 #[test]
-fn a_service_without_settings_goes_without_the_exec_stage() {
+fn what_needs_no_exec_stage_goes_without() {
     let horust = horust().copied();
     let copy = horust.dir().join("horust").display().to_string();
     let done = horust
         .bash("break", &format!("chmod 0 {copy}"), "kind = \"oneshot\"")
         .bash("plain", "echo plain runs", "start-after = \"break\"\nno-new-privileges = false\n[limits]\n")
-        .bash("staged", "echo staged runs", "start-after = \"plain\"\nnice = 1")
+        .bash("limited", "echo limited runs", "start-after = \"plain\"\numask = \"077\"\n[limits]\nnofile = 99")
+        .bash("staged", "echo staged runs", "start-after = \"limited\"\nnice = 1")
         .run();
-    assert_eq!(done.stdout, "plain runs\n");
+    let mut lines: Vec<&str> = done.stdout.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["limited runs", "plain runs"]);
     assert!(done.stderr.contains("staged: failed for good: Failed spawning the process: cannot start the exec stage"));
 }
 

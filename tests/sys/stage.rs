@@ -1,10 +1,10 @@
-//! The exec stage, by Horust's own program. What changes the user needs root; without it, only what may be done then.
+//! Starts as somebody or something else: by what a forked child does itself, and by the exec stage, Horust's own program. What changes the user needs root; without it, only what may be done then.
 
 use std::os::unix::fs::PermissionsExt;
 
 use horust::sys::limits::Limit;
 use horust::sys::reap::Ended;
-use horust::sys::spawn::{Setup, StageStatus};
+use horust::sys::spawn::{Setup, Spawner, StageStatus};
 use horust::sys::users::{UserRef, current_uid, lookup};
 
 use super::common::*;
@@ -15,6 +15,12 @@ fn user(user: UserRef) -> Setup {
 
 fn name(name: &str) -> Setup {
     user(UserRef::Name(name.into()))
+}
+
+/// By the forked child alone, and by the stage, as there is a file to remove.
+fn both(setup: Setup) -> [Setup; 2] {
+    let remove = vec!["/no/such/file".into()];
+    [setup.clone(), Setup { remove, ..setup }]
 }
 
 fn failure(status: StageStatus) -> (String, String, i32) {
@@ -59,14 +65,16 @@ fn a_user_brings_its_groups_and_home() {
     let nobody = lookup(&UserRef::Name("nobody".into())).unwrap();
     let mut wanted = sh("cat /proc/self/status; echo \"$USER $HOME\"; pwd");
     wanted.env.push(c("HOME=/root"));
-    let (ended, text, stage) = run_staged(&spawner, &wanted, Some("/tmp"), &name("nobody"));
-    assert_eq!((ended, stage), (Ended::Code(0), StageStatus::Executed));
     let (uid, gid) = (nobody.uid, nobody.gid);
-    assert_eq!(field(&text, "Uid"), format!("{uid} {uid} {uid} {uid}"));
-    assert_eq!(field(&text, "Gid"), format!("{gid} {gid} {gid} {gid}"));
-    assert_eq!(field(&text, "Groups"), gid.to_string());
-    assert_eq!(field(&text, "CapEff"), "0000000000000000");
-    assert!(text.ends_with(&format!("nobody {}\n/tmp\n", nobody.home.display())), "{text}");
+    for setup in both(name("nobody")) {
+        let (ended, text, stage) = run_staged(&spawner, &wanted, Some("/tmp"), &setup);
+        assert_eq!((ended, stage), (Ended::Code(0), StageStatus::Executed));
+        assert_eq!(field(&text, "Uid"), format!("{uid} {uid} {uid} {uid}"));
+        assert_eq!(field(&text, "Gid"), format!("{gid} {gid} {gid} {gid}"));
+        assert_eq!(field(&text, "Groups"), gid.to_string());
+        assert_eq!(field(&text, "CapEff"), "0000000000000000");
+        assert!(text.ends_with(&format!("nobody {}\n/tmp\n", nobody.home.display())), "{text}");
+    }
     // By number it is the same user.
     let wanted = program(&["/bin/cat", "/proc/self/status"]);
     let (_, text, _) = run_staged(&spawner, &wanted, None, &user(UserRef::Id(uid)));
@@ -81,12 +89,14 @@ fn a_number_without_an_entry_is_its_own_group() {
     let spawner = spawner();
     let id = (54_321..).find(|&id| lookup(&UserRef::Id(id)).is_none()).unwrap();
     let wanted = sh("cat /proc/self/status; echo \"$USER $HOME\"");
-    let (ended, text, _) = run_staged(&spawner, &wanted, None, &user(UserRef::Id(id)));
-    assert_eq!(ended, Ended::Code(0));
-    assert_eq!(field(&text, "Uid"), format!("{id} {id} {id} {id}"));
-    assert_eq!(field(&text, "Gid"), format!("{id} {id} {id} {id}"));
-    assert_eq!(field(&text, "Groups"), id.to_string());
-    assert!(text.ends_with(&format!("{id} /\n")), "{text}");
+    for setup in both(user(UserRef::Id(id))) {
+        let (ended, text, _) = run_staged(&spawner, &wanted, None, &setup);
+        assert_eq!(ended, Ended::Code(0));
+        assert_eq!(field(&text, "Uid"), format!("{id} {id} {id} {id}"));
+        assert_eq!(field(&text, "Gid"), format!("{id} {id} {id} {id}"));
+        assert_eq!(field(&text, "Groups"), id.to_string());
+        assert!(text.ends_with(&format!("{id} /\n")), "{text}");
+    }
 }
 
 #[test]
@@ -108,17 +118,19 @@ fn what_root_may_see_the_user_may_not() {
     let at = folder.path().to_str().unwrap();
     std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o700)).unwrap();
     std::fs::copy("/bin/true", folder.path().join("tool")).unwrap();
-    let (_, _, stage) = run_staged(&spawner, &program(&["/bin/true"]), Some(at), &name("nobody"));
-    let message = format!("the working directory {at} may not be entered: permission denied");
-    assert_eq!(failure(stage), ("cwd".into(), message, libc::EACCES));
-    // The same for the search of its program.
-    let mut wanted = program(&["tool"]);
-    wanted.env = vec![c(format!("PATH={at}"))];
-    assert_eq!(run_staged(&spawner, &wanted, None, &Setup::default()).0, Ended::Code(0));
-    let (ended, _, stage) = run_staged(&spawner, &wanted, None, &name("nobody"));
-    assert_eq!(ended, Ended::Code(127));
-    let message = r#"Program "tool" not found in any of the PATH directories"#;
-    assert_eq!(failure(stage), ("exec".into(), message.into(), libc::ENOENT));
+    for setup in both(name("nobody")) {
+        let (_, _, stage) = run_staged(&spawner, &program(&["/bin/true"]), Some(at), &setup);
+        let message = format!("the working directory {at} may not be entered: permission denied");
+        assert_eq!(failure(stage), ("cwd".into(), message, libc::EACCES));
+        // The same for the search of its program.
+        let mut wanted = program(&["tool"]);
+        wanted.env = vec![c(format!("PATH={at}"))];
+        assert_eq!(run_staged(&spawner, &wanted, None, &Setup { user: None, ..setup.clone() }).0, Ended::Code(0));
+        let (ended, _, stage) = run_staged(&spawner, &wanted, None, &setup);
+        assert_eq!(ended, Ended::Code(127));
+        let message = r#"Program "tool" not found in any of the PATH directories"#;
+        assert_eq!(failure(stage), ("exec".into(), message.into(), libc::ENOENT));
+    }
 }
 
 #[test]
@@ -172,11 +184,13 @@ fn a_failing_exec_is_said_with_its_reason() {
 fn the_limit_of_open_files_and_odd_arguments_pass_through() {
     let spawner = spawner();
     let limits = vec![Limit { name: "nofile".into(), soft: 77, hard: 78 }];
-    let setup = Setup { limits, foreground_tty: true, ..Setup::default() };
     let words =
         ["sh", "-c", "ulimit -Sn; ulimit -Hn; printf '<%s>' \"$@\"", "--", "uid=1", "", "--", "a\nb", "\u{fe}=x"];
-    let (ended, text, _) = run_staged(&spawner, &program(&words), None, &setup);
-    assert_eq!((ended, text.as_str()), (Ended::Code(0), "77\n78\n<uid=1><><--><a\nb><\u{fe}=x>"));
+    let with_tty = Setup { foreground_tty: true, limits: limits.clone(), ..Setup::default() };
+    for setup in [Setup { limits, ..Setup::default() }, with_tty] {
+        let (ended, text, _) = run_staged(&spawner, &program(&words), None, &setup);
+        assert_eq!((ended, text.as_str()), (Ended::Code(0), "77\n78\n<uid=1><><--><a\nb><\u{fe}=x>"));
+    }
 }
 
 #[test]
@@ -210,4 +224,22 @@ fn the_number_that_means_no_change_is_refused() {
     assert_eq!(failure(stage).1, "cannot change to user 4294967295: Invalid argument");
     let (_, _, stage) = run_staged(&spawner, &wanted, None, &Setup { group: Some(last), ..Setup::default() });
     assert_eq!(failure(stage).1, "cannot change to group 4294967295: Invalid argument");
+}
+
+/// A start costs half as much without the stage: what takes system calls alone must not get it. Here it can't be had at all, and
+/// if it is needed then that is what is said.
+#[test]
+fn what_takes_system_calls_alone_goes_without_the_stage() {
+    let _turn = spawner();
+    let spawner = Spawner::new(c("/no/such/image"));
+    let limits = vec![Limit { name: "core".into(), soft: 0, hard: 0 }];
+    let setup = Setup { umask: Some(0o77), limits, no_new_privs: true, ..Setup::default() };
+    let wanted = program(&["sh", "-c", "umask; ulimit -c; grep NoNewPrivs /proc/self/status; pwd"]);
+    let (ended, text, stage) = run_staged(&spawner, &wanted, Some("/tmp"), &setup);
+    assert_eq!((ended, stage), (Ended::Code(0), StageStatus::Executed));
+    assert_eq!(text, "0077\n0\nNoNewPrivs:\t1\n/tmp\n");
+    let (ended, _, stage) = run_staged(&spawner, &program(&["no-such-program"]), None, &setup);
+    assert_eq!(ended, Ended::Code(127));
+    let message = "cannot start the exec stage: No such file or directory";
+    assert_eq!(failure(stage), ("exec".into(), message.into(), libc::ENOENT));
 }

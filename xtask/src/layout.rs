@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -17,8 +18,8 @@ const FILE: &str = ".cargo/layout.ld";
 const HEAD: &str = "\
 /* Written by `cargo xtask layout`: the code that runs in a supervisor's ordinary life, and the constants that it reads: what all
    have run when they are idle, in the order of its first use, then the rest by size, then what verbs run. A name that no longer
-   exists does no harm. (First what valgrind can't show: the vDSO of a real kernel is looked at, lists of thousands of services grow, and PID 1 sees
-   to Ctrl-Alt-Delete.) */
+   exists does no harm. (First what valgrind can't show: the vDSO of a real kernel is looked at, lists of thousands of services
+   grow, and PID 1 sees to Ctrl-Alt-Delete.) */
 ";
 const CODE: &str = "\
 SECTIONS { .text.life : {
@@ -138,8 +139,11 @@ fn lives(valgrind: &Path, horust: &Path, dir: &Path) -> Result<Vec<PathBuf>> {
     let _ = fs::remove_file(sign.with_extension("1"));
     let restart = "\n[restart]\nstrategy = \"always\"\nbackoff = \"100ms\"\n[environment]\nkeep-env = true\n";
     fs::write(services.join("a.toml"), format!("command = [\"sh\", \"-c\", {script:?}]{restart}"))?;
+    // Ourselves as a user: anybody may be that.
+    let user = format!("user = {}\n", fs::metadata("/proc/self")?.uid());
     for number in 1..SERVICES {
-        let text = "command = \"sleep 60\"\nstart-after = [\"a\"]\nstdout = \"NULL\"\n";
+        let settings = if number == 1 { user.as_str() } else { "" };
+        let text = format!("command = \"sleep 60\"\nstart-after = [\"a\"]\nstdout = \"NULL\"\n{settings}");
         fs::write(services.join(format!("{number}.toml")), text)?;
     }
     let logs = dir.join("logs");
