@@ -40,21 +40,17 @@ impl<S: Read> Answer<S> {
         let status = status.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)).and_then(|code| code.parse().ok());
         let status = status.ok_or_else(not_http)?;
         let (mut length, mut more_chunks) = (None, false);
-        let mut whole = false;
-        for _ in 0..LINES {
+        let mut lines = 0..LINES;
+        loop {
+            lines.next().ok_or_else(not_http)?;
             let header = line(&mut stream)?.to_ascii_lowercase();
             match header.split_once(':').map(|(name, value)| (name, value.trim())) {
                 Some(("content-length", value)) => length = value.parse().ok(),
                 Some(("transfer-encoding", value)) => more_chunks = value == "chunked",
                 Some(_) => {}
-                None => {
-                    whole = header.is_empty();
-                    break;
-                }
+                None if header.is_empty() => break,
+                None => return Err(not_http()),
             }
-        }
-        if !whole {
-            return Err(not_http());
         }
         // One without either would go on to the end of the connection: what has broken off would look whole.
         let left = if more_chunks { 0 } else { length.ok_or_else(not_http)? };

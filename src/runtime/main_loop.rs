@@ -469,11 +469,15 @@ impl<'a> MainLoop<'a> {
                 Some(Action::Signal { run, signal, to }) => self.signal(run, signal, to),
                 Some(Action::StartProbe(id)) => self.start_probe(id),
                 Some(Action::CancelProbe(id)) => {
-                    self.table.probe(id).into_iter().for_each(cancel);
+                    if let Some(pid) = self.table.probe(id) {
+                        let _ = process::kill_group_of_child(pid, libc::SIGKILL);
+                    }
                 }
                 Some(Action::StartHook(id, reason)) => self.start_hook(id, reason),
                 Some(Action::CancelHook(id)) => {
-                    self.table.hook(id).into_iter().for_each(cancel);
+                    if let Some(pid) = self.table.hook(id) {
+                        let _ = process::kill_group_of_child(pid, libc::SIGKILL);
+                    }
                 }
                 Some(Action::Adopt(plan)) => self.adopt(plan),
                 Some(Action::Exit(code)) => self.exit = Some(code),
@@ -617,13 +621,6 @@ fn recall(pending: &mut VecDeque<Action>, orders: &[Action], outbox: &mut Vec<Ev
         }
         _ => true,
     });
-}
-
-/// Kills a probe or a hook that has not been reaped, and all in its group, once it has made one.
-fn cancel(pid: u32) {
-    if process::kill_group(pid, libc::SIGKILL).is_err() {
-        let _ = process::kill_pid(pid, libc::SIGKILL);
-    }
 }
 
 #[cfg(test)]

@@ -316,12 +316,13 @@ impl Run {
         }
     }
 
-    /// Signals its process group. Before a child that was forked has come to making one there is that child alone.
+    /// Signals its process group.
     pub fn signal_group(&self, signal: i32) {
         // While a process is in the group its number is nobody else's; when none is, this says ESRCH.
-        if process::kill_group(self.pid, signal).is_err() && self.exit.is_none() && self.leader == self.pid {
-            let _ = process::kill_pid(self.pid, signal);
-        }
+        let _ = match self.exit.is_none() && self.leader == self.pid {
+            true => process::kill_group_of_child(self.pid, signal),
+            false => process::kill_group(self.pid, signal),
+        };
     }
 
     /// Tells a kill for want of memory from others.

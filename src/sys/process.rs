@@ -73,6 +73,12 @@ pub fn kill_group(pgid: u32, signo: i32) -> Result<(), SysError> {
         .map_err(SysError::on("signal process group", &pgid))
 }
 
+/// Signals the process group of a child that has not been reaped. Before one that was forked has come to making a group there
+/// is that child alone.
+pub fn kill_group_of_child(pid: u32, signo: i32) -> Result<(), SysError> {
+    kill_group(pid, signo).or_else(|_| kill_pid(pid, signo))
+}
+
 /// kill(-1): every process that we may signal but init and, on Linux, ourselves. Only for the end of a PID 1.
 pub fn kill_all(signo: i32) -> Result<(), SysError> {
     raw::kill(-1, signo).map_err(SysError::on("signal", "all processes"))

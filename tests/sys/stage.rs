@@ -1,4 +1,5 @@
-//! Starts as somebody or something else: by what a forked child does itself, and by the exec stage, Horust's own program. What changes the user needs root; without it, only what may be done then.
+//! Starts as somebody or something else: by what a forked child does itself, and by the exec stage, Horust's own program. What
+//! changes the user needs root; without it, only what may be done then.
 
 use std::os::unix::fs::PermissionsExt;
 
