@@ -121,10 +121,14 @@ fn a_service_that_kills_everybody_is_survived() {
 #[test]
 fn no_signal_of_a_service_but_those_that_ask_for_it_ends_the_first_process() {
     for way in pid1_ways() {
+        let signals = "command = [\"bash\", \"-c\", \"until [ -e @DIR@/go ]; do sleep 0.02; done; exec @DIR@/serv deaf signal-init say signalled exit 0\"]\n";
         let horust = way(with_serv())
             .service("witness", &serv("deaf say witness sleep", SOON))
-            .service("signals", &serv("deaf signal-init say signalled exit 0", "start-after = [\"witness\"]"))
+            .service("signals", signals)
             .start();
+        // Not before it is deaf: Horust forwards some of them.
+        horust.wait_for("witness");
+        fs::write(horust.dir().join("go"), "").unwrap();
         horust.wait_for("signalled");
         // What comes after the signals is answered after them.
         let status = ok(&verb(&horust, &["status", "witness"]));
