@@ -9,12 +9,14 @@
 //! * [`logging`]: the output of services: capture, lines, rotation.
 //! * [`control`]: the API on a unix socket.
 //! * [`cli`]: arguments and verbs.
+//! * [`connect`], [`limits`]: for all of them.
 //! * [`chaos`], [`canary`]: panics and bugs on purpose, in tests only.
 
 pub mod canary;
 pub mod chaos;
 pub mod cli;
 pub mod config;
+pub mod connect;
 pub mod control;
 pub mod healthcheck;
 pub mod limits;

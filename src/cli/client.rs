@@ -3,6 +3,7 @@
 use super::ExitCode;
 use super::control::At;
 use super::http::{self, Answer};
+use crate::connect;
 use crate::control::wire::Problem;
 use crate::limits;
 use hyper::Method;
@@ -10,7 +11,6 @@ use reqwest::Url;
 use serde::de::DeserializeOwned;
 use std::fs;
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -139,6 +139,7 @@ impl Client {
         match error.kind() {
             ErrorKind::PermissionDenied => Failure::new(ExitCode::Failed, format!("no permission to use {path}")),
             ErrorKind::UnexpectedEof => self.broken_off(),
+            ErrorKind::WouldBlock => Failure::new(ExitCode::NoHorust, format!("Horust at {path} does not answer")),
             _ => Failure::new(ExitCode::NoHorust, format!("no Horust answers at {path}: {error}")),
         }
     }
@@ -160,7 +161,7 @@ fn find(at: &At) -> Result<PathBuf, Failure> {
     })?;
     if found.len() > 1 {
         // Whoever was killed has left its socket behind.
-        let gone = |path: &PathBuf| UnixStream::connect(path).is_err_and(|e| e.kind() == ErrorKind::ConnectionRefused);
+        let gone = |path: &PathBuf| connect::unix(path).is_err_and(|e| e.kind() == ErrorKind::ConnectionRefused);
         found.retain(|path| !gone(path));
     }
     match found.as_slice() {

@@ -1,6 +1,7 @@
 //! One request over one connection, and its answer (HTTP/1.1: RFC 9112). A client of reqwest or hyper brings a runtime, and
 //! the former a thread too: they take longer to start than a command takes to be carried out.
 
+use crate::connect;
 use hyper::{Method, StatusCode};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -25,7 +26,7 @@ pub struct Answer<S = UnixStream> {
 /// Asks whoever listens at `socket` for `target`, a path with its query, and waits no longer than `patience` for each piece
 /// of the answer.
 pub fn ask(socket: &Path, method: &Method, target: &str, patience: Option<Duration>) -> io::Result<Answer> {
-    let mut stream = UnixStream::connect(socket)?;
+    let mut stream = connect::unix(socket)?;
     stream.set_read_timeout(patience)?;
     let length = if method == Method::GET { "" } else { "content-length: 0\r\n" };
     let head = format!("{method} {target} HTTP/1.1\r\nhost: horust\r\nconnection: close\r\n{length}\r\n");

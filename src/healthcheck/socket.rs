@@ -2,11 +2,9 @@
 //! that the deadline passed. A connection is closed at once; nothing is kept.
 
 use super::pool::plain;
-use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use crate::connect;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
-use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -42,21 +40,14 @@ pub(super) fn unix(path: &Path) -> Result<(), Option<String>> {
     connected(path).map(drop)
 }
 
-/// A connection that was made without waiting: a server that accepts nobody has a full queue, and a blocking connect(2)
-/// would wait for it for ever (unix(7)).
 fn connected(path: &Path) -> Result<UnixStream, Option<String>> {
-    let cannot = |errno: Errno| {
-        let why = match errno {
-            Errno::EAGAIN => "nobody accepts its connections".to_owned(),
-            errno => plain(&errno.into()),
+    connect::unix(path).map_err(|error| {
+        let why = match error.kind() {
+            io::ErrorKind::WouldBlock => "nobody accepts its connections".to_owned(),
+            _ => plain(&error),
         };
-        format!("cannot connect to {}: {why}", path.display())
-    };
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let fd = socket(AddressFamily::Unix, SockType::Stream, flags, None).map_err(cannot)?;
-    let address = UnixAddr::new(path).map_err(cannot)?;
-    connect(fd.as_raw_fd(), &address).map_err(cannot)?;
-    Ok(UnixStream::from(fd))
+        Some(format!("cannot connect to {}: {why}", path.display()))
+    })
 }
 
 /// Asks the server at this socket for a 2xx answer: HEAD, or GET where HEAD is not allowed.
@@ -78,7 +69,6 @@ fn ask(path: &Path, method: &str, target: &str, deadline: Instant) -> Result<u16
         false => Some(format!("no proper HTTP answer from {}: {}", path.display(), plain(&e))),
     };
     let mut stream = connected(path)?;
-    stream.set_nonblocking(false).map_err(broken)?;
     let agent = concat!("horust/", env!("CARGO_PKG_VERSION"));
     let request =
         format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: {agent}\r\nConnection: close\r\n\r\n");

@@ -1,6 +1,7 @@
 //! The control socket: where it lies, and who may use it. That it can't be had is no reason not to supervise.
 
 use super::web;
+use crate::connect;
 use crate::control::{Desk, Door, Gate, Server, serve};
 use crate::limits;
 use crate::model::{ControlSocket, IdOrName, Settings};
@@ -13,7 +14,7 @@ use std::fs;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 /// The thread that serves clients, and the files by which they find it.
@@ -92,13 +93,13 @@ fn group_id(group: &IdOrName) -> Result<u32, String> {
 
 /// Removes a socket that nobody listens at any more. A Horust in another pid namespace may have our pid, and this path.
 fn remove_stale(path: &Path) -> Result<(), String> {
-    match UnixStream::connect(path) {
+    match connect::unix(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             fs::remove_file(path).map_err(|error| error.to_string())
         }
-        Err(error) => Err(error.to_string()),
-        Ok(_) => Err("somebody listens there".to_owned()),
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error.to_string()),
+        _ => Err("somebody listens there".to_owned()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::support::*;
 use nix::sys::signal::Signal;
+use nix::sys::socket::{Backlog, listen};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -190,6 +191,32 @@ fn a_socket_that_can_not_be_had_is_no_reason_not_to_supervise() {
     let set = horust().file("horust.toml", "[control]\nsocket = false\n").arg("--config-path").arg("@DIR@/horust.toml");
     let done = set.bash("a", "ls /proc/$PPID/task | wc -l", "").run();
     assert_eq!((done.stdout.as_str(), done.stderr.as_str()), ("2\n", ""));
+}
+
+/// connect(2) waits for ever where others wait already: who hangs must not take those along who ask how it is, nor the next
+/// Horust that finds its socket.
+#[test]
+fn nobody_queues_up_before_a_socket_that_accepts_nobody() {
+    let set = horust()
+        .file("horust.toml", "[control]\nsocket = \"@DIR@/full.sock\"\n")
+        .arg("--config-path")
+        .arg("@DIR@/horust.toml");
+    let path = set.dir().join("full.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    listen(&listener, Backlog::new(0).unwrap()).unwrap();
+    let _first = UnixStream::connect(&path).unwrap();
+    let mut status = Command::new("timeout");
+    let status = status.args(["30", env!("CARGO_BIN_EXE_horust"), "status", "--socket-path"]).arg(&path).output();
+    let said = assert_code(&status.unwrap(), 69);
+    assert!(said.contains("full.sock does not answer"), "{said}");
+    let done = set.bash("a", "echo hello", "").run();
+    done.assert_code(0);
+    assert_eq!(done.stdout, "hello\n");
+    assert!(
+        done.stderr.contains("no control socket") && done.stderr.contains("somebody listens there"),
+        "{}",
+        done.stderr
+    );
 }
 
 #[test]
