@@ -12,6 +12,9 @@ use nix::errno::Errno;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{AccessFlags, access};
 
+/// What fork(2) means by EAGAIN.
+pub(super) const TOO_MANY: &str = "the limit of processes is reached";
+
 /// The kernel reads this much of a file to tell what it is (BINPRM_BUF_SIZE, Linux 5.1); an ELF file's program headers
 /// are near its beginning as well.
 const HEAD: u64 = 1024;
@@ -118,7 +121,7 @@ pub fn explain(program: &Path, cwd: Option<&Path>, errno: Errno) -> String {
     let path = cwd.map_or_else(|| program.to_path_buf(), |cwd| cwd.join(program));
     match errno {
         Errno::E2BIG => return format!("the arguments and environment of {name} are too large"),
-        Errno::EAGAIN => return format!("cannot start {name}: the limit of processes is reached"),
+        Errno::EAGAIN => return format!("cannot start {name}: {TOO_MANY}"),
         Errno::ENOMEM => return format!("cannot start {name}: out of memory"),
         Errno::ETXTBSY => return format!("the program {name} is being written to"),
         _ => {}

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::{pipe2, read, write};
 
-use super::SysError;
+use super::{SysError, program};
 
 /// A report is shorter than PIPE_BUF (4096), so it is written whole or not at all (pipe(7)).
 const REPORT: usize = 3072;
@@ -103,7 +103,7 @@ fn decode(report: &[u8]) -> StageStatus {
     if let Ok(errno) = <[u8; 4]>::try_from(report) {
         // A child that can't even execute the stage has no more to say.
         let errno = Errno::from_raw(i32::from_ne_bytes(errno));
-        let what = if errno == Errno::EAGAIN { "the limit of processes is reached" } else { errno.desc() };
+        let what = if errno == Errno::EAGAIN { program::TOO_MANY } else { errno.desc() };
         let message = format!("cannot start the exec stage: {what}");
         return StageStatus::Failed { stage: "exec".to_owned(), message, errno: errno as i32 };
     }
