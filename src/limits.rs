@@ -89,8 +89,11 @@ pub const STAGE_HELD_UP: Duration = Duration::from_secs(1);
 /// ... unless there are so many of them.
 pub const STAGES_MOST: usize = 512;
 
-/// Actions that main carries out before signals and exits get their turn again.
+/// Actions that main carries out before signals and exits get their turn again ...
 pub const ACTIONS_PER_TURN: usize = 32;
+/// ... and signals to services instead of one of these. The kernel looks for the dead among all children, one after the other:
+/// they are found fast when all before them are dead, too.
+pub const SIGNALS_PER_ACTION: usize = 16;
 
 /// Descendants of one run that are looked at. A fork bomb has more; its process group and further rounds get the rest.
 pub const TREE: usize = 10_000;

@@ -453,11 +453,12 @@ impl<'a> MainLoop<'a> {
 
     /// Carries out actions in their order, a bounded number a turn.
     fn act(&mut self) {
-        for _ in 0..limits::ACTIONS_PER_TURN {
-            if self.held_up().is_some() {
-                return;
-            }
-            match self.pending.pop_front() {
+        let mut left = limits::ACTIONS_PER_TURN.saturating_mul(limits::SIGNALS_PER_ACTION);
+        while left > 0 && self.held_up().is_none() {
+            let action = self.pending.pop_front();
+            let signal = matches!(action, Some(Action::Signal { .. }));
+            left = left.saturating_sub(if signal { 1 } else { limits::SIGNALS_PER_ACTION });
+            match action {
                 None => {
                     self.processes = None;
                     self.adopted = None;

@@ -37,6 +37,7 @@ use crate::sys::signals::{self, SignalFd};
 use crate::sys::wake::EventFd;
 use crate::sys::{SysError, fds, process};
 use crossbeam_channel::{bounded, unbounded};
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -91,7 +92,8 @@ fn start(plan: Plan, again: Reader, watched: Vec<PathBuf>) -> Result<End, SysErr
     let (queue, lines) = unbounded();
     let queue = output::Lines { queue, wake: Arc::clone(&wake) };
     let (image, kept) = (Image::open(), output::Kept::default());
-    let mut launcher = launch::Launcher::new(image.path().to_owned(), &plan, queue, kept.clone());
+    // What the process has in memory at its end goes with it at once: piece by piece takes longer.
+    let mut launcher = ManuallyDrop::new(launch::Launcher::new(image.path().to_owned(), &plan, queue, kept.clone()));
     let notices = match plan.services.iter().any(|spec| spec.notifies()) {
         true => Some(notify::Notices::new(Arc::clone(&wake))?),
         false => None,

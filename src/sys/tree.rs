@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,6 +16,8 @@ pub use super::process::group_exists;
 
 /// A line of /proc/pid/stat is some 350 bytes and can't reach this: 52 numbers and a name of at most 64.
 const STAT: usize = 1536;
+/// Room for a list of pids, which most are shorter than.
+const LIST: usize = 256;
 
 /// A process that can't be mistaken for another: a pid that is given out again comes with a later start time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -100,17 +103,26 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
 /// Direct children, zombies included. None if it can't be told: the process is gone, or the kernel keeps no lists of children
 /// (CONFIG_PROC_CHILDREN, Linux 3.5; most have it, some small ones do not).
 fn children_in(proc: &Path, pid: &str) -> Option<Vec<u32>> {
-    let mut children = None;
-    let mut text = Vec::new();
-    // A thread's file lists the children which that thread made or was given (proc_tid_children(5)).
-    for task in proc.join(pid).join("task").read_dir().ok()?.flatten() {
-        text.clear();
-        if File::open(task.path().join("children")).and_then(|mut file| file.read_to_end(&mut text)).is_ok() {
-            let of_task = text.split(|&byte| byte == b' ').filter_map(number);
-            children.get_or_insert_with(Vec::new).extend(of_task);
-        }
+    let tasks = proc.join(pid).join("task");
+    // A thread's file lists the children which that thread made or was given (proc_tid_children(5)). Most have one thread, as
+    // the links to the directory tell: its own two, and one from each thread's.
+    if tasks.metadata().ok()?.nlink() == 3
+        && let Some(children) = children_of_task(&tasks.join(pid))
+    {
+        return Some(children);
     }
-    children
+    let lists = tasks.read_dir().ok()?.flatten().filter_map(|task| children_of_task(&task.path()));
+    lists.reduce(|mut all, more| {
+        all.extend(more);
+        all
+    })
+}
+
+fn children_of_task(task: &Path) -> Option<Vec<u32>> {
+    let mut text = Vec::with_capacity(LIST);
+    // Not of the file itself, which would ask how long it is first: 0, as all here.
+    File::open(task.join("children")).ok()?.take(u64::MAX).read_to_end(&mut text).ok()?;
+    Some(text.split(|&byte| byte == b' ').filter_map(number).collect())
 }
 
 fn number(text: &[u8]) -> Option<u32> {

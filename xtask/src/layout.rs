@@ -31,6 +31,8 @@ SECTIONS { .text.life : {
 ";
 /// The logs, first of all, of supervisors that were looked at only until they were idle.
 const IDLE: &str = "0-idle-";
+/// After them, that of one that ends: it is in a hurry then.
+const END: &str = "1-end";
 /// Those of verbs, last of all.
 const VERB: &str = "z-verb-";
 /// Code of which the linker may find the like elsewhere is seldom larger, in bytes.
@@ -71,7 +73,7 @@ pub fn write() -> Result<()> {
     let sections = sections(&fs::read_to_string(&map)?)?;
     let mut touched = Vec::new();
     let mut seen = HashSet::new();
-    let (mut idle, mut verbs) = (0, None);
+    let (mut idle, mut end, mut verbs) = (0, 0, None);
     for log in lives(&valgrind, &horust, &dir)? {
         if is_of(&log, VERB) {
             verbs.get_or_insert(touched.len());
@@ -89,12 +91,16 @@ pub fn write() -> Result<()> {
             touched.sort_by_key(|section| section.size > WINDOW);
             idle = touched.len();
         }
+        if is_of(&log, END) {
+            end = touched.len();
+        }
     }
     // Among the small ones are those of which the linker finds the like in the first part, and keeps these instead.
     let verbs = touched.split_off(verbs.unwrap_or(touched.len()));
     let (small, large): (Vec<_>, Vec<_>) = verbs.into_iter().partition(|section| section.size <= SMALL);
     touched.extend(small);
-    touched[idle..].sort_by_key(|section| section.size);
+    touched[idle..end].sort_by_key(|section| section.size);
+    touched[end..].sort_by_key(|section| section.size);
     touched.extend(large);
     // What only the kernel reads valgrind does not show: that is the empty path of a file that is open already (statx(2)).
     let tiny = |section: &&Section| section.kind == Kind::Constant && section.size == 1;
@@ -184,6 +190,10 @@ fn lives(valgrind: &Path, horust: &Path, dir: &Path) -> Result<Vec<PathBuf>> {
         supervisor.kill()?;
         supervisor.wait()?;
     }
+    let _ = fs::remove_file(&begun);
+    let mut ending = watched(END);
+    ending.arg("--services-path").arg(&plain).arg("--uds-folder-path").arg(dir.join("uds"));
+    supervise(ending.spawn()?, &begun)?;
     let mut supervisor = watched("services");
     supervisor.arg("--services-path").arg(&services).arg("--uds-folder-path").arg(dir.join("uds"));
     supervise(supervisor.spawn()?, &sign)?;
